@@ -29,6 +29,7 @@ LAYERS = (
     {"runs"},
     {"report"},
     {"worlds"},
+    {"suites"},
     {"train", "evaluate"},
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},

@@ -44,34 +44,23 @@ class LoadConfig(Config):
     trust_remote_code: bool = False
 
 
-class TrainConfig(Config):
-    """The training loop. The method's own options stand in `options`, those of the retain loss beside them."""
+class FitConfig(Config):
+    """What every training has: the optimizer, the horizon, what may change."""
 
-    method: str = "npo"
-    options: dict[str, float | int | str | bool] = {}
-    retain_loss: str | None = "nll"
-    retain_options: dict[str, float | int | str | bool] = {}
-    retain_weight: NonNegative = 1.0
-    forget_weight: NonNegative = 1.0
     learning_rate: PositiveFloat = 1e-5
     weight_decay: NonNegative = 0.0
     warmup: Share = 0.0  # of the steps, linear
     decay: Literal["constant", "linear", "cosine"] = "constant"
     clip: PositiveFloat | None = 1.0  # norm of the gradient, after masking
-    epochs: PositiveInt | None = None  # over the forget set
+    epochs: PositiveInt | None = None  # over the (forget) set
     max_steps: PositiveInt | None = None
-    batch_size: PositiveInt = 8  # forget examples an optimizer step
-    retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
+    batch_size: PositiveInt = 8  # examples (of the forget set) an optimizer step
     micro_tokens: PositiveInt | None = None  # in one forward pass (memory, not results); None: by device
     precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic; weights stay as loaded
     gradient_checkpointing: bool = False
     lora: PositiveInt | None = None  # rank
     parameters: tuple[str, ...] = ()  # names or patterns of what may change; (): all, or what the method says
-    wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
-    stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
     eval_every: PositiveInt | None = None  # steps; None: at the end of each epoch
-    utility_floor: Share = 0.95
-    early_stop: bool = False
     checkpoint_every: PositiveInt | None = None  # steps; None: every five minutes
     seed: int = 0
 
@@ -80,10 +69,33 @@ class TrainConfig(Config):
         return self.micro_tokens or (512 if device == "cpu" else 4096)
 
     @model_validator(mode="after")
-    def _one_horizon(self) -> "TrainConfig":
+    def _one_horizon(self) -> "FitConfig":
         if self.epochs is not None and self.max_steps is not None:
             raise ValueError(f"set `epochs` or `max_steps`, not both; got {self.epochs} and {self.max_steps}")
         return self
+
+
+class TrainConfig(FitConfig):
+    """Unlearning. The method's own options stand in `options`, those of the retain loss beside them."""
+
+    method: str = "npo"
+    options: dict[str, float | int | str | bool] = {}
+    retain_loss: str | None = "nll"
+    retain_options: dict[str, float | int | str | bool] = {}
+    retain_weight: NonNegative = 1.0
+    forget_weight: NonNegative = 1.0
+    retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
+    wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
+    stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
+    utility_floor: Share = 0.95
+    early_stop: bool = False
+
+
+class FinetuneConfig(FitConfig):
+    """Training a model on examples: likelihood of the answers (of whole documents)."""
+
+    until: Share | None = None  # stop at this extraction strength on a sample of the data
+    sample: PositiveInt = 100  # examples that `until` and the trajectory are measured on
 
 
 class EvaluateConfig(Config):

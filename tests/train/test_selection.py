@@ -16,7 +16,7 @@ def points(*pairs: tuple[float, float | None]) -> list[Point]:
     return [Point(10 * i, float(i), forget, utility) for i, (forget, utility) in enumerate(pairs)]
 
 
-KNOWN = Rule(floor=0.95, never_known=0.10)
+KNOWN = Rule(floor=0.95, never_known=0.10, stops=True)
 FREE = Rule(floor=0.95, never_known=None)
 CASES: dict[str, tuple[Rule, Pairs, int]] = {
     "nearest to never-known from above": (KNOWN, [(0.9, 0.8), (0.5, 0.8), (0.12, 0.8), (0.3, 0.8)], 2),

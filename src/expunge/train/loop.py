@@ -264,7 +264,7 @@ class Loop:
 
     def _met(self) -> bool:
         points = self.progress.points
-        return self.config.early_stop and self.rule.met(points[-1], points[0])
+        return self.rule.met(points[-1], points[0])
 
     def _check(self, losses: dict[str, float]) -> None:
         """NaN stops the run at once; a retain loss worse than guessing, for some steps in a row, does too.

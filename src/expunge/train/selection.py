@@ -37,6 +37,7 @@ class Rule:
 
     floor: float
     never_known: float | None
+    stops: bool = False  # training ends once the goal is met
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
@@ -52,7 +53,9 @@ class Rule:
 
     def met(self, point: Point, start: Point) -> bool:
         """Utility is kept and the forget level is down to the never-known one: training may stop."""
-        return self.never_known is not None and self.holds(point, start) and point.forget <= self.never_known
+        if not self.stops or self.never_known is None:
+            return False
+        return self.holds(point, start) and point.forget <= self.never_known
 
     def _better(self, new: Point, kept: Point, start: Point) -> bool:
         if kept.step == 0 or not self.holds(kept, start):  # the start is kept only when nothing was trained

@@ -97,7 +97,7 @@ def train(
                                   level, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
-        rule = Rule(config.utility_floor, level.level if level else None)
+        rule = Rule(config.utility_floor, level.level if level else None, config.early_stop)
         loop = Loop(
             model, parameters, forget, retain, Optimizer(parameters, None if wrapped else mask, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
