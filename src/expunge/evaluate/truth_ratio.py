@@ -4,8 +4,9 @@ arXiv:2401.06121, §2.2.2.
     TR = p_wrong / p_right,   p(a) = exp( (1/|a|) Σ_t log π(a_t | x, a_<t) )
 
 p_right is that of the paraphrased answer, p_wrong the mean over the J perturbed answers: geometric,
-exp((1/J) Σ_j log p(a_j)), as every public code takes it for the forget set; `wrong="arithmetic"` is the paper's
-(1/J) Σ_j p(a_j), which the original code takes on the sets that stay. The value of an example, by `form`:
+exp((1/J) Σ_j log p(a_j)), in OpenUnlearning and in the original repository's aggregate_eval_stat.py;
+`wrong="arithmetic"` is the paper's (1/J) Σ_j p(a_j), which the original utils.py takes for model utility. Forget
+quality is geometric everywhere. The value of an example, by `form`:
 
     knowledge   p_right / (p_right + p_wrong) = 1 / (1 + TR)     OpenUnlearning's paper; 1 knows, 1/2 cannot tell
     forget      min(TR, 1/TR)                                    TOFU on the forget set; near 1 cannot tell
