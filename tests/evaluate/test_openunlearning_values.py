@@ -42,12 +42,17 @@ pytestmark = [
 ]
 
 
+model = lru_cache(lambda: load_model("smollm2"))
+forget = lru_cache(lambda: suites.get("tofu").function("forget01").sets.forget)
+
+
+def encoder(template: str = TEMPLATE) -> Encoder:
+    return Encoder(model().tokenizer, ConventionConfig(template=template))
+
+
 @lru_cache
-def seen(template: str = TEMPLATE) -> Observed:
-    model = load_model("smollm2")
-    encoder = Encoder(model.tokenizer, ConventionConfig(template=template))
-    forget = suites.get("tofu").function("forget01").sets.forget
-    return observe(model, forget, encoder, {"hits", "paraphrased_logprobs", "perturbed_logprobs"})
+def seen() -> Observed:
+    return observe(model(), forget(), encoder(), {"hits", "paraphrased_logprobs", "perturbed_logprobs"})
 
 
 @lru_cache
@@ -57,11 +62,8 @@ def theirs(metric: str) -> list[dict[str, Any]]:
 
 
 def test_tokens_are_the_same() -> None:
-    model = load_model("smollm2")
-    encoder = Encoder(model.tokenizer, ConventionConfig(template=TEMPLATE))
-    forget = suites.get("tofu").function("forget01").sets.forget
     for row in json.loads((FOLDER / "tokenization_forget01_rows0-5.json").read_text()):
-        encoded = encoder.encode(forget[row["row"]])
+        encoded = encoder().encode(forget()[row["row"]])
         assert list(encoded.ids) == row["input_ids"]
         assert list(encoded.ids[encoded.start :]) == row["label_ids"]
 
@@ -98,7 +100,7 @@ def test_extraction_strength_and_exact_memorization() -> None:
 
 def test_our_convention_ends_after_the_first_end_token() -> None:
     """The same tokens up to there get the same log-probabilities."""
-    whole, own = seen(), seen("auto")
-    for one, other in zip(whole.right, own.right, strict=True):
+    own = observe(model(), forget(), encoder("auto"), {"hits"})
+    for one, other in zip(seen().right, own.right, strict=True):
         assert (one.tail, other.tail) == (3, 1)
         np.testing.assert_allclose(one.log_probs[:-2], other.log_probs, rtol=1e-5, atol=1e-5)

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from byte_tokenizer import byte_tokenizer
+from expunge.config import parse_name
 from expunge.data.convention import Encoder
 from expunge.errors import DataError, UnknownNameError
+from expunge.evaluate import metrics
+from expunge.evaluate.measure import measure
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 from suites.official import write_json, write_knowundo, write_lines, write_muse, write_rwku, write_wmdp
+from tiny import tiny_model
 
 WRITERS = {"muse": write_muse, "wmdp": write_wmdp, "rwku": write_rwku, "knowundo": write_knowundo}
 
@@ -139,8 +143,10 @@ def test_rwku(folders: dict[str, Path]) -> None:
 def test_rwku_of_all_people_only_measures(folders: dict[str, Path]) -> None:
     suite = find_suite("rwku:all")
     assert (sizes(suite)["attacks"], suite.sets.forget) == (6, ())
-    with pytest.raises(UnknownNameError, match="nobody called 'Cy Example' among its targets"):
-        find_suite("rwku:Cy_Example")
+    with pytest.raises(
+        UnknownNameError, match=r"nobody called 'Bo Exampel' among its 2 people\. Did you mean 'Bo_Example'"
+    ):
+        find_suite("rwku:Bo_Exampel")
 
 
 def test_knowundo(folders: dict[str, Path]) -> None:
@@ -158,6 +164,31 @@ def test_knowundo(folders: dict[str, Path]) -> None:
         find_suite("knowundo")
     assert "privacy/unlearn.json, train#1: `labels` must be text" in str(error.value)
     assert "privacy/unlearn.json:1: `val` must be a list of rows" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["muse:news", "wmdp:bio", "rwku:Ada_Example", "knowundo:copyright"])
+def test_every_suite_can_be_measured_as_it_says(folders: dict[str, Path], name: str) -> None:
+    """Each set gives the metrics that its kind allows, and what is left out is said."""
+    suite, model = find_suite(name), tiny_model()
+    config = suite.evaluate.model_copy(update={"max_new_tokens": 2})
+    found = measure(model, suite.measured(), Encoder(model.tokenizer, suite.convention), config)
+    assert set(found.metrics) == set(suite.measured())
+    assert all(found.metrics.values())
+    every = {parse_name(each)[0] for each in config.metrics}
+    for title, examples in suite.measured().items():
+        documents = examples[0].prompt is None
+        left_out = {each for each in every if documents and "generations" in metrics.get(each).needs}
+        assert set(found[title]) == every - left_out
+        assert bool(left_out) == any(note.startswith(f"{title}: holds documents") for note in found.notes)
+
+
+def test_published_numbers_name_metrics_and_sets_that_exist(folders: dict[str, Path]) -> None:
+    for name in ("muse:news", "muse:books", "wmdp:bio", "wmdp:cyber"):
+        suite = find_suite(name)
+        for each in suite.published:
+            assert each.on in suite.measured()
+            assert " " in each.metric or each.metric == "PrivLeak" or each.metric in metrics
+            assert each.source.startswith("arXiv:") and each.model
 
 
 @pytest.mark.parametrize("name", ["muse:olds", "wmdp:nuclear", "knowundo:trade"])

@@ -9,6 +9,8 @@ import pytest
 
 from expunge.data.example import Example
 from expunge.errors import DataError, UnknownNameError
+from expunge.evaluate import metrics
+from expunge.evaluate.measure import check_metrics
 from expunge.suites import Suite, suites
 from suites.official import write_lines, write_tofu
 
@@ -93,6 +95,19 @@ def test_the_holdout_of_a_published_split_is_taken_out_of_what_trains(small: Pat
     suite = load(small, "forget10+holdout")
     assert places(suite.sets.holdout) == list(range(3200, 3600))
     assert not set(places(suite.training("full"))) & set(range(3200, 3600))
+
+
+def test_published_numbers_and_settings(small: Path) -> None:
+    suite = load(small, "forget10")
+    check_metrics(suite.evaluate)
+    assert suite.evaluate.max_new_tokens == 200
+    ours = {each.metric.partition(":")[0] for each in suite.published if "_" in each.metric}
+    assert ours == {"truth_ratio", "extraction_strength", "exact_memorization"} <= set(metrics)
+    quality = {e.model: e.value for e in suite.published if e.metric == "forget quality"}
+    assert quality["Llama-2-7b-chat, finetuned"] == 4.35e-25
+    assert quality["Llama-3.2-1B-Instruct, retrained"] == 1.0
+    assert not load(small, "mini").published
+    assert any("little power" in note for note in load(small, "forget01").notes)
 
 
 def test_default_and_unknown_variants(small: Path) -> None:

@@ -17,6 +17,7 @@ answer is cut there at the first line break. Subsets of MMLU, BBH, TruthfulQA an
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 
 from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.checking import examples_of
@@ -64,8 +65,9 @@ def rwku(variant: str) -> Suite:
     forget = () if person == "all" else read("train_positive_llama3", "train")
     sets = files.checked(Sets(forget=forget))
     if not any(probes.values()):
-        known = ", ".join(read.seen[:5])
-        raise UnknownNameError(f"rwku has nobody called {person!r} among its targets ({known} …); write First_Last")
+        near = get_close_matches(person, read.seen, n=1)
+        hint = f" Did you mean {near[0].replace(' ', '_')!r}?" if near else ""
+        raise UnknownNameError(f"rwku has nobody called {person!r} among its {len(read.seen)} people.{hint}")
     return Suite(
         name=f"rwku:{person.replace(' ', '_')}",
         sets=sets,
@@ -84,7 +86,7 @@ class _Reader:
     def __init__(self, files: Files, person: str | None) -> None:
         self._files = files
         self._person = person
-        self.seen: list[str] = []  # subjects, in the order of the files
+        self.seen: dict[str, None] = {}  # subjects, in the order of the files
 
     def __call__(self, file: str, split: str = "test") -> tuple[Example, ...]:
         return self._read(file, split, lambda values: values)
@@ -103,7 +105,7 @@ class _Reader:
         self, file: str, split: str, change: Callable[[dict[str, object]], dict[str, object]]
     ) -> tuple[Example, ...]:
         table = self._files.read(file, hub=f"jinzhuoran/RWKU:{file}:{split}")
-        self.seen += dict.fromkeys(str(row.values.get("subject")) for row in table.rows)
+        self.seen |= dict.fromkeys(str(row.values.get("subject")) for row in table.rows)
         rows = [Row(row.place, change(row.values)) for row in table.rows if self._mine(row)]
         examples = examples_of(Table(table.file, rows), self._files.problems, {"query": "prompt"})
         return tuple(replace(each, group=each.group or each.subject) for each in examples)
