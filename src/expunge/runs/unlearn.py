@@ -29,7 +29,8 @@ from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.train.levels import required
-from expunge.train.unlearn import Trained, train
+from expunge.train.trained import Trained
+from expunge.train.unlearn import train
 from expunge.train.wrappers import bind_wrappers
 
 CHANGE = "change.safetensors"
