@@ -95,7 +95,7 @@ class FinetuneConfig(FitConfig):
     """Training a model on examples: likelihood of the answers (of whole documents)."""
 
     until: Share | None = None  # stop at this extraction strength on a sample of the data
-    sample: PositiveInt = 100  # examples that `until` and the trajectory are measured on
+    sample: PositiveInt = 100  # examples of the data that are measured before, on the way and after
 
 
 class EvaluateConfig(Config):
@@ -129,6 +129,21 @@ class MeasureRunConfig(Config):
     load: LoadConfig = LoadConfig()
     convention: ConventionConfig = ConventionConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    include_text: bool = False
+
+
+class FinetuneRunConfig(Config):
+    """What `expunge finetune` runs."""
+
+    model: str
+    data: str
+    columns: dict[str, str] = {}  # a file's column → ours
+    mask: str | None = None  # a file: which weights may change
+    load: LoadConfig = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()
+    train: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    save_as: Literal["change", "peft", "full"] = "change"
     include_text: bool = False
 
 

@@ -27,7 +27,7 @@ def flat(_: Model) -> float:
 
 
 def strength(examples: list[Example]) -> Any:
-    return strength_watch(examples, Encoder(tiny_model().tokenizer), sample=100, seed=0)
+    return strength_watch(examples, Encoder(tiny_model().tokenizer))
 
 
 def settings(**changes: Any) -> FinetuneConfig:

@@ -19,10 +19,8 @@ def evaluate(
     holdout: o.Holdout = None,
     twins: o.Twins = None,
     columns: o.Columns = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")
-    ] = None,
+    metrics: o.Metrics = None,
+    max_new_tokens: o.MaxNewTokens = None,
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,

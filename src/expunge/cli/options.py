@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-_MODEL, _RUN = "Model", "Run"
+_MODEL, _RUN, _METHOD = "Model", "Run", "Method"
 _WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
 TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())  # the command line as typed, for the record
 
@@ -34,6 +34,30 @@ Columns = Annotated[
     str | None, typer.Option("--columns", metavar="FROM=TO,…", help="Rename columns, e.g. question=prompt.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the record, the report and what is made.")]
+Parameters = Annotated[
+    str | None,
+    typer.Option(
+        "--parameters", rich_help_panel=_METHOD, help="Names or patterns of what may change, comma-separated."
+    ),
+]
+Lora = Annotated[int | None, typer.Option("--lora", rich_help_panel=_METHOD, help="Train adapters of this rank.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", rich_help_panel=_METHOD, help="Over the (forget) set.")]
+MaxSteps = Annotated[int | None, typer.Option("--max-steps", rich_help_panel=_METHOD)]
+LearningRate = Annotated[float | None, typer.Option("--learning-rate", rich_help_panel=_METHOD)]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", rich_help_panel=_METHOD)]
+Precision = Annotated[
+    str | None, typer.Option("--precision", rich_help_panel=_METHOD, help="Of the arithmetic: float32 or bfloat16.")
+]
+GradientCheckpointing = Annotated[
+    bool, typer.Option("--gradient-checkpointing", rich_help_panel=_METHOD, help="Less memory, more time.")
+]
+EvalEvery = Annotated[
+    int | None, typer.Option("--eval-every", rich_help_panel=_METHOD, help="Steps; else at every epoch's end.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)]
+Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")]
+MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")]
+SaveAs = Annotated[str | None, typer.Option("--save-as", help="change, peft or full; the change is saved always.")]
 Device = Annotated[str | None, typer.Option("--device", rich_help_panel=_MODEL, help="auto, cpu, cuda, cuda:1 …")]
 Dtype = Annotated[
     str | None,

@@ -46,49 +46,25 @@ def unlearn(
             help="never, or never-known: an example rests at its twins' level.",
         ),
     ] = None,
-    parameters: Annotated[
-        str | None,
-        typer.Option(
-            "--parameters",
-            rich_help_panel=_METHOD,
-            help="Names or patterns of what may change, comma-separated.",
-        ),
-    ] = None,
-    lora: Annotated[
-        int | None, typer.Option("--lora", rich_help_panel=_METHOD, help="Train adapters of this rank.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", rich_help_panel=_METHOD, help="Over the forget set.")
-    ] = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", rich_help_panel=_METHOD)] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", rich_help_panel=_METHOD)] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", rich_help_panel=_METHOD)] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", rich_help_panel=_METHOD, help="Of the arithmetic: float32 or bfloat16."),
-    ] = None,
-    gradient_checkpointing: Annotated[
-        bool,
-        typer.Option("--gradient-checkpointing", rich_help_panel=_METHOD, help="Less memory, more time."),
-    ] = False,
-    eval_every: Annotated[
-        int | None,
-        typer.Option("--eval-every", rich_help_panel=_METHOD, help="Steps; else at every epoch's end."),
-    ] = None,
+    parameters: o.Parameters = None,
+    lora: o.Lora = None,
+    epochs: o.Epochs = None,
+    max_steps: o.MaxSteps = None,
+    learning_rate: o.LearningRate = None,
+    batch_size: o.BatchSize = None,
+    precision: o.Precision = None,
+    gradient_checkpointing: o.GradientCheckpointing = False,
+    eval_every: o.EvalEvery = None,
     early_stop: Annotated[
         bool,
         typer.Option(
             "--early-stop", rich_help_panel=_METHOD, help="Stop once the forget level is the never-known one."
         ),
     ] = False,
-    seed: Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)] = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")
-    ] = None,
-    save_as: Annotated[
-        str | None, typer.Option("--save-as", help="change, peft or full; the change is saved always.")
-    ] = None,
+    seed: o.Seed = None,
+    metrics: o.Metrics = None,
+    max_new_tokens: o.MaxNewTokens = None,
+    save_as: o.SaveAs = None,
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,

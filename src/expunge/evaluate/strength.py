@@ -1,4 +1,4 @@
-"""How well a sample of a set is known, for watching a training: extraction strength on seeded examples."""
+"""How well a set is known while a model is trained on it: extraction strength of a seeded sample."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,12 +11,17 @@ from expunge.models.model import Model
 from expunge.models.scoring import score
 
 
+def sample_of(examples: Sequence[Example], size: int, seed: int) -> list[Example]:
+    """At most `size` of the examples, drawn without replacement, in the order of the data."""
+    chosen = np.random.default_rng([seed, 3]).permutation(len(examples))[:size]
+    return [examples[i] for i in sorted(chosen.tolist())]
+
+
 def strength_watch(
-    examples: Sequence[Example], encoder: Encoder, *, sample: int, seed: int, budget: int = 4096, bf16: bool = False
+    examples: Sequence[Example], encoder: Encoder, *, budget: int = 4096, bf16: bool = False
 ) -> Callable[[Model], float]:
-    """A function that gives a model's mean extraction strength on at most `sample` of the examples."""
-    chosen = np.random.default_rng([seed, 3]).permutation(len(examples))[:sample]
-    encoded = encoder.encode_all(examples[i] for i in sorted(chosen.tolist()))
+    """A function that gives a model's mean extraction strength on the examples, in [0, 1]."""
+    encoded = encoder.encode_all(examples)
 
     def level(model: Model) -> float:
         scored = score(model, [[each] for each in encoded], budget=budget, bf16=bf16)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from expunge.atomic import atomic_folder
 from expunge.change import WeightChange
-from expunge.config import TrainConfig, UnlearnConfig, differing
+from expunge.config import FitConfig, TrainConfig, UnlearnConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
@@ -203,7 +203,7 @@ def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> N
             model.save(folder)
 
 
-def signed(trained: Trained, model: str, settings: TrainConfig) -> WeightChange:
+def signed(trained: Trained, model: str, settings: FitConfig) -> WeightChange:
     """The change with a note of where it came from, which its file keeps."""
     kept = {"step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held}
     return replace(trained.change, record={"model": model, "train": settings.model_dump(mode="json"), "kept": kept})
