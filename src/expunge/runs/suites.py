@@ -37,8 +37,9 @@ def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
 def measured_of(
     sets: Sets, config: MeasureRunConfig, suite: Suite | None, *, split: int | None = None
 ) -> dict[str, Measured]:
-    """Everything that is measured: the sets, and those that a suite has for this only."""
-    found = measured_sets(sets, config, split=split)
+    """Everything that is measured: the sets, but for those of a suite that only train, and those it only measures."""
+    left_out = [name for name in suite.only_trained if not getattr(config, name)] if suite is not None else []
+    found = measured_sets(replace(sets, **dict.fromkeys(left_out, ())), config, split=split)
     if suite is not None:
         for name, examples in suite.utility.items():
             found[name] = Measured(examples, "test", name, suite.name)
