@@ -12,11 +12,14 @@ from expunge.data.writing import row_of, write_examples
 EXAMPLES = {
     "plain": Example("1", "the capital of arland is", "bexton"),
     "everything": Example(
-        "2", "q\n«é»", "a", paraphrases=("p",), aliases=("b", "c"), paraphrased_answer="pa", perturbed_answers=("x", "y"),
-        alternate="i do not know", subject="arland", group="g", count=0, weight=0.0,
+        "2", "q\n«é»", "a", paraphrases=("p",), aliases=("b", "c"), paraphrased_answer="pa",
+        perturbed_answers=("x", "y"), alternate="i do not know", subject="arland", group="g", count=0, weight=0.5,
     ),
     "document": Example("3", None, "a text\nof two lines", subject="x"),
-    "conversation": Example("4", "and now?", "yes", turns=(Turn("system", "be brief"), Turn("user", "hello"), Turn("assistant", "hi"))),
+    "conversation": Example(
+        "4", "and now?", "yes",
+        turns=(Turn("system", "be brief"), Turn("user", "hello"), Turn("assistant", "hi")),
+    ),
 }  # fmt: skip
 
 
