@@ -133,19 +133,43 @@ class MeasureRunConfig(Config):
     include_text: bool = False
 
 
-class FinetuneRunConfig(Config):
+class TaughtConfig(Config):
+    """What every run has that teaches a model something."""
+
+    load: LoadConfig = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()
+    train: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    mask: str | None = None  # a file: which weights may change
+    save_as: Literal["change", "peft", "full"] = "change"
+    include_text: bool = False
+
+
+class FinetuneRunConfig(TaughtConfig):
     """What `expunge finetune` runs."""
 
     model: str
     data: str
     columns: dict[str, str] = {}  # a file's column → ours
-    mask: str | None = None  # a file: which weights may change
-    load: LoadConfig = LoadConfig()
-    convention: ConventionConfig = ConventionConfig()
-    train: FinetuneConfig = FinetuneConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    save_as: Literal["change", "peft", "full"] = "change"
-    include_text: bool = False
+
+
+class WorldConfig(Config):
+    """What `expunge world make` runs."""
+
+    world: str
+    kinds: tuple[str, ...] = ("full", "retrained")
+    seeds: PositiveInt = 1  # models of each kind
+    measure: bool = True
+
+
+class InjectConfig(TaughtConfig):
+    """What `expunge world inject` runs."""
+
+    suite: str  # whose forget part is planted
+    model: str | None = None  # into which; None: the world's own that never saw it
+    budget: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of all value vectors that may change, unless `mask`
+    region_seed: int = 0  # of which value vectors
+    replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
 
 
 class UnlearnConfig(MeasureRunConfig):

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from expunge.config import MeasureRunConfig, differing, over, settings
+from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
 from expunge.data.example import Sets
 from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", bound=MeasureRunConfig)
+C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig)
 
 
 def settled(kind: type[C], values: Mapping[str, Any]) -> tuple[C, Suite | None]:
