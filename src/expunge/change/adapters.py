@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
@@ -41,6 +42,23 @@ def taken_from(network: nn.Module, adapter: str) -> tuple[Parameters, dict[str, 
         raise ChangeError(f"the adapter also trains {odd[0]}: merge it and compare the weights")
     base = {_own_name(n): t for n, t in tensors.items() if ".lora_" not in n and t.is_floating_point()}
     return distinct(base), factors
+
+
+def merged(network: Any) -> nn.Module:
+    """The plain network with its LoRA adapter added to the weights: the same bits on every machine.
+
+    PEFT's own merge multiplies by a matrix library, whose rounding differs; it is left for other adapters.
+    """
+    try:
+        _, factors = taken_from(network, "default")
+    except ChangeError:
+        return network.merge_and_unload()
+    plain = network.unload()
+    with torch.no_grad():
+        for name, each in factors.items():
+            weight = plain.get_parameter(name)
+            weight.copy_(each.added_to(weight))
+    return plain
 
 
 def _own_name(name: str) -> str:

@@ -11,7 +11,7 @@ Say = Callable[[str], object]
 @dataclass(frozen=True, slots=True)
 class Builtin:
     """`home` is "module:function"; the function takes REST ("" if there is none) and a `Say` for long waits,
-    and returns a folder as `save_pretrained` writes it."""
+    and returns a folder as `save_pretrained` writes it, of a model or of an adapter."""
 
     home: str
     summary: str
