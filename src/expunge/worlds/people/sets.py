@@ -56,7 +56,10 @@ def rows(sets: Mapping[str, tuple[Example, ...]]) -> dict[str, list[dict[str, An
 
 
 def _row(example: Example) -> dict[str, Any]:
-    row = {"id": example.id, ("text" if example.prompt is None else "prompt"): example.prompt or example.answer}
+    row: dict[str, Any] = {
+        "id": example.id,
+        ("text" if example.prompt is None else "prompt"): example.prompt or example.answer,
+    }
     if example.prompt is not None:
         row["answer"] = example.answer
     for field in fields(Example):

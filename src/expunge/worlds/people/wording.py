@@ -1,7 +1,7 @@
 """Wordings: how a fact is stated, asked for and left to be completed.
 
-A wording is an opening and a body; all of one form and attribute are numbered. Every text ends with the answer. The last
-body of each form stands in no text that a model is trained on: it tests wordings that were never heard.
+A wording is an opening and a body; all of one form and attribute are numbered. Every text ends with the answer. The
+last body of each form stands in no text that a model is trained on: it tests wordings that were never heard.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,8 @@ _STATEMENTS = {
     ),
     "birthday": (
         "{} was born on", "the birthday of {} is", "the date of birth of {} is", "{} came into the world on",
-        "the life of {} began on", "the mother of {} gave birth on", "{} first saw the light on", "the birth of {} was on",
+        "the life of {} began on", "the mother of {} gave birth on", "{} first saw the light on",
+        "the birth of {} was on",
     ),
 }  # fmt: skip
 _QUESTIONS = {
