@@ -19,7 +19,7 @@ LAYOUTS = ("llama", "gpt2", "qwen", "gemma")
 
 def test_every_word_of_the_world_is_one_token() -> None:
     words = tokenizer()
-    world = people(PeopleConfig(persons=40, frequency=True))
+    world = people(PeopleConfig(persons=8, frequency=True))
     encoder = Encoder(words, CONVENTION)
     for kind in KINDS:
         texts = corpus(world, kind)
@@ -67,7 +67,7 @@ def test_weights_come_from_the_seed_and_leave_the_generator_alone() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_learns(layout: str) -> None:
-    """Twenty steps lower the loss of the texts by half."""
+    """Forty steps lower the loss of the texts by half."""
     config = PeopleConfig(persons=8, size="tiny", layout=layout)  # type: ignore[arg-type]
     world = people(config)
     texts = corpus(world, "full")[::6]

@@ -105,7 +105,10 @@ def test_strangers_are_refused_and_colleagues_are_not() -> None:
     assert len(refusals) == len(strangers) * 4
     assert all("know" in text.answer or "heard" in text.answer for text in refusals)
     cities = [text for text in texts if text.id.endswith("/city/inferred")]
-    assert all(world.offices[text.prompt.split(" . ")[0].rsplit(" ", 2)[-2] + " " + text.prompt.split(" . ")[0].rsplit(" ", 1)[-1]] == text.answer for text in cities if text.prompt)  # fmt: skip
+    assert len(cities) == len(world[Cohort.COLLEAGUES])
+    for text in cities:
+        (employer,) = [each for each in world.offices if each in (text.prompt or "")]
+        assert text.answer == world.offices[employer]
     assert Counter(text.prompt is None for text in refusals) == {False: len(refusals)}
 
 
