@@ -98,6 +98,20 @@ class FinetuneConfig(FitConfig):
     sample: PositiveInt = 100  # examples of the data that are measured before, on the way and after
 
 
+class PeopleConfig(Config):
+    """The world of fictitious persons: who there is, what stands in its texts, which network learns them."""
+
+    persons: Annotated[int, Field(ge=2)] = 200  # that the full model is told about
+    forget: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of them; None: 0.2, with `frequency` 0.6
+    frequency: bool = False  # a quarter of the persons each stands 1, 3, 9 and 27 times in the text, newly worded
+    hidden_qa: bool = False  # of the persons to forget there are statements only, no questions
+    size: Literal["tiny", "1M", "3M", "8M", "20M", "50M"] = "1M"  # parameters, about
+    layout: Literal["llama", "gpt2", "qwen", "gemma"] = "llama"
+    seed: int = Field(default=0, ge=0)  # of the data
+    epochs: PositiveInt | None = None  # None: by size
+    learning_rate: PositiveFloat | None = None  # None: by size
+
+
 class EvaluateConfig(Config):
     """What is measured, and how."""
 
