@@ -32,11 +32,5 @@ def finish_several(record: Record, others: Sequence[Record], out: Path, *, json:
     if json:
         print(to_json(record), end="")
         return
-    from rich.console import Console
-
-    from expunge.report import print_summary
-
-    for each in others:
-        print_summary(each, Console())
-    print("\n" + "\n".join(record.headline))
+    print("\n".join(record.headline))
     print(f"report: {page}")
