@@ -135,6 +135,7 @@ class MeasureRunConfig(Config):
     """What `expunge evaluate` runs: a model, sets, conventions."""
 
     model: str
+    suite: str | None = None  # a benchmark or a world: its sets where no file is given, and more that is measured
     forget: str | None = None
     retain: str | None = None
     holdout: str | None = None
@@ -164,12 +165,12 @@ class FinetuneRunConfig(Config):
 class UnlearnConfig(MeasureRunConfig):
     """What `expunge unlearn` runs."""
 
-    forget: str  # type: ignore[reportIncompatibleVariableOverride]  # here it must be given
     train: TrainConfig = TrainConfig()
     save_as: Literal["change", "peft", "full"] = "change"
 
 
 C = TypeVar("C", bound=Config)
+_WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
 
 
 def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
@@ -186,6 +187,17 @@ def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
                 text = problem["msg"].removeprefix("Value error, ")
                 lines.append(f"{name}: {text}" if name else text)
         raise ConfigError("\n".join(f"{where}{': ' if where else ''}{line}" for line in lines)) from None
+
+
+def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings, those of `above` winning."""
+    merged = dict(below)
+    for name, value in above.items():
+        nested = isinstance(value, dict) and name in merged and name not in _WHOLE
+        if nested and not isinstance(merged[name], dict):
+            raise ConfigError(f"{name}: expected settings (name: value), found {merged[name]!r}")
+        merged[name] = over(merged[name], value) if nested else value
+    return merged
 
 
 def _nearest(kind: type[BaseModel], path: tuple[int | str, ...]) -> str:

@@ -66,7 +66,7 @@ def finetune(
     """
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
-    from expunge.config import FinetuneRunConfig, settings
+    from expunge.config import FinetuneRunConfig, over, settings
 
     typed = o.given(
         model=model, data=data, columns=o.renamed(columns), mask=mask, save_as=save_as,
@@ -83,7 +83,7 @@ def finetune(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }  # fmt: skip
-    resolved = settings(FinetuneRunConfig, o.over(o.recipe(config), typed))
+    resolved = settings(FinetuneRunConfig, over(o.recipe(config), typed))
     from expunge.runs.finetune import run_finetune
 
     record = run_finetune(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())

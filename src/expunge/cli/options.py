@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 _MODEL, _RUN, _METHOD = "Model", "Run", "Method"
-_WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
 TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())  # the command line as typed, for the record
 
 ModelName = Annotated[
@@ -32,6 +31,12 @@ Twins = Annotated[
 ]
 Columns = Annotated[
     str | None, typer.Option("--columns", metavar="FROM=TO,…", help="Rename columns, e.g. question=prompt.")
+]
+Suite = Annotated[
+    str | None,
+    typer.Option(
+        "--suite", metavar="S", help="Sets, convention and metrics of a suite or world: see `expunge ls suites`."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the record, the report and what is made.")]
 Parameters = Annotated[
@@ -133,19 +138,6 @@ def recipe(path: Path | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"--config {path}: expected settings (name: value), found {type(found).__name__}")
     return found
-
-
-def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings, those of `above` winning."""
-    from expunge.errors import ConfigError
-
-    merged = dict(below)
-    for name, value in above.items():
-        nested = isinstance(value, dict) and name in merged and name not in _WHOLE
-        if nested and not isinstance(merged[name], dict):
-            raise ConfigError(f"{name}: expected settings (name: value), found {merged[name]!r}")
-        merged[name] = over(merged[name], value) if nested else value
-    return merged
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ def unlearn(
         str | None,
         typer.Option("--model", metavar="M", help="Hub id, folder, adapter, GGUF file, smollm2, or BASE+CHANGE."),
     ] = None,
+    suite: o.Suite = None,
     forget: o.Forget = None,
     out: o.Out = Path("runs/unlearn"),
     retain: o.Retain = None,
@@ -83,7 +84,8 @@ def unlearn(
     """
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
-    from expunge.config import UnlearnConfig, settings
+    from expunge.config import UnlearnConfig, over
+    from expunge.runs.suites import settled
 
     train: dict[str, Any] = o.given(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
@@ -94,8 +96,8 @@ def unlearn(
     )  # fmt: skip
     train |= _named("method", "options", method) | _named("retain_loss", "retain_options", retain_loss)
     typed = o.given(
-        model=model, forget=forget, retain=retain, holdout=holdout, twins=twins, columns=o.renamed(columns),
-        save_as=save_as, include_text=include_text or None,
+        model=model, suite=suite, forget=forget, retain=retain, holdout=holdout, twins=twins,
+        columns=o.renamed(columns), save_as=save_as, include_text=include_text or None,
     )  # fmt: skip
     typed |= {
         "train": train,
@@ -103,10 +105,12 @@ def unlearn(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
-    resolved = settings(UnlearnConfig, o.over(o.recipe(config), typed))
+    resolved, found = settled(UnlearnConfig, over(o.recipe(config), typed))
     from expunge.runs.unlearn import run_unlearn
 
-    record = run_unlearn(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
+    record = run_unlearn(
+        resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
+    )
     finish(record, out, json=json)
 
 

@@ -29,4 +29,8 @@ BUILTIN: dict[str, Builtin] = {
         "expunge.worlds.names:folder",
         "world:NAME@KIND[#SEED]: a model that Expunge trains from nothing on a world's texts",
     ),
+    "tofu": Builtin(
+        "expunge.suites.targets:folder",
+        "smollm2 taught TOFU: tofu:mini@full, tofu:mini@retrained#0 (adapters of 10 MB in assets/, Apache-2.0 and MIT)",
+    ),
 }

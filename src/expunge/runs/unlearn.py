@@ -27,7 +27,9 @@ from expunge.runs.editing import edit
 from expunge.runs.folder import CHECKPOINTS, check, claim, discard
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
-from expunge.runs.sets import Measured, measured_sets, read_sets
+from expunge.runs.sets import Measured
+from expunge.runs.suites import measured_of, sets_of
+from expunge.suites import Suite
 from expunge.train.levels import required
 from expunge.train.trained import Trained
 from expunge.train.unlearn import train
@@ -52,6 +54,7 @@ def run_unlearn(
     config: UnlearnConfig,
     out: Path,
     *,
+    suite: Suite | None = None,
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -63,12 +66,12 @@ def run_unlearn(
     on from the last checkpoint to the same bits.
     """
     phases = phases or Phases()
-    _check(config)
+    _check(config, suite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
         return done
-    sets = read_sets(config)
+    sets = sets_of(config, suite)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -83,7 +86,7 @@ def run_unlearn(
     )  # fmt: skip
     save_record(record, out)
     try:
-        record = _work(record, config, model, sets, encoder, out, phases, resume=resume)
+        record = _work(record, config, model, sets, suite, encoder, out, phases, resume=resume)
     except KeyboardInterrupt:
         save_record(record.updated(status="interrupted"), out)
         raise
@@ -104,13 +107,16 @@ def run_unlearn(
     return record
 
 
-def _check(config: UnlearnConfig) -> None:
+def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     """All that can be seen to be wrong from the settings alone."""
     check_method(config.train)
     check_metrics(config.evaluate)
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
-    if (config.train.stop == "never-known" or config.train.early_stop) and not (config.twins or config.holdout):
+    if not (config.forget or suite):
+        raise ConfigError("nothing to forget: give `forget` (a file, or hub:NAME) or `suite`")
+    controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
+    if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
         required(None)
 
 
@@ -130,10 +136,11 @@ def check_method(config: TrainConfig) -> None:
 
 
 def _work(
-    record: Record, config: UnlearnConfig, model: Model, sets: Sets, encoder: Encoder, out: Path, phases: Phases,
+    record: Record, config: UnlearnConfig, model: Model, sets: Sets, suite: Suite | None, encoder: Encoder, out: Path,
+    phases: Phases,
     *, resume: bool,
 ) -> Record:  # fmt: skip
-    measured = measured_sets(sets, config, split=config.train.seed)
+    measured = measured_of(sets, config, suite, split=config.train.seed)
     before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before")
     bench = Bench(model, sets, encoder, measured, before)
     outcome, change, _ = unlearn_once(bench, config, config.train, out, phases, resume=resume)

@@ -6,6 +6,7 @@ a world.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.example import Example, Sets
@@ -24,7 +25,11 @@ class Published:
 
 @dataclass(frozen=True)
 class Suite:
-    """One benchmark, ready to be measured on and to unlearn."""
+    """One benchmark, ready to be measured on and to unlearn.
+
+    What trains and what is measured may differ (TOFU unlearns with 3,600 retained rows and measures 400 of them):
+    sets named in `only_trained` are not measured, and `utility` holds what is measured in their place.
+    """
 
     name: str  # as typed: "tofu:forget05", "world:people"
     sets: Sets  # what `unlearn` takes
@@ -33,3 +38,13 @@ class Suite:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()  # what a reader of its numbers must know
+    only_trained: tuple[Literal["forget", "retain"], ...] = ()
+
+    def measured(self) -> dict[str, tuple[Example, ...]]:
+        """Title → set, for everything that is measured: the sets first, then what is only measured."""
+        own = {name: examples for name, examples in self.sets.named() if name not in self.only_trained}
+        return {**own, **self.utility}
+
+    def training(self, which: Literal["full", "retrained"]) -> tuple[Example, ...]:
+        """What a model is fine-tuned on that knows everything ("full"), or that never saw the forget set."""
+        return (*self.sets.forget, *self.sets.retain) if which == "full" else self.sets.retain
