@@ -1,8 +1,7 @@
 """The sets of the world: what unlearning takes, and what is measured besides."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.example import Example, Sets
@@ -48,25 +47,6 @@ def inferences(world: World) -> dict[str, tuple[Example, ...]]:
     never_seen = (*world[Cohort.TWINS], *world[Cohort.HOLDOUT])
     titles = {"city": "related: city, given the employer", "hobby": "unrelated: hobby, given the employer"}
     return {title: tuple(inference(world, p, attribute) for p in never_seen) for attribute, title in titles.items()}
-
-
-def rows(sets: Mapping[str, tuple[Example, ...]]) -> dict[str, list[dict[str, Any]]]:
-    """The sets as rows of JSON-lines files, with the fields that reading them knows; what is empty is left out."""
-    return {name: [_row(example) for example in examples] for name, examples in sets.items()}
-
-
-def _row(example: Example) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": example.id,
-        ("text" if example.prompt is None else "prompt"): example.prompt or example.answer,
-    }
-    if example.prompt is not None:
-        row["answer"] = example.answer
-    for field in fields(Example):
-        value = getattr(example, field.name)
-        if field.name not in ("id", "prompt", "answer", "turns", "source") and value not in (None, (), field.default):
-            row[field.name] = list(value) if isinstance(value, tuple) else value
-    return row
 
 
 def _facts(world: World, cohort: Cohort) -> Iterator[Example]:
