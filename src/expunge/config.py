@@ -171,7 +171,7 @@ class WorldConfig(Config):
     """What `expunge world make` runs."""
 
     world: str
-    kinds: tuple[str, ...] = ("full", "retrained")
+    kinds: tuple[Literal["full", "retrained", "twin"], ...] = ("full", "retrained")
     seeds: PositiveInt = 1  # models of each kind
     measure: bool = True
 

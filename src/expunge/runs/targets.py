@@ -14,6 +14,7 @@ import torch
 from expunge.atomic import atomic_file
 from expunge.config import MeasureRunConfig, differing
 from expunge.data.convention import Encoder
+from expunge.errors import UnknownNameError
 from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.models.loading import load_model
 from expunge.provenance import platform_facts, versions
@@ -37,7 +38,11 @@ def run_targets(suite: str, out: Path, *, only: Sequence[str] = (), phases: Phas
     broken files, before a model is loaded.
     """
     phases = phases or Phases()
-    target, data = target_of(suite), find_suite(suite)
+    target = target_of(suite)
+    known = [f"{kind}-{seed}" for kind, seed in target.names()]
+    if unknown := [name for name in only if name not in known]:
+        raise UnknownNameError(f"{suite} has no target {unknown[0]!r}. Known: {', '.join(known)}")
+    data = find_suite(suite)
     made = []
     for kind, seed in target.names():
         folder = out / f"{kind}-{seed}"

@@ -101,7 +101,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     if not (config.forget or suite):
-        raise ConfigError("nothing to forget: give `forget` (a file, or hub:NAME) or `suite`")
+        raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
     if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
         required(None)
