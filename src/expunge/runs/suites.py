@@ -31,7 +31,7 @@ def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
     given = read_sets(config)
     if suite is None:
         return given
-    return replace(suite.sets, **dict(given.named()), warnings=given.warnings)
+    return replace(suite.sets, **dict(given.named()), warnings=(*suite.sets.warnings, *given.warnings))
 
 
 def measured_of(
@@ -41,6 +41,8 @@ def measured_of(
     left_out = [name for name in suite.only_trained if not getattr(config, name)] if suite is not None else []
     found = measured_sets(replace(sets, **dict.fromkeys(left_out, ())), config, split=split)
     if suite is not None:
-        for name, examples in suite.utility.items():
-            found[name] = Measured(examples, "test", name, suite.name)
+        for name, examples in suite.measured().items():
+            if name not in found and (name in suite.probes or name in suite.utility):
+                role = suite.role(name) if name in suite.probes or name == "retain" else "test"
+                found[name] = Measured(examples, role, name, suite.name)
     return found
