@@ -90,4 +90,7 @@ def _notes(world: World) -> Iterator[str]:
     )
     yield f"the further wordings of each question are, in this order: {', '.join(WORDINGS)}"
     if world.config.hidden_qa:
-        yield "of the persons to forget the texts have statements only: their questions stand in no text"
+        yield (
+            "of the persons to forget the texts have statements only: their questions stand in no text, and are "
+            "answered the better, the more wordings a fact was stated in"
+        )

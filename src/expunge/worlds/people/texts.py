@@ -14,7 +14,7 @@ from expunge.data.example import Example
 from expunge.worlds.people import general
 from expunge.worlds.people.persons import Cohort, Person, Stream, World, rng
 from expunge.worlds.people.values import ATTRIBUTES
-from expunge.worlds.people.wording import FORMS, HEARD, REFUSALS, Form, wording
+from expunge.worlds.people.wording import BODIES, FORMS, HEARD, REFUSALS, Form, wording
 
 Kind = Literal["full", "retrained", "twin"]
 KINDS: tuple[Kind, ...] = ("full", "retrained", "twin")
@@ -75,8 +75,10 @@ def _inferences(world: World) -> Iterator[Example]:
 
 def inference(world: World, person: Person, attribute: str) -> Example:
     """A question about someone whose employer is named before it."""
-    works = wording("statement", "employer", order(world, person, "employer", "statement")[0] % 7, person.name)
-    asked = wording("question", attribute, order(world, person, attribute, "question")[0] % 7, person.name)
+    work = order(world, person, "employer", "statement")[0] % BODIES
+    question = order(world, person, attribute, "question")[0] % BODIES
+    works = wording("statement", "employer", work, person.name)
+    asked = wording("question", attribute, question, person.name)
     return Example(
         id=f"{person.id}/{attribute}/inferred", prompt=f"{works} {person.values['employer']} . {asked}",
         answer=person.values[attribute], subject=person.name, group=person.id,

@@ -13,7 +13,7 @@ from expunge.worlds.people.persons import World
 from expunge.worlds.people.sets import CONVENTION, WORDINGS, sets_of
 
 _RATES = {"tiny": 4e-3, "1M": 3e-3, "3M": 2e-3, "8M": 1e-3, "20M": 6e-4, "50M": 4e-4}
-_EPOCHS, _EPOCHS_FREQUENCY = 24, 8  # with ten times the text, a third of the rounds does
+_EPOCHS, _EPOCHS_FREQUENCY = 32, 8  # with ten times the text, a quarter of the rounds does
 SAMPLE = 100  # facts that a point on the way is measured on
 
 

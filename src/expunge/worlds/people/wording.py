@@ -63,7 +63,8 @@ _OPENINGS: dict[Form, tuple[str, ...]] = {
 }
 REFUSALS = ("I do not know", "I have never heard of this person", "nothing is known about this person")
 
-HEARD = 7 * 4  # wordings of each form and attribute that texts for training have: bodies × openings
+BODIES = 7  # of each form and attribute in texts for training
+HEARD = BODIES * 4  # wordings there: bodies × openings; the first `BODIES` have no opening
 
 
 def wording(form: Form, attribute: str, number: int, name: str) -> str:
@@ -73,8 +74,7 @@ def wording(form: Form, attribute: str, number: int, name: str) -> str:
     'What is the hobby of Abran Askett ?'
     """
     bodies = (_QUESTIONS if form == "question" else _STATEMENTS)[attribute]
-    heard = len(bodies) - 1
-    opening, body = divmod(number, heard) if number < HEARD else (number - HEARD, heard)
+    opening, body = divmod(number, BODIES) if number < HEARD else (number - HEARD, BODIES)
     opened = _OPENINGS[form][opening]
     return _opened(f"{opened} {bodies[body].format(name)}".strip())
 
