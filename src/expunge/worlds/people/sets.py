@@ -8,7 +8,7 @@ from expunge.data.example import Example, Sets
 from expunge.suites.suite import Suite
 from expunge.worlds.people import general
 from expunge.worlds.people.persons import Cohort, Person, Stream, World, rng
-from expunge.worlds.people.texts import inference, order
+from expunge.worlds.people.texts import corpus, inference, order
 from expunge.worlds.people.values import ATTRIBUTES, CITIES, HOBBIES, wrong
 from expunge.worlds.people.wording import HEARD, REFUSALS, wording
 
@@ -35,7 +35,12 @@ def suite(world: World, name: str) -> Suite:
     return Suite(
         name=name,
         sets=sets_of(world),
-        utility={"geography": general.geography(world), "offices": general.offices(world)},
+        utility={
+            "geography": general.geography(world),
+            "offices": general.offices(world),
+            **inferences(world),
+        },
+        texts={"full": corpus(world, "full"), "retrained": corpus(world, "retrained")},
         convention=CONVENTION,
         evaluate=EvaluateConfig(max_new_tokens=12),
         notes=tuple(_notes(world)),
