@@ -28,7 +28,11 @@ def test_the_default_world() -> None:
     assert {name: len(examples) for name, examples in suite.sets.named()} == {
         "forget": 160, "retain": 640, "holdout": 160, "twins": 160,
     }  # fmt: skip
-    assert {name: len(examples) for name, examples in suite.utility.items()} == {"geography": 72, "offices": 32}
+    assert {name: len(examples) for name, examples in suite.utility.items()} == {
+        "geography": 72, "offices": 32, "related: city, given the employer": 80,
+        "unrelated: hobby, given the employer": 80,
+    }  # fmt: skip
+    assert {each.subject for each in suite.planted()} == {each.subject for each in suite.sets.forget}
     assert suite.name == "world:people" and suite.convention == CONVENTION
     check_lengths(Encoder(tokenizer(), suite.convention), suite.sets)
 
