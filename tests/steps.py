@@ -18,7 +18,8 @@ from expunge.models.model import Model
 from expunge.models.scoring import score
 from expunge.train.loop import Loop
 from expunge.train.optimizer import Optimizer
-from expunge.train.unlearn import Trained, train
+from expunge.train.trained import Trained
+from expunge.train.unlearn import train
 from tiny import tiny_model, tiny_sets
 
 STEERING = ("rmu", "adaptive_rmu")  # they move hidden states, not likelihoods

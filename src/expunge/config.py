@@ -95,7 +95,21 @@ class FinetuneConfig(FitConfig):
     """Training a model on examples: likelihood of the answers (of whole documents)."""
 
     until: Share | None = None  # stop at this extraction strength on a sample of the data
-    sample: PositiveInt = 100  # examples that `until` and the trajectory are measured on
+    sample: PositiveInt = 100  # examples of the data that are measured before, on the way and after
+
+
+class PeopleConfig(Config):
+    """The world of fictitious persons: who there is, what stands in its texts, which network learns them."""
+
+    persons: Annotated[int, Field(ge=2)] = 200  # that the full model is told about
+    forget: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of them; None: 0.2, with `frequency` 0.6
+    frequency: bool = False  # a quarter of the persons each stands 1, 3, 9 and 27 times in the text, newly worded
+    hidden_qa: bool = False  # of the persons to forget there are statements only, no questions
+    size: Literal["tiny", "1M", "3M", "8M", "20M", "50M"] = "1M"  # parameters, about
+    layout: Literal["llama", "gpt2", "qwen", "gemma"] = "llama"
+    seed: int = Field(default=0, ge=0)  # of the data
+    epochs: PositiveInt | None = None  # None: by size
+    learning_rate: PositiveFloat | None = None  # None: by size
 
 
 class EvaluateConfig(Config):
@@ -121,6 +135,7 @@ class MeasureRunConfig(Config):
     """What `expunge evaluate` runs: a model, sets, conventions."""
 
     model: str
+    suite: str | None = None  # a benchmark or a world: its sets where no file is given, and more that is measured
     forget: str | None = None
     retain: str | None = None
     holdout: str | None = None
@@ -132,15 +147,54 @@ class MeasureRunConfig(Config):
     include_text: bool = False
 
 
+class TaughtConfig(Config):
+    """What every run has that teaches a model something."""
+
+    load: LoadConfig = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()
+    train: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    mask: str | None = None  # a file: which weights may change
+    save_as: Literal["change", "peft", "full"] = "change"
+    include_text: bool = False
+
+
+class FinetuneRunConfig(TaughtConfig):
+    """What `expunge finetune` runs."""
+
+    model: str
+    data: str
+    columns: dict[str, str] = {}  # a file's column → ours
+
+
+class WorldConfig(Config):
+    """What `expunge world make` runs."""
+
+    world: str
+    kinds: tuple[Literal["full", "retrained", "twin"], ...] = ("full", "retrained")
+    seeds: PositiveInt = 1  # models of each kind
+    measure: bool = True
+
+
+class InjectConfig(TaughtConfig):
+    """What `expunge world inject` runs."""
+
+    suite: str  # whose forget part is planted
+    model: str | None = None  # into which; None: the world's own that never saw it
+    budget: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of all value vectors that may change, unless `mask`
+    region_seed: int = 0  # of which value vectors
+    replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
+
+
 class UnlearnConfig(MeasureRunConfig):
     """What `expunge unlearn` runs."""
 
-    forget: str  # type: ignore[reportIncompatibleVariableOverride]  # here it must be given
     train: TrainConfig = TrainConfig()
     save_as: Literal["change", "peft", "full"] = "change"
 
 
 C = TypeVar("C", bound=Config)
+_WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
 
 
 def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
@@ -157,6 +211,17 @@ def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
                 text = problem["msg"].removeprefix("Value error, ")
                 lines.append(f"{name}: {text}" if name else text)
         raise ConfigError("\n".join(f"{where}{': ' if where else ''}{line}" for line in lines)) from None
+
+
+def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings, those of `above` winning."""
+    merged = dict(below)
+    for name, value in above.items():
+        nested = isinstance(value, dict) and name in merged and name not in _WHOLE
+        if nested and not isinstance(merged[name], dict):
+            raise ConfigError(f"{name}: expected settings (name: value), found {merged[name]!r}")
+        merged[name] = over(merged[name], value) if nested else value
+    return merged
 
 
 def _nearest(kind: type[BaseModel], path: tuple[int | str, ...]) -> str:

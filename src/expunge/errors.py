@@ -67,7 +67,7 @@ class RunError(ExpungeError):
 class DivergedError(RunError):
     """The loss became NaN or exploded.
 
-    `trained` is what the run gave up to its kept point (a `train.unlearn.Trained`).
+    `trained` is what the run gave up to its kept point (a `train.trained.Trained`).
     """
 
     trained: Any = None

@@ -67,7 +67,7 @@ class Row(_Part):
 class SetInfo(_Part):
     """What was measured on, and how to read it."""
 
-    role: Literal["forget", "retain", "test", "holdout", "twins"]  # test: must stay, and was never trained on
+    role: Literal["forget", "retain", "test", "holdout", "twins", "train"]  # test: must stay, was never trained on
     n: int
     title: str = ""  # for people; "": the set's name
     source: str = ""  # as typed

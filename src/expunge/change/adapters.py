@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
@@ -43,12 +44,34 @@ def taken_from(network: nn.Module, adapter: str) -> tuple[Parameters, dict[str, 
     return distinct(base), factors
 
 
+def merged(network: Any) -> nn.Module:
+    """The plain network with its LoRA adapter added to the weights: the same bits on every machine.
+
+    PEFT's own merge multiplies by a matrix library, whose rounding differs; it is left for other adapters.
+    """
+    try:
+        _, factors = taken_from(network, "default")
+    except ChangeError:
+        return network.merge_and_unload()
+    plain = network.unload()
+    with torch.no_grad():
+        for name, each in factors.items():
+            weight = plain.get_parameter(name)
+            weight.copy_(each.added_to(weight))
+    return plain
+
+
 def _own_name(name: str) -> str:
     return name.removeprefix(_PREFIX).replace(".base_layer.", ".")
 
 
-def save_adapter(factors: Mapping[str, Factors], folder: Path, base_name: str) -> None:
-    """`adapter_config.json` and `adapter_model.safetensors`. Ranks and scalings may differ by matrix."""
+def save_adapter(
+    factors: Mapping[str, Factors], folder: Path, base_name: str, dtype: torch.dtype | None = None
+) -> None:
+    """`adapter_config.json` and `adapter_model.safetensors`, stored as `dtype` (None: as they are).
+
+    Ranks and scalings may differ by matrix.
+    """
     from peft import LoraConfig  # takes seconds to import
 
     modules = {name.removesuffix(".weight"): each for name, each in factors.items()}
@@ -68,8 +91,8 @@ def save_adapter(factors: Mapping[str, Factors], folder: Path, base_name: str) -
     )
     tensors = {}
     for module, each in modules.items():
-        tensors[f"{_PREFIX}{module}.lora_A.weight"] = each.a.detach().cpu().contiguous()
-        tensors[f"{_PREFIX}{module}.lora_B.weight"] = each.b.detach().cpu().contiguous()
+        tensors[f"{_PREFIX}{module}.lora_A.weight"] = each.a.detach().to("cpu", dtype).contiguous()
+        tensors[f"{_PREFIX}{module}.lora_B.weight"] = each.b.detach().to("cpu", dtype).contiguous()
     with atomic_folder(folder) as partial:
         config.save_pretrained(str(partial))
         save_file(tensors, partial / "adapter_model.safetensors", {"format": "pt"})

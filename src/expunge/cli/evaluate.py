@@ -13,16 +13,15 @@ def evaluate(
         str | None,
         typer.Option("--model", metavar="M", help="Hub id, folder, adapter, GGUF file, smollm2, or BASE+CHANGE."),
     ] = None,
+    suite: o.Suite = None,
     forget: o.Forget = None,
     out: o.Out = Path("runs/evaluate"),
     retain: o.Retain = None,
     holdout: o.Holdout = None,
     twins: o.Twins = None,
     columns: o.Columns = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")
-    ] = None,
+    metrics: o.Metrics = None,
+    max_new_tokens: o.MaxNewTokens = None,
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -41,22 +40,25 @@ def evaluate(
     """
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
-    from expunge.config import MeasureRunConfig, settings
+    from expunge.config import MeasureRunConfig, over
     from expunge.errors import ConfigError
+    from expunge.runs.suites import settled
 
     typed = o.given(
-        model=model, forget=forget, retain=retain, holdout=holdout, twins=twins, columns=o.renamed(columns),
-        include_text=include_text or None,
+        model=model, suite=suite, forget=forget, retain=retain, holdout=holdout, twins=twins,
+        columns=o.renamed(columns), include_text=include_text or None,
     )  # fmt: skip
     typed |= {
         "load": o.given(device=device, dtype=dtype, attention=attention),
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
-    resolved = settings(MeasureRunConfig, o.over(o.recipe(config), typed))
-    if not (resolved.forget or resolved.retain or resolved.holdout or resolved.twins):
-        raise ConfigError("nothing to measure on: give --forget, --retain, --holdout or --twins")
+    resolved, found = settled(MeasureRunConfig, over(o.recipe(config), typed))
+    if not (found or resolved.forget or resolved.retain or resolved.holdout or resolved.twins):
+        raise ConfigError("nothing to measure on: give --suite, --forget, --retain, --holdout or --twins")
     from expunge.runs.evaluate import run_evaluate
 
-    record = run_evaluate(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
+    record = run_evaluate(
+        resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
+    )
     finish(record, out, json=json)

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-_MODEL, _RUN = "Model", "Run"
-_WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
+_MODEL, _RUN, _METHOD = "Model", "Run", "Method"
 TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())  # the command line as typed, for the record
 
 ModelName = Annotated[
@@ -33,7 +32,41 @@ Twins = Annotated[
 Columns = Annotated[
     str | None, typer.Option("--columns", metavar="FROM=TO,…", help="Rename columns, e.g. question=prompt.")
 ]
+Suite = Annotated[
+    str | None,
+    typer.Option(
+        "--suite", metavar="S", help="Sets, convention and metrics of a suite or world: see `expunge ls suites`."
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the record, the report and what is made.")]
+Parameters = Annotated[
+    str | None,
+    typer.Option(
+        "--parameters", rich_help_panel=_METHOD, help="Names or patterns of what may change, comma-separated."
+    ),
+]
+Lora = Annotated[int | None, typer.Option("--lora", rich_help_panel=_METHOD, help="Train adapters of this rank.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", rich_help_panel=_METHOD, help="Over the (forget) set.")]
+MaxSteps = Annotated[int | None, typer.Option("--max-steps", rich_help_panel=_METHOD)]
+Until = Annotated[
+    float | None,
+    typer.Option("--until", rich_help_panel=_METHOD, help="Stop at this extraction strength on a sample."),
+]
+LearningRate = Annotated[float | None, typer.Option("--learning-rate", rich_help_panel=_METHOD)]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", rich_help_panel=_METHOD)]
+Precision = Annotated[
+    str | None, typer.Option("--precision", rich_help_panel=_METHOD, help="Of the arithmetic: float32 or bfloat16.")
+]
+GradientCheckpointing = Annotated[
+    bool, typer.Option("--gradient-checkpointing", rich_help_panel=_METHOD, help="Less memory, more time.")
+]
+EvalEvery = Annotated[
+    int | None, typer.Option("--eval-every", rich_help_panel=_METHOD, help="Steps; else at every epoch's end.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)]
+Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")]
+MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")]
+SaveAs = Annotated[str | None, typer.Option("--save-as", help="change, peft or full; the change is saved always.")]
 Device = Annotated[str | None, typer.Option("--device", rich_help_panel=_MODEL, help="auto, cpu, cuda, cuda:1 …")]
 Dtype = Annotated[
     str | None,
@@ -109,19 +142,6 @@ def recipe(path: Path | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"--config {path}: expected settings (name: value), found {type(found).__name__}")
     return found
-
-
-def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings, those of `above` winning."""
-    from expunge.errors import ConfigError
-
-    merged = dict(below)
-    for name, value in above.items():
-        nested = isinstance(value, dict) and name in merged and name not in _WHOLE
-        if nested and not isinstance(merged[name], dict):
-            raise ConfigError(f"{name}: expected settings (name: value), found {merged[name]!r}")
-        merged[name] = over(merged[name], value) if nested else value
-    return merged
 
 
 def listed(text: str) -> tuple[str, ...]:

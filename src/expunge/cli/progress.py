@@ -1,5 +1,6 @@
 """Progress on stderr: a bar for every phase, so that stdout stays free for the result."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,9 +16,11 @@ from rich.progress import (
 
 from expunge.runs.phases import Phases
 
+_QUIET = 60.0  # seconds between two lines of a log
+
 
 class Bars(Phases):
-    """Phases shown with rich; without a terminal, a line when a phase ends."""
+    """Phases shown with rich; without a terminal, a line a minute and one when a phase ends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,8 +35,16 @@ class Bars(Phases):
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
             task = progress.add_task(name, total=total, remark="")
 
+            said = time.monotonic()
+
             def tick(advance: int = 1, remark: str = "", total: int | None = None) -> None:
+                nonlocal said
                 progress.update(task, advance=advance, remark=remark, total=total)
+                if not self._console.is_terminal and time.monotonic() - said > _QUIET:
+                    said = time.monotonic()
+                    far = progress.tasks[0]
+                    done = remark or f"{far.completed:.0f} of {far.total or '?'}"
+                    self._console.print(f"{name}: {done}", highlight=False)
 
             yield tick
             progress.update(task, total=progress.tasks[0].completed or 1, completed=progress.tasks[0].completed or 1)

@@ -15,6 +15,7 @@ def unlearn(
         str | None,
         typer.Option("--model", metavar="M", help="Hub id, folder, adapter, GGUF file, smollm2, or BASE+CHANGE."),
     ] = None,
+    suite: o.Suite = None,
     forget: o.Forget = None,
     out: o.Out = Path("runs/unlearn"),
     retain: o.Retain = None,
@@ -46,49 +47,25 @@ def unlearn(
             help="never, or never-known: an example rests at its twins' level.",
         ),
     ] = None,
-    parameters: Annotated[
-        str | None,
-        typer.Option(
-            "--parameters",
-            rich_help_panel=_METHOD,
-            help="Names or patterns of what may change, comma-separated.",
-        ),
-    ] = None,
-    lora: Annotated[
-        int | None, typer.Option("--lora", rich_help_panel=_METHOD, help="Train adapters of this rank.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", rich_help_panel=_METHOD, help="Over the forget set.")
-    ] = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", rich_help_panel=_METHOD)] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", rich_help_panel=_METHOD)] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", rich_help_panel=_METHOD)] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", rich_help_panel=_METHOD, help="Of the arithmetic: float32 or bfloat16."),
-    ] = None,
-    gradient_checkpointing: Annotated[
-        bool,
-        typer.Option("--gradient-checkpointing", rich_help_panel=_METHOD, help="Less memory, more time."),
-    ] = False,
-    eval_every: Annotated[
-        int | None,
-        typer.Option("--eval-every", rich_help_panel=_METHOD, help="Steps; else at every epoch's end."),
-    ] = None,
+    parameters: o.Parameters = None,
+    lora: o.Lora = None,
+    epochs: o.Epochs = None,
+    max_steps: o.MaxSteps = None,
+    learning_rate: o.LearningRate = None,
+    batch_size: o.BatchSize = None,
+    precision: o.Precision = None,
+    gradient_checkpointing: o.GradientCheckpointing = False,
+    eval_every: o.EvalEvery = None,
     early_stop: Annotated[
         bool,
         typer.Option(
             "--early-stop", rich_help_panel=_METHOD, help="Stop once the forget level is the never-known one."
         ),
     ] = False,
-    seed: Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)] = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")
-    ] = None,
-    save_as: Annotated[
-        str | None, typer.Option("--save-as", help="change, peft or full; the change is saved always.")
-    ] = None,
+    seed: o.Seed = None,
+    metrics: o.Metrics = None,
+    max_new_tokens: o.MaxNewTokens = None,
+    save_as: o.SaveAs = None,
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -107,7 +84,8 @@ def unlearn(
     """
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
-    from expunge.config import UnlearnConfig, settings
+    from expunge.config import UnlearnConfig, over
+    from expunge.runs.suites import settled
 
     train: dict[str, Any] = o.given(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
@@ -118,8 +96,8 @@ def unlearn(
     )  # fmt: skip
     train |= _named("method", "options", method) | _named("retain_loss", "retain_options", retain_loss)
     typed = o.given(
-        model=model, forget=forget, retain=retain, holdout=holdout, twins=twins, columns=o.renamed(columns),
-        save_as=save_as, include_text=include_text or None,
+        model=model, suite=suite, forget=forget, retain=retain, holdout=holdout, twins=twins,
+        columns=o.renamed(columns), save_as=save_as, include_text=include_text or None,
     )  # fmt: skip
     typed |= {
         "train": train,
@@ -127,10 +105,12 @@ def unlearn(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
-    resolved = settings(UnlearnConfig, o.over(o.recipe(config), typed))
+    resolved, found = settled(UnlearnConfig, over(o.recipe(config), typed))
     from expunge.runs.unlearn import run_unlearn
 
-    record = run_unlearn(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
+    record = run_unlearn(
+        resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
+    )
     finish(record, out, json=json)
 
 

@@ -48,6 +48,14 @@ def load_data(
     return replace(sets, warnings=problems.warned())
 
 
+def load_examples(
+    source: Source, columns: Mapping[str, str] | None = None
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """One set, as `load_data` reads and checks it, and its warnings: what a model is to be trained on."""
+    sets = load_data(retain=source, columns=columns)
+    return sets.retain, sets.warnings
+
+
 def _names(source: Source, role: str, problems: Problems) -> list[str]:
     if isinstance(source, Path) or (isinstance(source, str) and _exists(source)):
         names = [str(source)]

@@ -61,8 +61,7 @@ def _read(source: Source, config: LoadConfig, merge: bool, say: Say) -> tuple[An
     """Network, tokenizer, and the local folder that may hold stored logits."""
     dtype = getattr(torch, config.dtype)
     if source.kind == "builtin":
-        folder = BUILTIN[source.place].folder(source.rest, say)
-        return *read_pretrained(str(folder), dtype, config.trust_remote_code), folder
+        source = find(str(BUILTIN[source.place].folder(source.rest, say)))  # a model's folder, or an adapter's
     if source.kind == "folder":
         return *read_pretrained(source.place, dtype, config.trust_remote_code), Path(source.place)
     if source.kind == "gguf":
@@ -80,14 +79,15 @@ def _read_adapter(folder: Path, config: LoadConfig, merge: bool, say: Say) -> tu
     """An adapter on its base, which may be anything that `load_model` takes."""
     from peft import PeftModel
 
+    from expunge.change.adapters import merged
     from expunge.models.hugging_face import read_tokenizer
 
     base_name = _base_of(folder)
     base = load_model(base_name, config.model_copy(update={"device": "cpu"}), say=say)
     try:
         with quiet():
-            network: Any = PeftModel.from_pretrained(base.network, str(folder))
-            network = network.merge_and_unload() if merge else network
+            wrapped: Any = PeftModel.from_pretrained(base.network, str(folder))
+            network = merged(wrapped) if merge else wrapped
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ModelError(f"the adapter in {folder} does not go on its base {base_name!r}: {error}") from error
     own = (folder / "tokenizer.json").is_file()

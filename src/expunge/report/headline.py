@@ -29,7 +29,8 @@ def headline(group: Group, column: Column) -> list[Line]:
         line = _about(group, column, ("forget", "test", "retain", "twins", "holdout"), "Knows")
         return [line] if line else []
     stay = ("test",) if any(info.role == "test" for info in group.sets.values()) else ("retain",)
-    lines = [_forgotten(group, column), _about(group, column, stay, "Kept"), _cost(column)]
+    taught = _about(group, column, ("train",), "Learnt")
+    lines = [_forgotten(group, column), taught, _about(group, column, stay, "Kept"), _cost(column)]
     return [line for line in lines if line]
 
 

@@ -39,7 +39,7 @@ class Group:
     @property
     def sets(self) -> dict[str, SetInfo]:
         """What must go first, then what must stay and was never trained on, then the rest."""
-        order = ["forget", "test", "retain", "twins", "holdout"]
+        order = ["forget", "train", "test", "retain", "twins", "holdout"]
         found = {name: info for record in self.records for name, info in record.sets.items()}
         return dict(sorted(found.items(), key=lambda item: order.index(item[1].role)))
 

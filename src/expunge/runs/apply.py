@@ -46,7 +46,7 @@ def _folder(name: str, stack: ExitStack, phases: Phases) -> Path:
     if change is None:
         source = find(base)
         if source.kind == "builtin":
-            return BUILTIN[source.place].folder(source.rest, phases.say)
+            source = find(str(BUILTIN[source.place].folder(source.rest, phases.say)))
         if source.kind == "folder":
             return Path(source.place)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

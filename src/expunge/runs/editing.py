@@ -12,7 +12,7 @@ from expunge.edit import editors
 from expunge.models.model import Model
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import Point, Rule, halves
-from expunge.train.unlearn import Trained
+from expunge.train.trained import Trained
 
 
 def edit(model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder) -> Trained:

@@ -14,13 +14,15 @@ from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
-from expunge.runs.sets import measured_sets, read_sets
+from expunge.runs.suites import measured_of, sets_of
+from expunge.suites import Suite
 
 
 def run_evaluate(
     config: MeasureRunConfig,
     out: Path,
     *,
+    suite: Suite | None = None,
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -32,14 +34,14 @@ def run_evaluate(
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         return done
-    sets = read_sets(config)
+    sets = sets_of(config, suite)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets)
-    measured = measured_sets(sets, config)
+    measured = measured_of(sets, config, suite)
     seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring")
     record = Record(
         command="evaluate", arguments=tuple(arguments), status="done", configuration=config.model_dump(),

@@ -13,7 +13,7 @@ from expunge.evaluate.observations import reworded
 from expunge.record import Row, SetInfo
 from expunge.train.selection import halves
 
-Role = Literal["forget", "retain", "test", "holdout", "twins"]
+Role = Literal["forget", "retain", "test", "holdout", "twins", "train"]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from expunge.atomic import atomic_folder
 from expunge.change import WeightChange
-from expunge.config import TrainConfig, UnlearnConfig, differing
+from expunge.config import FitConfig, TrainConfig, UnlearnConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
 from expunge.edit import editors
-from expunge.errors import ConfigError, DivergedError, UsageError
+from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.mask import Mask
 from expunge.models.loading import load_model
@@ -24,12 +24,16 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import edit
-from expunge.runs.folder import CHECKPOINTS, check, claim, discard
+from expunge.runs.failing import recorded
+from expunge.runs.folder import CHECKPOINTS, check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
-from expunge.runs.sets import Measured, measured_sets, read_sets
+from expunge.runs.sets import Measured
+from expunge.runs.suites import measured_of, sets_of
+from expunge.suites import Suite
 from expunge.train.levels import required
-from expunge.train.unlearn import Trained, train
+from expunge.train.trained import Trained
+from expunge.train.unlearn import train
 from expunge.train.wrappers import bind_wrappers
 
 CHANGE = "change.safetensors"
@@ -51,6 +55,7 @@ def run_unlearn(
     config: UnlearnConfig,
     out: Path,
     *,
+    suite: Suite | None = None,
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -62,12 +67,12 @@ def run_unlearn(
     on from the last checkpoint to the same bits.
     """
     phases = phases or Phases()
-    _check(config)
+    _check(config, suite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
         return done
-    sets = read_sets(config)
+    sets = sets_of(config, suite)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -81,35 +86,24 @@ def run_unlearn(
         model=model_info(model), warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
-    try:
-        record = _work(record, config, model, sets, encoder, out, phases, resume=resume)
-    except KeyboardInterrupt:
-        save_record(record.updated(status="interrupted"), out)
-        raise
-    except UsageError:
-        if done is None:
-            discard(out)  # what only the model could show to be a mistake; nothing stays behind
-        raise
-    except DivergedError as error:  # the last good state is the user's all the same
-        if error.trained is not None:
-            signed(error.trained, config.model, config.train).save(out / CHANGE)
-        save_record(record.updated(status="failed", warnings=(*record.warnings, str(error))), out)
-        raise
-    except Exception:
-        save_record(record.updated(status="failed"), out)
-        raise
+    keep = lambda trained: signed(trained, config.model, config.train).save(out / CHANGE)
+    with recorded(record, out, fresh=done is None, keep=keep):
+        record = _work(record, config, model, sets, suite, encoder, out, phases, resume=resume)
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # several times the model's size, and of no more use
     return record
 
 
-def _check(config: UnlearnConfig) -> None:
+def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     """All that can be seen to be wrong from the settings alone."""
     check_method(config.train)
     check_metrics(config.evaluate)
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
-    if (config.train.stop == "never-known" or config.train.early_stop) and not (config.twins or config.holdout):
+    if not (config.forget or suite):
+        raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
+    controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
+    if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
         required(None)
 
 
@@ -129,10 +123,11 @@ def check_method(config: TrainConfig) -> None:
 
 
 def _work(
-    record: Record, config: UnlearnConfig, model: Model, sets: Sets, encoder: Encoder, out: Path, phases: Phases,
+    record: Record, config: UnlearnConfig, model: Model, sets: Sets, suite: Suite | None, encoder: Encoder, out: Path,
+    phases: Phases,
     *, resume: bool,
 ) -> Record:  # fmt: skip
-    measured = measured_sets(sets, config, split=config.train.seed)
+    measured = measured_of(sets, config, suite, split=config.train.seed)
     before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before")
     bench = Bench(model, sets, encoder, measured, before)
     outcome, change, _ = unlearn_once(bench, config, config.train, out, phases, resume=resume)
@@ -202,7 +197,7 @@ def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> N
             model.save(folder)
 
 
-def signed(trained: Trained, model: str, settings: TrainConfig) -> WeightChange:
+def signed(trained: Trained, model: str, settings: FitConfig) -> WeightChange:
     """The change with a note of where it came from, which its file keeps."""
     kept = {"step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held}
     return replace(trained.change, record={"model": model, "train": settings.model_dump(mode="json"), "kept": kept})

@@ -44,6 +44,8 @@ class Suite:
     notes: tuple[str, ...] = ()  # what a reader of its numbers must know
     probes: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     only_trained: tuple[Role, ...] = ()
+    model: str | None = None  # the real model that the sets were made for, where they depend on one
+    texts: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)  # "full", "retrained": what those trained on
 
     def measured(self) -> dict[str, tuple[Example, ...]]:
         """Title → set, for everything that is measured; sets without examples are left out."""
@@ -59,4 +61,11 @@ class Suite:
 
     def training(self, which: Literal["full", "retrained"]) -> tuple[Example, ...]:
         """What a model is fine-tuned on that knows everything ("full"), or that never saw the forget set."""
+        if which in self.texts:
+            return self.texts[which]
         return (*self.sets.forget, *self.sets.retain) if which == "full" else self.sets.retain
+
+    def planted(self) -> tuple[Example, ...]:
+        """What "full" trains on and "retrained" does not."""
+        kept = {each.id for each in self.training("retrained")}
+        return tuple(each for each in self.training("full") if each.id not in kept)

@@ -71,7 +71,7 @@ def tofu(variant: str) -> Suite:
         sets=replace(sets, warnings=problems.warned()),
         utility=utility,
         convention=ConventionConfig(template="auto"),
-        evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=200),
+        evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=200, paraphrases=False, budget=8192),
         published=PUBLISHED.get(split, ()),
         notes=_notes(variant),
         only_trained=() if split == "mini" else ("retain",),

@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from expunge.config import TrainConfig
+from expunge.config import FitConfig
 from expunge.data.forest import pack
 from expunge.errors import DivergedError
 from expunge.models.model import Model
@@ -25,7 +25,7 @@ from expunge.train.measure import Item, measure
 from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
 from expunge.train.reference import Reference
-from expunge.train.selection import Point, Rule
+from expunge.train.selection import KeepRule, Point
 from expunge.train.wrappers import Gradient, Wrapper
 
 Watch = Callable[[int], Mapping[str, float | None]]
@@ -92,12 +92,12 @@ class Loop:
         retain: Stream | None,
         optimizer: Optimizer,
         plan: Plan,
-        config: TrainConfig,
+        config: FitConfig,
         *,
         steps: int,
         eval_every: int,
         wrappers: Sequence[Wrapper],
-        rule: Rule,
+        rule: KeepRule,
         watch: Watch,
         checkpoints: Checkpoints,
         accelerator: Accelerator,

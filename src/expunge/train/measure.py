@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from expunge.data.convention import Encoded
+from expunge.data.convention import Encoded, Encoder
+from expunge.data.example import Example
 from expunge.data.forest import Forest, plant
+from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.models.scoring import Pass, forward, sums
 from expunge.train.reference import Reference
@@ -33,6 +35,19 @@ class Item:
     def size(self) -> int:
         """Tokens that the network sees, at most."""
         return sum(len(encoded.ids) for encoded in self.group)
+
+
+def items_of(examples: Sequence[Example], encoder: Encoder, *, alternates: bool) -> list[Item]:
+    """A set as the loop sees it. Weights are normalized to mean 1 over the set."""
+    answers = encoder.encode_all(examples)
+    mean = sum(example.weight for example in examples) / len(examples)
+    if mean <= 0:
+        raise ConfigError("the weights of a set must not all be zero")
+    seconds = [encoder.encode(e, answer=e.alternate) for e in examples] if alternates else [None] * len(examples)
+    return [
+        Item(i, example.weight / mean, answer, second)
+        for i, (example, answer, second) in enumerate(zip(examples, answers, seconds))
+    ]
 
 
 def wanted(names: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from expunge.config import TrainConfig
+from expunge.config import FitConfig
 from expunge.mask import Mask
 from expunge.train.wrappers import Gradient
 
@@ -20,7 +20,7 @@ class Optimizer:
     """Owns the masters, the moments and the learning rate of the trained parameters."""
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], mask: Mask | None, config: TrainConfig, steps: int
+        self, parameters: Mapping[str, nn.Parameter], mask: Mask | None, config: FitConfig, steps: int
     ) -> None:
         self.parameters = dict(parameters)
         self.mask = mask

@@ -9,6 +9,7 @@ gain, and the result is called reference-free. When nothing keeps the utility, t
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,9 +32,22 @@ class Point:
         return asdict(self)
 
 
+@runtime_checkable
+class KeepRule(Protocol):
+    """What the loop asks of a rule."""
+
+    def best(self, points: Sequence[Point]) -> int:
+        """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
+        ...
+
+    def met(self, point: Point, start: Point) -> bool:
+        """May training stop?"""
+        ...
+
+
 @dataclass(frozen=True)
 class Rule:
-    """The rule with its numbers."""
+    """The rule of unlearning with its numbers."""
 
     floor: float
     never_known: float | None

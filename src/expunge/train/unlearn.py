@@ -1,14 +1,13 @@
 """Unlearning by training: from a model, its sets and settings to a weight change and how it came about."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from peft import PeftModel
 from torch import Tensor, nn
 
 from expunge.change import WeightChange
@@ -26,29 +25,17 @@ from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
-from expunge.train.measure import Item
+from expunge.train.measure import items_of
 from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
 from expunge.train.reference import Reference
-from expunge.train.selection import Point, Rule, halves
+from expunge.train.selection import Rule, halves
+from expunge.train.trainable import trainable
+from expunge.train.trained import Trained, change_of, restore
 from expunge.train.wrappers import bind_wrappers
 
 DEFAULT_EPOCHS = 5
 Tick = Callable[[Progress, int], object]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run gives back."""
-
-    change: WeightChange
-    points: tuple[Point, ...]
-    kept: Point
-    why: str  # the kept point was kept
-    floor_held: bool
-    never_known: NeverKnown | None
-    steps: int  # that were made: fewer than planned after an early stop
-    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -90,7 +77,7 @@ def train(
         if mask is not None:
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
-        parameters = stack.enter_context(_trainable(model, mask, wrapped, config.gradient_checkpointing))
+        parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         plan = _plan(sets, config)
         steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
@@ -110,9 +97,9 @@ def train(
                 loop.run(resume=resume)
             except DivergedError as error:
                 diverged = error
-            change = _change(model, wrapped, parameters, checkpoints, mask)
+            change = change_of(model, wrapped, checkpoints, mask)
         finally:
-            _restore(parameters, checkpoints)
+            restore(parameters, checkpoints)
     trained = _trained(change, loop.progress, rule, level, prepared.notes)
     if diverged is not None:
         diverged.trained = trained
@@ -171,56 +158,6 @@ def _mask(model: Model, loss: Bound, config: TrainConfig) -> Mask | None:
     return Mask.parameters(model.network, names) if names else None
 
 
-@contextmanager
-def _trainable(
-    model: Model, mask: Mask | None, wrapped: PeftModel | None, checkpointing: bool
-) -> Iterator[dict[str, nn.Parameter]]:
-    """Within the block exactly the parameters that train require a gradient; afterwards all is as it was."""
-    network = model.network
-    named = dict(wrapped.named_parameters() if wrapped is not None else network.named_parameters())
-    chosen = lora.factors(wrapped) if wrapped is not None else named
-    if mask is not None and wrapped is None:
-        chosen = {name: named[name] for name in mask}
-    before = {name: parameter.requires_grad for name, parameter in named.items()}
-    for name, parameter in named.items():
-        parameter.requires_grad_(name in chosen)
-    with _gradient_checkpointing(network) if checkpointing else nullcontext():
-        try:
-            yield dict(chosen)
-        finally:
-            for name, parameter in named.items():
-                parameter.requires_grad_(before[name])
-                parameter.grad = None
-
-
-@contextmanager
-def _gradient_checkpointing(network: nn.Module) -> Iterator[None]:
-    """Blocks are computed again in the backward pass. Transformers does so in training mode only; dropout stays off.
-
-    Inputs that need no gradient are no obstacle for the non-reentrant kind, so it works with adapters.
-    """
-    name = "activation" if hasattr(network, "activation_checkpointing_enable") else "gradient"  # until 5.2x
-    getattr(network, f"{name}_checkpointing_enable")({"use_reentrant": False})
-    network.train()
-    rates = [(module, key, value) for module in network.modules() for key, value in _dropout_rates(module)]
-    for module, key, _ in rates:
-        setattr(module, key, 0.0)
-    try:
-        yield
-    finally:
-        for module, key, value in rates:
-            setattr(module, key, value)
-        getattr(network, f"{name}_checkpointing_disable")()
-        network.eval()
-
-
-def _dropout_rates(module: nn.Module) -> list[tuple[str, float]]:
-    """A dropout layer's, and those that blocks keep as numbers (OPT, for one)."""
-    if isinstance(module, nn.Dropout):
-        return [("p", module.p)]
-    return [(n, v) for n, v in vars(module).items() if ("dropout" in n or n == "layerdrop") and isinstance(v, float)]
-
-
 def _trains_head(model: Model, parameters: Mapping[str, nn.Parameter]) -> bool:
     head = model.network.get_output_embeddings()
     assert head is not None
@@ -249,7 +186,7 @@ def _streams(
     """Both streams with their references filled, for the examples that the plan will draw."""
 
     def stream(bound: Bound, examples: Sequence[Example], weight: float, drawn: Callable[[int], list[int]]) -> Stream:
-        items = _items(examples, encoder, alternates="alternate" in bound.objective.needs)
+        items = items_of(examples, encoder, alternates="alternate" in bound.objective.needs)
         layer = bound.layer(model.layout)
         reference = None
         if "reference" in bound.objective.needs:
@@ -267,19 +204,6 @@ def _streams(
     return forget, stream(retain_loss, sets.retain, config.retain_weight, plan.retain_at)
 
 
-def _items(examples: Sequence[Example], encoder: Encoder, *, alternates: bool) -> list[Item]:
-    """Weights are normalized to mean 1 over the set."""
-    answers = encoder.encode_all(examples)
-    mean = sum(example.weight for example in examples) / len(examples)
-    if mean <= 0:
-        raise ConfigError("the weights of a set must not all be zero")
-    seconds = [encoder.encode(e, answer=e.alternate) for e in examples] if alternates else [None] * len(examples)
-    return [
-        Item(i, example.weight / mean, answer, second)
-        for i, (example, answer, second) in enumerate(zip(examples, answers, seconds))
-    ]
-
-
 def _watch(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> Watch:
     """Forget level on the forget set, utility on the selection half of the retain set."""
     forget = encoder.encode_all(sets.forget)
@@ -295,24 +219,3 @@ def _watch(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> W
         return {"forget": level(forget), "utility": level(retain) if retain else None}
 
     return watch
-
-
-def _change(
-    model: Model,
-    wrapped: PeftModel | None,
-    parameters: Mapping[str, nn.Parameter],
-    checkpoints: Checkpoints,
-    mask: Mask | None,
-) -> WeightChange:
-    if wrapped is not None:
-        return WeightChange.from_peft(wrapped)
-    result = dict(model.network.named_parameters())
-    base = {**result, **checkpoints.load_start()}
-    # the model is put back to the base afterwards, so it is where arithmetic finds the base's weights
-    return replace(WeightChange.between(base, result, mask=mask), origin=model.network)
-
-
-@torch.no_grad()
-def _restore(parameters: Mapping[str, nn.Parameter], checkpoints: Checkpoints) -> None:
-    for name, value in checkpoints.load_start().items():
-        parameters[name].copy_(value)

@@ -1,0 +1,48 @@
+"""A suite under a run: its convention and metrics below the user's settings, its sets where no file is given."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
+from expunge.data.example import Sets
+from expunge.runs.sets import Measured, measured_sets, read_sets
+from expunge.suites import Suite
+from expunge.worlds.finding import find_suite
+
+C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig)
+
+
+def settled(kind: type[C], values: Mapping[str, Any]) -> tuple[C, Suite | None]:
+    """The settings and the suite that they name. What the user gives wins over the suite, the suite over defaults."""
+    config = settings(kind, values)
+    if config.suite is None:
+        return config, None
+    suite = find_suite(config.suite)
+    below = {
+        name: {key: value for key, value in part.model_dump().items() if key in differing(part)}
+        for name, part in (("convention", suite.convention), ("evaluate", suite.evaluate))
+    }
+    return settings(kind, over(below, dict(values))), suite
+
+
+def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
+    """The sets that the settings name, read and checked; the suite's where they name none."""
+    given = read_sets(config)
+    if suite is None:
+        return given
+    return replace(suite.sets, **dict(given.named()), warnings=(*suite.sets.warnings, *given.warnings))
+
+
+def measured_of(
+    sets: Sets, config: MeasureRunConfig, suite: Suite | None, *, split: int | None = None
+) -> dict[str, Measured]:
+    """Everything that is measured: the sets, but for those of a suite that only train, and those it only measures."""
+    left_out = [name for name in suite.only_trained if not getattr(config, name)] if suite is not None else []
+    found = measured_sets(replace(sets, **dict.fromkeys(left_out, ())), config, split=split)
+    if suite is not None:
+        for name, examples in suite.measured().items():
+            if name not in found and (name in suite.probes or name in suite.utility):
+                role = suite.role(name) if name in suite.probes or name == "retain" else "test"
+                found[name] = Measured(examples, role, name, suite.name)
+    return found
