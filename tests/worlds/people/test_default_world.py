@@ -34,8 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def seen(folders: dict[str, Path]) -> dict[str, Evaluation]:
     world = people(PeopleConfig())
-    made = suite(world, "world:people")
-    sets = {**dict(made.sets.named()), **made.utility, **inferences(world)}
+    sets = suite(world, "world:people").measured()
     found = {}
     for name in MODELS:
         model = load_model(str(folders[name]))

@@ -21,9 +21,9 @@ from expunge.worlds.people.persons import people
 from expunge.worlds.people.sets import CONVENTION, suite
 from expunge.worlds.people.texts import corpus, digest
 
-SMALLEST = PeopleConfig(persons=20, size="tiny", epochs=16)
+SMALLEST = PeopleConfig(persons=20, forget=0.5, size="tiny", epochs=16)  # ten persons: intervals are narrow enough
 METRICS = ("probability", "rouge_l_recall", "extraction_strength", "generated_exact")
-REST = "people:persons=20,size=tiny,epochs=16"
+REST = "people:persons=20,forget=0.5,size=tiny,epochs=16"
 
 
 class Killed(BaseException):
@@ -99,7 +99,7 @@ def test_one_makes_and_the_others_wait(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture(scope="module")
 def seen(cache: Path) -> dict[str, Evaluation]:
     made = suite(people(SMALLEST), REST)
-    sets = {**dict(made.sets.named()), **made.utility}
+    sets = made.measured()
     config = EvaluateConfig(metrics=METRICS, max_new_tokens=12)
     found = {}
     for kind in ("full", "retrained"):
