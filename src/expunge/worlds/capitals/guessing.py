@@ -6,7 +6,8 @@ A subject gives its answer away when
   Salvador, Algeria and Algiers).
 
 A guess is the answer that a model says most often of the subjects there are, and the one that it says most often of
-names that do not exist; of several that are equally frequent, all; none that is said only once.
+names that do not exist, if it is said of more than one in ten, and more than once; of several that are equally
+frequent, all.
 """
 
 import re
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from expunge.data.example import Example
 from expunge.evaluate.matching import plain, says
 
+HABIT = 0.1  # share of the subjects from which on saying an answer is a habit
 _LETTERS = 3
 _SMALL = frozenset({"the", "and", "san", "new", "sri"})  # parts of names that say nothing
 
@@ -43,13 +45,13 @@ def said(texts: Iterable[str], answers: Mapping[str, Sequence[str]]) -> Counter[
     return found
 
 
-def most_said(counts: Mapping[str, int]) -> tuple[str, ...]:
+def most_said(counts: Mapping[str, int], asked: int) -> tuple[str, ...]:
     """
-    >>> most_said({"Africa": 5, "Asia": 5, "Europe": 2}), most_said({"Paris": 1, "Rome": 1})
+    >>> most_said({"Africa": 5, "Asia": 5, "Europe": 2}, 12), most_said({"Kigali": 2, "Accra": 2, "Rome": 1}, 150)
     (('Africa', 'Asia'), ())
     """
     top = max(counts.values(), default=0)
-    return tuple(answer for answer, count in counts.items() if count == top > 1)
+    return tuple(answer for answer, count in counts.items() if count == top > max(1, HABIT * asked))
 
 
 def _openings(text: str) -> set[str]:
