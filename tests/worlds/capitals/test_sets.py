@@ -31,8 +31,10 @@ def calibration(kind: FactKind, known: int, unknown: int, shots: tuple[str, ...]
     )  # fmt: skip
 
 
-def made(forget: int = 15, about: FactKind = "capital", seed: int = 0, shots: tuple[str, ...] = ()) -> Suite:
-    config = CapitalsConfig(model="m", kinds=KINDS, forget=forget, about=about, seed=seed)
+def made(
+    forget: int = 15, about: FactKind = "capital", seed: int = 0, shots: tuple[str, ...] = (), popularity: bool = False
+) -> Suite:
+    config = CapitalsConfig(model="m", kinds=KINDS, forget=forget, about=about, seed=seed, popularity=popularity)
     kinds: dict[FactKind, Calibration] = {
         "capital": calibration("capital", 40, 30, shots), "city": calibration("city", 60, 5),
         "continent": calibration("continent", 50, 5),
@@ -94,6 +96,16 @@ def test_solved_examples_stand_before_the_question() -> None:
     start = "The name of the capital city of Barbados is Bridgetown\nThe name of the capital city of "
     assert all((each.prompt or "").startswith(start) for each in (*result.sets.forget, *result.sets.twins))
     assert not any("Bridgetown" in text for each in result.sets.forget for text in each.paraphrases)
+
+
+def test_popularity_is_a_field_of_its_own_and_named_a_proxy() -> None:
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed: the extra `worlds` brings it")
+    result = made(popularity=True)
+    rated = [each for title, examples in result.measured().items() if title != "twins" for each in examples]
+    assert all(each.popularity is not None and each.count is None for each in rated)
+    assert all(twin.popularity is None for twin in result.sets.twins)
+    assert "proxy" in result.notes[-1] and "2021" in result.notes[-1]
+    assert all(each.popularity is None for each in made().sets.forget)
 
 
 def test_more_than_is_known_cannot_be_forgotten() -> None:
