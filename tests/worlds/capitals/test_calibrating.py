@@ -1,6 +1,7 @@
 """Which prompt is taken and what counts as known: a model of a few lines answers, all figures by hand."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,14 @@ def test_what_is_said_of_names_that_do_not_exist_is_a_guess() -> None:
     assert found.known == ("capital:Bordavia", "capital:Corvia")
     assert "capital:Arland" not in found.unknown
     assert "Mexton (6 real, 12 of 12 made-up)" in found.summary
+
+
+def test_another_name_that_is_a_guess_shows_no_knowledge_either() -> None:
+    """Corvia's is called Oarrow, and Mexton, too; Mexton is what is said of everything."""
+    facts = [replace(fact, aliases=("Mexton",)) if fact.subject == "Corvia" else fact for fact in FACTS]
+    found = calibrate_kind("capital", facts, model({FIRST: {"Bordavia"}}, otherwise="Mexton"), shots=0)
+    assert found.guesses == {"Mexton": (7, 12)} and found.known == ("capital:Bordavia",)
+    assert found.guessed == ("capital:Arland", "capital:Corvia")
 
 
 def test_the_answer_most_said_of_real_subjects_is_a_guess_though_no_made_up_name_gets_it() -> None:

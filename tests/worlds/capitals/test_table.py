@@ -49,6 +49,9 @@ def test_answers_with_all_that_counts_as_saying_them() -> None:
     found = answers_of(facts("currency"))
     assert found["ruble"] == ("ruble", "rouble", "rubles")
     assert found["yen"] == ("yen",)
+    assert "rial" in found and "rial" not in found["riyal"]  # another country's answer
+    continents = answers_of(facts("continent"))
+    assert continents["Asia"] == ("Asia",) and continents["Europe"] == ("Europe",)
 
 
 def test_the_digest_is_of_what_is_asked() -> None:

@@ -10,7 +10,8 @@ For each kind of fact:
 4. All facts are asked with it. An answer is right when the greedy text says it (`evaluate/matching.py`).
 5. The answer that the model says most often of the real subjects, and the one it says most often of names that do not
    exist, are guesses, if that is a habit (`guessing.py`).
-6. A fact is **known** when it is answered right and its answer is no guess. What is answered wrong is **unknown**.
+6. A fact is **known** when it is answered right and nothing that answers it is a guess. What is answered wrong
+   is **unknown**.
 
 How it misleads: a model's second-favourite guess is not a guess here; twins measure, fact by fact, what is said without
 knowledge. A fact that is unknown in the chosen wording may be answered in another one. Where a kind has few answers
@@ -50,6 +51,7 @@ def calibrate_kind(kind: FactKind, facts: Sequence[Example], answer: Answer, sho
     top, frequent = Counter(fact.answer for fact in left).most_common(1)[0]
     test = {fact.id for fact in second}
     right = [fact for fact, hit in zip(left, heard.right) if hit]
+    guessed = [fact for fact in right if not {fact.answer, *fact.aliases}.isdisjoint(guesses)]
     return Calibration(
         kind=kind, wording=prompt.wording, shots=tuple(fact.id for fact in prompt.shots), tried=tried,
         asked=len(left), right=len(right),
@@ -57,8 +59,8 @@ def calibrate_kind(kind: FactKind, facts: Sequence[Example], answer: Answer, sho
         majority=top, majority_right=frequent,
         guesses={each: (of_real[each], of_names[each]) for each in guesses}, names=len(names),
         given_away=tuple(fact.id for fact in facts if fact not in asked),
-        guessed=tuple(fact.id for fact in right if fact.answer in guesses),
-        known=tuple(fact.id for fact in right if fact.answer not in guesses),
+        guessed=tuple(fact.id for fact in guessed),
+        known=tuple(fact.id for fact in right if fact not in guessed),
         unknown=tuple(fact.id for fact, hit in zip(left, heard.right) if not hit),
     )  # fmt: skip
 

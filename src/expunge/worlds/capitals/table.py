@@ -38,11 +38,16 @@ def kind_of(example: Example) -> FactKind:
 
 
 def answers_of(examples: Iterable[Example]) -> dict[str, tuple[str, ...]]:
-    """Each answer that these facts have, and everything that counts as saying it."""
+    """Each answer that these facts have, and what counts as saying it; a name that is an answer itself counts as that.
+
+    Turkey lies in Asia and in Europe, too: that must not make one answer of the two.
+    """
     found: dict[str, dict[str, None]] = {}
     for example in examples:
         found.setdefault(example.answer, {}).update(dict.fromkeys((example.answer, *example.aliases)))
-    return {answer: tuple(names) for answer, names in found.items()}
+    return {
+        answer: tuple(name for name in names if name == answer or name not in found) for answer, names in found.items()
+    }
 
 
 def digest(examples: Sequence[Example]) -> str:
