@@ -68,7 +68,7 @@ _ZSRE = _Set("zsre-qa", "zsre_qa", "real_authors", ("subject", "entity"), ("obje
 
 @suites.add(
     "capitals-qa", variants=VARIANTS, size="about 240 questions", source="McGill-NLP/country_capital_qa",
-    licence="not stated by its authors", paper="arXiv:2504.05058",
+    licence="see the page of the data set", paper="arXiv:2504.05058",
 )  # fmt: skip
 def capitals_qa(variant: str) -> Suite:
     """Countries' capitals. Raises UnknownNameError for another variant, DataError for what is wrong with the files."""
@@ -77,7 +77,7 @@ def capitals_qa(variant: str) -> Suite:
 
 @suites.add(
     "books-qa", variants=(*VARIANTS, *_HUNDRED), size="a few hundred questions", source="McGill-NLP/book_author_qa",
-    licence="not stated by its authors", paper="arXiv:2504.05058",
+    licence="see the page of the data set", paper="arXiv:2504.05058",
 )  # fmt: skip
 def books_qa(variant: str) -> Suite:
     """Books' authors. Raises as `capitals_qa`."""
@@ -86,7 +86,7 @@ def books_qa(variant: str) -> Suite:
 
 @suites.add(
     "zsre-qa", variants=VARIANTS, size="a few hundred questions", source="McGill-NLP/zsre_qa",
-    licence="not stated by its authors", paper="arXiv:2504.05058",
+    licence="see the page of the data set", paper="arXiv:2504.05058",
 )  # fmt: skip
 def zsre_qa(variant: str) -> Suite:
     """Facts of zsRE, filtered. Raises as `capitals_qa`."""

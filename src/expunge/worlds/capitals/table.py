@@ -2,8 +2,8 @@
 
 Sources: capitals, cities' countries and continents after GeoNames (CC BY 4.0, geonames.org; spellings and seats of
 government as of 2025); elements from the periodic table; currencies after ISO 4217 as of 2025, those that were changed
-lately left out; works whose author is undisputed and whose title names no second well-known work, all of authors
-whose works are in the public domain in the country where they were written or were published before 1931.
+lately left out; works whose author is undisputed and whose title names no second well-known work, all of them published
+before 1931.
 
 Cities of China are left out: China is the majority guess, so saying it shows no knowledge. Capitals that their
 country's name gives away (Mexico City) are left out, too.
