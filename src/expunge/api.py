@@ -22,7 +22,9 @@ from expunge.report import write_report
 from expunge.runs.editing import edit
 from expunge.runs.sets import Measured, wordings
 from expunge.runs.unlearn import signed
+from expunge.suites import Suite
 from expunge.train.unlearn import train
+from expunge.worlds.finding import find_suite
 
 Convention = ConventionConfig | Mapping[str, Any] | None
 PathLike = str | os.PathLike[str]
@@ -35,6 +37,15 @@ def load_model(name: str, **options: Any) -> Model:
     there is no such model or none that Expunge can work on, ConfigError for an option that does not exist.
     """
     return loading.load_model(name, settings(LoadConfig, options))
+
+
+def load_suite(name: str) -> Suite:
+    """The sets, convention and metrics of a public suite or a world: "tofu:forget05", "world:people:size=3M".
+
+    `suite.sets` is what `unlearn` and `evaluate` take; give them `convention=suite.convention`, too. Raises
+    UnknownNameError for a name that there is not, DataError for what is wrong with the suite's files.
+    """
+    return find_suite(name)
 
 
 def unlearn(

@@ -120,6 +120,20 @@ class CapitalsConfig(Config):
         return self
 
 
+class PeopleConfig(Config):
+    """The world of fictitious persons: who there is, what stands in its texts, which network learns them."""
+
+    persons: Annotated[int, Field(ge=2)] = 200  # that the full model is told about
+    forget: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of them; None: 0.2, with `frequency` 0.6
+    frequency: bool = False  # a quarter of the persons each stands 1, 3, 9 and 27 times in the text, newly worded
+    hidden_qa: bool = False  # of the persons to forget there are statements only, no questions
+    size: Literal["tiny", "1M", "3M", "8M", "20M", "50M"] = "1M"  # parameters, about
+    layout: Literal["llama", "gpt2", "qwen", "gemma"] = "llama"
+    seed: int = Field(default=0, ge=0)  # of the data
+    epochs: PositiveInt | None = None  # None: by size
+    learning_rate: PositiveFloat | None = None  # None: by size
+
+
 class EvaluateConfig(Config):
     """What is measured, and how."""
 
@@ -155,19 +169,43 @@ class MeasureRunConfig(Config):
     include_text: bool = False
 
 
-class FinetuneRunConfig(Config):
+class TaughtConfig(Config):
+    """What every run has that teaches a model something."""
+
+    load: LoadConfig = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()
+    train: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    mask: str | None = None  # a file: which weights may change
+    save_as: Literal["change", "peft", "full"] = "change"
+    include_text: bool = False
+
+
+class FinetuneRunConfig(TaughtConfig):
     """What `expunge finetune` runs."""
 
     model: str
     data: str
     columns: dict[str, str] = {}  # a file's column → ours
-    mask: str | None = None  # a file: which weights may change
-    load: LoadConfig = LoadConfig()
-    convention: ConventionConfig = ConventionConfig()
-    train: FinetuneConfig = FinetuneConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    save_as: Literal["change", "peft", "full"] = "change"
-    include_text: bool = False
+
+
+class WorldConfig(Config):
+    """What `expunge world make` runs."""
+
+    world: str
+    kinds: tuple[Literal["full", "retrained", "twin"], ...] = ("full", "retrained")
+    seeds: PositiveInt = 1  # models of each kind
+    measure: bool = True
+
+
+class InjectConfig(TaughtConfig):
+    """What `expunge world inject` runs."""
+
+    suite: str  # whose forget part is planted
+    model: str | None = None  # into which; None: the world's own that never saw it
+    budget: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of all value vectors that may change, unless `mask`
+    region_seed: int = 0  # of which value vectors
+    replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
 
 
 class UnlearnConfig(MeasureRunConfig):

@@ -15,7 +15,15 @@ from steps import taught_model, unequal_sets
 from tiny import tiny_model
 
 NAMES = list(metrics)
-EXAMPLES = (*unequal_sets().forget, *unequal_sets().retain)
+CITIES = [each.answer.split()[0] for each in (*unequal_sets().forget, *unequal_sets().retain)]
+EXAMPLES = tuple(
+    replace(
+        each,
+        paraphrased_answer=f"{each.answer.split()[0]} is",
+        perturbed_answers=(f"{CITIES[i - 1]} is", CITIES[i - 2]),
+    )
+    for i, each in enumerate((*unequal_sets().forget, *unequal_sets().retain))
+)
 
 
 @lru_cache
@@ -72,7 +80,8 @@ def test_documents_have_no_generated_answers() -> None:
     documents = [Example(id="d", prompt=None, answer="the capital of arland is bexton")]
     config = EvaluateConfig(metrics=tuple(NAMES), max_new_tokens=3)
     found = measure(model, {"d": documents}, Encoder(model.tokenizer), config)["d"]
-    assert set(found) == {n for n in NAMES if "generations" not in metrics.get(n).needs}
+    unserved = {"generations", "perturbed_logprobs"}
+    assert set(found) == {n for n in NAMES if not unserved & set(metrics.get(n).needs)}
 
 
 def test_an_answer_of_one_token_and_one_example() -> None:

@@ -126,7 +126,7 @@ def test_exactly_forgives_case_and_punctuation_only() -> None:
 def test_registry_names_what_each_metric_needs() -> None:
     assert set(metrics) == {
         "probability", "perplexity", "exact_memorization", "extraction_strength", "rouge_l_recall",
-        "generated_exact", "generated_contains",
+        "generated_exact", "generated_contains", "truth_ratio", "probability_normalized", "choice_accuracy",
     }  # fmt: skip
     assert metrics.get("rouge").needs == ("generations", "answers")
     assert metrics.get("es").span == "without_end"
@@ -140,6 +140,8 @@ def test_every_metric_runs_by_name_and_keeps_its_declared_direction(name: str) -
     """`n`, order, direction and interval, for everything that is registered."""
     observations = {
         "answer_logprobs": [np.log([0.5, 0.5]), np.log([0.25]), np.log([0.9, 0.8, 0.7])],
+        "paraphrased_logprobs": [np.log([0.5]), np.log([0.25, 0.75]), np.log([0.9, 0.8])],
+        "perturbed_logprobs": [[np.log([0.4])], [np.log([0.5]), np.log([0.1, 0.2])], [np.log([0.2])]],
         "hits": [np.array([True, False]), np.array([False]), np.array([True, True, True])],
         "generations": ["a b", "no", "c"],
         "answers": [["a b"], ["yes"], ["c d"]],

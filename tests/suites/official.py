@@ -51,3 +51,76 @@ def _public(verb: str, i: int) -> dict[str, Any]:
         "perturbed_answer": [f"Thing {i}-{k}" for k in range(3)],
         "original_answer": f"It {verb} thing {i}.",
     }
+
+
+def write_muse(folder: Path) -> Path:
+    """MUSE as its load_data.py writes it: lists of objects, documents as lists of bare texts."""
+    for corpus in ("news", "books"):
+        raw = {
+            split: [f"{split} {corpus} {i}. " + "A sentence of it. " * 500 for i in range(3)]
+            for split in ("forget", "retain1")
+        }
+        lists: dict[str, list[Any]] = {f"raw/{split}": documents for split, documents in raw.items()}
+        lists |= {f"privleak/{s}": [f"Document {i} of {corpus}, {s}." for i in range(4)] for s in ("forget", "holdout")}
+        lists["verbmem/forget"] = [{"prompt": f"Passage {i} of {corpus} begins", "gt": "and goes on."} for i in (1, 2)]
+        for split in ("forget_qa", "retain_qa"):
+            lists[f"knowmem/{split}"] = [{"question": f"{split} {i}?", "answer": f"Yes {i}"} for i in range(3)]
+            lists[f"knowmem/{split}_icl"] = [{"question": f"Solved {i}?", "answer": f"So {i}"} for i in range(2)]
+        for kind in ("scal", "sust"):
+            lists |= {f"{kind}/forget_{i}": [f"Request {kind} {i}, {corpus}."] * 1 for i in range(1, 5)}
+        for name, values in lists.items():
+            write_json(folder / corpus / f"{name}.json", values)
+    return folder
+
+
+def write_wmdp(folder: Path) -> Path:
+    """WMDP's questions and RMU's corpora."""
+    for subject in ("bio", "cyber", "chem"):
+        write_lines(
+            folder / f"wmdp-{subject}.jsonl",
+            [{"question": f"Which {i}? ", "choices": ["w", "x", "y", "z"], "answer": i % 4} for i in range(5)],
+        )
+    for name in ("bio-forget-corpus", "cyber-forget-corpus"):
+        texts = ["Too short.", *(f"{name} {i}: " + "words of a harmless example " * 200 for i in range(3))]
+        write_lines(folder / f"{name}.jsonl", [{"text": text} for text in texts])
+    texts = ["", " = Heading = \n", *(f"Paragraph {i} " + "of an encyclopedia " * 5 for i in range(4))]
+    write_lines(folder / "wikitext.jsonl", [{"text": text} for text in texts])
+    return folder
+
+
+PEOPLE = ("Ada Example", "Bo Example")
+
+
+def write_rwku(folder: Path) -> Path:
+    """RWKU's probes and documents about two people."""
+    for name in ("forget_level1", "forget_level2", "forget_level3", "neighbor_level1", "neighbor_level2"):
+        kinds = ("affirmative suffix", "incontext learning", "reverse query") if name.endswith("3") else ("simple",)
+        rows = [
+            {"query": f"{name} {kind} of {person}?", "answer": "A thing", "level": name[-1], "type": kind,
+             "subject": person}
+            for person in PEOPLE for kind in kinds
+        ]  # fmt: skip
+        write_json(folder / f"{name}.json", rows)
+    for name in ("mia_forget", "mia_retain", "train_positive_llama3"):
+        rows = [
+            {"text": f"Text {i} of {name}: {person} wrote.", "subject": person} for person in PEOPLE for i in (1, 2)
+        ]
+        write_json(folder / f"{name}.json", rows)
+    return folder
+
+
+def write_knowundo(folder: Path) -> Path:
+    """KnowUnDo: one object a file with two lists."""
+    for domain in ("copyright", "privacy"):
+        for split in ("unlearn", "retention"):
+            value = {
+                part: [{"text": f"{split} {part} {i} of {domain}?", "labels": f"Answer {split} {i}."} for i in range(n)]
+                for part, n in (("train", 4), ("val", 2))
+            }
+            write_json(folder / domain / f"{split}.json", value)
+    return folder
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")

@@ -65,8 +65,13 @@ def _own_name(name: str) -> str:
     return name.removeprefix(_PREFIX).replace(".base_layer.", ".")
 
 
-def save_adapter(factors: Mapping[str, Factors], folder: Path, base_name: str) -> None:
-    """`adapter_config.json` and `adapter_model.safetensors`. Ranks and scalings may differ by matrix."""
+def save_adapter(
+    factors: Mapping[str, Factors], folder: Path, base_name: str, dtype: torch.dtype | None = None
+) -> None:
+    """`adapter_config.json` and `adapter_model.safetensors`, stored as `dtype` (None: as they are).
+
+    Ranks and scalings may differ by matrix.
+    """
     from peft import LoraConfig  # takes seconds to import
 
     modules = {name.removesuffix(".weight"): each for name, each in factors.items()}
@@ -86,8 +91,8 @@ def save_adapter(factors: Mapping[str, Factors], folder: Path, base_name: str) -
     )
     tensors = {}
     for module, each in modules.items():
-        tensors[f"{_PREFIX}{module}.lora_A.weight"] = each.a.detach().cpu().contiguous()
-        tensors[f"{_PREFIX}{module}.lora_B.weight"] = each.b.detach().cpu().contiguous()
+        tensors[f"{_PREFIX}{module}.lora_A.weight"] = each.a.detach().to("cpu", dtype).contiguous()
+        tensors[f"{_PREFIX}{module}.lora_B.weight"] = each.b.detach().to("cpu", dtype).contiguous()
     with atomic_folder(folder) as partial:
         config.save_pretrained(str(partial))
         save_file(tensors, partial / "adapter_model.safetensors", {"format": "pt"})

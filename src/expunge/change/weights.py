@@ -12,6 +12,7 @@ from math import hypot
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from expunge.change.adapters import save_adapter, taken_from
@@ -85,11 +86,14 @@ class WeightChange:
         sealed = self.sealed(base)
         write_change(Path(path), Content(sealed.base, sealed.terms[0].stored, sealed.record))
 
-    def save_peft(self, folder: str | Path, base_name: str = "") -> None:
-        """An adapter folder that plain PEFT loads; for low-rank changes and multiples of them."""
+    def save_peft(self, folder: str | Path, base_name: str = "", dtype: torch.dtype | None = None) -> None:
+        """An adapter folder that plain PEFT loads; for low-rank changes and multiples of them.
+
+        With `dtype` the factors are stored so, half as large in bfloat16: then it is nearly, not exactly, this change.
+        """
         match self.terms:
             case (Term(stored=LowRank() as stored, factor=factor, mask=None),):
-                save_adapter(stored.scaled_factors(factor), Path(folder), base_name)
+                save_adapter(stored.scaled_factors(factor), Path(folder), base_name, dtype)
             case _:
                 raise ChangeError(
                     f"a {self.kind} change is not a low-rank one: train with `--lora` to get an adapter, "

@@ -29,10 +29,7 @@ def finetune(
     lora: o.Lora = None,
     epochs: o.Epochs = None,
     max_steps: o.MaxSteps = None,
-    until: Annotated[
-        float | None,
-        typer.Option("--until", rich_help_panel=_METHOD, help="Stop at this extraction strength on a sample."),
-    ] = None,
+    until: o.Until = None,
     learning_rate: o.LearningRate = None,
     warmup: Annotated[
         float | None, typer.Option("--warmup", rich_help_panel=_METHOD, help="Share of the steps, linear.")

@@ -1,5 +1,6 @@
 """The end of a command: the report beside the record, and what the terminal says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from expunge.record import Record
@@ -20,3 +21,16 @@ def finish(record: Record, out: Path, *, json: bool) -> None:
 
     print_summary(record, Console())
     print(f"\nreport: {page}")
+
+
+def finish_several(record: Record, others: Sequence[Record], out: Path, *, json: bool) -> None:
+    """The same for a run whose results are the records of several models: one report on all of them."""
+    from expunge.record_file import to_json
+    from expunge.report import write_report
+
+    page = write_report(list(others) or [record], out / "report.html")
+    if json:
+        print(to_json(record), end="")
+        return
+    print("\n".join(record.headline))
+    print(f"report: {page}")

@@ -16,6 +16,8 @@ class Kind(str, Enum):
     RETAIN_LOSSES = "retain-losses"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
+    SUITES = "suites"
+    WORLDS = "worlds"
     MODELS = "models"
     ARCHITECTURES = "architectures"
 

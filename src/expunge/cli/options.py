@@ -48,6 +48,10 @@ Parameters = Annotated[
 Lora = Annotated[int | None, typer.Option("--lora", rich_help_panel=_METHOD, help="Train adapters of this rank.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", rich_help_panel=_METHOD, help="Over the (forget) set.")]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", rich_help_panel=_METHOD)]
+Until = Annotated[
+    float | None,
+    typer.Option("--until", rich_help_panel=_METHOD, help="Stop at this extraction strength on a sample."),
+]
 LearningRate = Annotated[float | None, typer.Option("--learning-rate", rich_help_panel=_METHOD)]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", rich_help_panel=_METHOD)]
 Precision = Annotated[

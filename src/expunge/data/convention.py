@@ -89,9 +89,13 @@ class Encoder:
 
     def encode_all(self, examples: Iterable[Example]) -> list[Encoded]:
         """Many examples with their own prompts and answers, tokenized in one call. Raises as `encode`."""
-        examples = list(examples)
-        encoded = self.measure([(example, None, None) for example in examples])
-        wrong = [(e, text) for e, result in zip(examples, encoded, strict=True) if (text := self.problem(result))]
+        return self.encode_many((example, None, None) for example in examples)
+
+    def encode_many(self, wanted: Iterable[tuple[Example, str | None, str | None]]) -> list[Encoded]:
+        """Tokens of (example, prompt or None, answer or None), tokenized in one call. Raises as `encode`."""
+        wanted = list(wanted)
+        encoded = self.measure(wanted)
+        wrong = [(e, text) for (e, *_), result in zip(wanted, encoded, strict=True) if (text := self.problem(result))]
         if wrong:
             raise DataError("\n".join(f"{example.source or example.id}: {text}" for example, text in wrong[:50]))
         return encoded

@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OBSERVATIONS = {  # what the engine measures, one entry an example, in the order of the data
     "answer_logprobs": "list of Float[' tokens']: the log-probability of each answer token, in nats",
+    "paraphrased_logprobs": "the same of each paraphrased right answer; of the answer itself in a set that has none",
+    "perturbed_logprobs": "list of list of Float[' tokens']: the same of each example's wrong answers",
     "hits": "list of Bool[' tokens']: whether each answer token was the likeliest of the vocabulary",
     "generations": "list of str: the greedy continuation of each example's prompt",
     "answers": "list of list of str: the answers of each example that count as right, the trained one first",

@@ -10,9 +10,11 @@ from expunge.errors import ConfigError
 from expunge.evaluate import MetricEntry, metrics
 from expunge.evaluate.interval import Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.observations import Tick, observe
+from expunge.evaluate.observations import Tick, observe, why_not
 from expunge.models.model import Model
 from expunge.objectives.options import checked
+
+_Chosen = tuple[MetricEntry, dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,14 @@ def measure(
     *,
     tick: Tick = lambda _: None,
 ) -> Evaluation:
-    """Every metric of `config` on every set; a metric that a set cannot serve (no prompt to answer) is absent."""
+    """Every metric of `config` on every set.
+
+    A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why.
+    """
     chosen = [_chosen(text) for text in config.metrics]
     result = Evaluation()
     for name, examples in sets.items():
-        documents = any(example.prompt is None for example in examples)
-        usable = [(e, o) for e, o in chosen if not (documents and "generations" in e.needs)]
-        if left_out := [entry.name for entry, _ in chosen if entry.name not in {e.name for e, _ in usable}]:
-            result.notes.append(f"{name}: holds documents, which ask nothing, so without {', '.join(left_out)}")
+        usable = _usable(name, examples, chosen, result.notes)
         if not usable:
             result.metrics[name] = {}
             continue
@@ -62,13 +64,29 @@ def measure(
     return result
 
 
+def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:
+    """The metrics that this set can serve; `notes` get what it cannot, and where the answer stands for a paraphrase."""
+    usable: list[_Chosen] = []
+    absent: dict[str, list[str]] = {}
+    for entry, options in chosen:
+        if reasons := [why for need in entry.needs if (why := why_not(need, examples))]:
+            absent.setdefault(reasons[0], []).append(entry.name)
+        else:
+            usable.append((entry, options))
+    notes += [f"{name}: {why}, so without {', '.join(metrics)}" for why, metrics in absent.items()]
+    took = [entry.name for entry, _ in usable if "paraphrased_logprobs" in entry.needs]
+    if took and all(example.paraphrased_answer is None for example in examples):
+        notes.append(f"{name}: has no paraphrased answers, so {', '.join(took)} takes the answer itself")
+    return usable
+
+
 def check_metrics(config: EvaluateConfig) -> None:
     """Raises UnknownNameError or ConfigError for a metric that does not exist or an option that it does not have."""
     for text in config.metrics:
         _chosen(text)
 
 
-def _chosen(text: str) -> tuple[MetricEntry, dict[str, object]]:
+def _chosen(text: str) -> _Chosen:
     """A metric and its checked options from NAME:key=value."""
     name, options = parse_name(text)
     entry = metrics.get(name)

@@ -1,11 +1,12 @@
 """Observations: the shared forward passes on which every metric is array arithmetic.
 
 A set is scored once (log-probability and hit of each answer token) and answered once (greedily); what a metric does
-not need is not measured.
+not need is not measured. All answers of an example (the right one, its paraphrase, the wrong ones) are scored
+together, so that their prompt is computed once.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,26 +18,44 @@ from expunge.models.model import Model
 from expunge.models.scoring import score
 
 Tick = Callable[[int], object]
+SCORED = frozenset({"answer_logprobs", "hits", "paraphrased_logprobs", "perturbed_logprobs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one answer got, token by token."""
+
+    log_probs: np.ndarray  # Float[tokens]
+    hits: np.ndarray  # Bool[tokens]
+    tail: int  # how many of the last tokens close the answer and are not of its text
+
+    def within(self, span: str) -> "Scored":
+        """ "without_end" leaves out the tokens that close an answer."""
+        stop = len(self.hits) - (self.tail if span == "without_end" else 0)
+        return replace(self, log_probs=self.log_probs[:stop], hits=self.hits[:stop])
 
 
 @dataclass(frozen=True)
 class Observed:
     """What was seen of one model on one set, one entry an example, in the order of the data."""
 
-    answer_logprobs: list[np.ndarray]  # Float[tokens] each
-    hits: list[np.ndarray]  # Bool[tokens] each
-    tails: list[int]  # how many of the last tokens close the answer and are not of its text
-    generations: list[str]
-    answers: list[list[str]]
+    right: list[Scored] = field(default_factory=list)
+    paraphrased: list[Scored] = field(default_factory=list)
+    perturbed: list[list[Scored]] = field(default_factory=list)
+    generations: list[str] = field(default_factory=list)
+    answers: list[list[str]] = field(default_factory=list)
 
     def within(self, span: str) -> dict[str, Sequence[Any]]:
-        """By name, as metrics ask for them; "without_end" leaves out the tokens that close an answer."""
-        table: dict[str, Sequence[Any]] = {"generations": self.generations, "answers": self.answers}
-        for name in ("answer_logprobs", "hits"):
-            rows = getattr(self, name)
-            cut = [row[: len(row) - tail] for row, tail in zip(rows, self.tails)] if span == "without_end" else rows
-            table[name] = cut
-        return table
+        """By name, as metrics ask for them."""
+        right = [each.within(span) for each in self.right]
+        return {
+            "answer_logprobs": [each.log_probs for each in right],
+            "hits": [each.hits for each in right],
+            "paraphrased_logprobs": [each.within(span).log_probs for each in self.paraphrased],
+            "perturbed_logprobs": [[each.within(span).log_probs for each in several] for several in self.perturbed],
+            "generations": self.generations,
+            "answers": self.answers,
+        }
 
 
 def observe(
@@ -51,21 +70,73 @@ def observe(
     tick: Tick = lambda _: None,
 ) -> Observed:
     """Score and answer a set. `needs` are names of `OBSERVATIONS`; `tick` is told how many examples are done."""
-    logprobs: list[np.ndarray] = []
-    hits: list[np.ndarray] = []
-    tails: list[int] = []
-    if {"answer_logprobs", "hits"} & set(needs):
-        encoded = encoder.encode_all(examples)
-        tails = [each.tail for each in encoded]
-        for (scores,) in score(model, [[each] for each in encoded], budget=budget, bf16=bf16):
-            logprobs.append(scores.log_probs.double().numpy())
-            hits.append(scores.hits.numpy())
-    texts: list[str] = []
+    answers = [[example.answer, *example.aliases] for example in examples]
+    seen = Observed(answers=answers)
+    if SCORED & set(needs):
+        wanted = [list(_answers(example, needs)) for example in examples]
+        scored = _score(model, encoder, examples, wanted, budget, bf16)
+        seen = _sorted(examples, scored, needs, answers)
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
         texts = generate(model, prompts, max_new_tokens=max_new_tokens, budget=budget, bf16=bf16, tick=tick)
-    answers = [[example.answer, *example.aliases] for example in examples]
-    return Observed(logprobs, hits, tails, texts, answers)
+        seen = replace(seen, generations=texts)
+    return seen
+
+
+def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:
+    """What is scored after an example's prompt: the answer, its paraphrase where there is one, the wrong ones."""
+    yield example.answer
+    if "paraphrased_logprobs" in needs and example.paraphrased_answer is not None:
+        yield example.paraphrased_answer
+    if "perturbed_logprobs" in needs:
+        yield from example.perturbed_answers
+
+
+def _score(
+    model: Model, encoder: Encoder, examples: Sequence[Example], wanted: list[list[str]], budget: int, bf16: bool
+) -> list[list[Scored]]:
+    """Each answer of each example, in the order given."""
+    pairs = [(example, answer) for example, several in zip(examples, wanted) for answer in several]
+    encoded = iter(encoder.encode_many((example, None, answer) for example, answer in pairs))
+    groups = [[next(encoded) for _ in several] for several in wanted]
+    found = score(model, groups, budget=budget, bf16=bf16)
+    return [
+        [Scored(s.log_probs.double().numpy(), s.hits.numpy(), e.tail) for s, e in zip(scores, group)]
+        for scores, group in zip(found, groups)
+    ]
+
+
+def _sorted(
+    examples: Sequence[Example], scored: list[list[Scored]], needs: Collection[str], answers: list[list[str]]
+) -> Observed:
+    """The scored answers by what they are (see `_answers`)."""
+    right = [each[0] for each in scored]
+    paraphrased, perturbed = [], []
+    if "paraphrased_logprobs" in needs:
+        paraphrased = [s[0 if e.paraphrased_answer is None else 1] for e, s in zip(examples, scored)]
+    if "perturbed_logprobs" in needs:
+        perturbed = [s[len(s) - len(e.perturbed_answers) :] for e, s in zip(examples, scored)]
+    return Observed(right, paraphrased, perturbed, answers=answers)
+
+
+def why_not(need: str, examples: Sequence[Example]) -> str:
+    """Why these examples cannot give an observation, or "".
+
+    Values stand in the order of the data, so that a metric is had of every example of a set or of none. Only where *no*
+    example has a paraphrased answer the answer itself stands for it.
+    """
+    without = {
+        "generations": [e.prompt for e in examples],
+        "perturbed_logprobs": [e.perturbed_answers or None for e in examples],
+        "paraphrased_logprobs": [e.paraphrased_answer for e in examples],
+    }.get(need, []).count(None)
+    if not without:
+        return ""
+    if need == "generations":
+        return "holds documents, which ask nothing"
+    if need == "paraphrased_logprobs":
+        return "" if without == len(examples) else f"{without} of {len(examples)} examples have no paraphrased answer"
+    return f"{without} of {len(examples)} examples have no perturbed answers"
 
 
 def reworded(examples: Sequence[Example], number: int) -> list[Example]:

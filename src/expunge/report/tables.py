@@ -13,6 +13,7 @@ GOALS = {
     "forget": "must go: the goal is the level of a model that never knew, not the lowest possible",
     "test": "must stay, and was never trained on: the honest test of what was kept",
     "retain": "must stay, and was trained on to stay",
+    "train": "what was taught: the goal is to know it",
     "holdout": "like the forget set, but never trained on: a control",
     "twins": "like the forget set, but never seen by any model: the never-known level",
 }

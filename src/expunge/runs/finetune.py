@@ -1,16 +1,17 @@
 """The run behind `expunge finetune`: measure a sample, train, measure again, save the change and the record."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from expunge.change import WeightChange
-from expunge.config import FinetuneRunConfig, differing
+from expunge.config import FinetuneRunConfig, TaughtConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.data.sets import load_examples
-from expunge.errors import ConfigError, DivergedError, UsageError
+from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.mask import Mask
@@ -19,7 +20,8 @@ from expunge.models.model import Model
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Outcome, Point, Record
 from expunge.record_file import save_record
-from expunge.runs.folder import CHECKPOINTS, check, claim, discard
+from expunge.runs.failing import recorded
+from expunge.runs.folder import CHECKPOINTS, check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -64,23 +66,13 @@ def run_finetune(
         model=model_info(model), warnings=warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
-    try:
-        record = _work(record, config, model, examples, encoder, mask, out, phases, resume=resume)
-    except KeyboardInterrupt:
-        save_record(record.updated(status="interrupted"), out)
-        raise
-    except UsageError:
-        if done is None:
-            discard(out)  # what only the model could show to be a mistake; nothing stays behind
-        raise
-    except DivergedError as error:  # the last good state is the user's all the same
-        if error.trained is not None:
-            signed(error.trained, config.model, config.train).save(out / CHANGE)
-        save_record(record.updated(status="failed", warnings=(*record.warnings, str(error))), out)
-        raise
-    except Exception:
-        save_record(record.updated(status="failed"), out)
-        raise
+    chosen = sample_of(examples, config.train.sample, config.train.seed)
+    note = "" if len(chosen) == len(examples) else f"a sample of the {len(examples):,} that were trained on"
+    lesson = Lesson(
+        model, examples, encoder, {"data": Measured(chosen, "train", "what was trained on", config.data, note)}, mask
+    )
+    with recorded(record, out, fresh=done is None, keep=lesson.keeper(config, out)):
+        record = taught(record, config, lesson, out, phases, resume=resume)
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return record
@@ -96,24 +88,36 @@ def _check(config: FinetuneRunConfig) -> Mask | None:
     return Mask.load(Path(config.mask).expanduser()) if config.mask else None
 
 
-def _work(
-    record: Record, config: FinetuneRunConfig, model: Model, examples: Sequence[Example], encoder: Encoder,
-    mask: Mask | None, out: Path, phases: Phases, *, resume: bool,
-) -> Record:  # fmt: skip
-    chosen = sample_of(examples, config.train.sample, config.train.seed)
-    note = "" if len(chosen) == len(examples) else f"a sample of the {len(examples):,} that were trained on"
-    measured = {"data": Measured(chosen, "train", "what was trained on", config.data, note)}
+@dataclass(frozen=True)
+class Lesson:
+    """A loaded model, what it is taught, what is measured before and after, and which weights may change."""
+
+    model: Model
+    examples: Sequence[Example]
+    encoder: Encoder
+    measured: Mapping[str, Measured]
+    mask: Mask | None
+
+    def keeper(self, config: TaughtConfig, out: Path) -> Callable[[Trained], object]:
+        """What saves a training that did not come to its end."""
+        return lambda trained: signed(trained, self.model.name, config.train).save(out / CHANGE)
+
+
+def taught(record: Record, config: TaughtConfig, lesson: Lesson, out: Path, phases: Phases, *, resume: bool) -> Record:
+    """Measure, train, measure, save the change and what `save_as` asks for; the record of all that."""
+    model, encoder, measured = lesson.model, lesson.encoder, lesson.measured
+    sample = sample_of(lesson.examples, config.train.sample, config.train.seed)
     level = strength_watch(
-        chosen, encoder, budget=config.train.budget(model.device.type), bf16=config.train.precision == "bfloat16"
+        sample, encoder, budget=config.train.budget(model.device.type), bf16=config.train.precision == "bfloat16"
     )
     before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before")
     with phases.phase("fine-tuning") as tick:
         trained = fit(
-            model, examples, config.train, level, convention=config.convention,
-            mask=mask, folder=out / CHECKPOINTS, resume=resume,
+            model, lesson.examples, config.train, level, convention=config.convention, mask=lesson.mask,
+            folder=out / CHECKPOINTS, resume=resume,
             tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
         )  # fmt: skip
-    change = signed(trained, config.model, config.train)
+    change = signed(trained, model.name, config.train)
     with change.applied_to(model):
         after = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring after")
     change.save(out / CHANGE)
@@ -131,7 +135,7 @@ def _work(
     )
 
 
-def _outcome(config: FinetuneRunConfig, trained: Trained, change: WeightChange, after: Evaluation) -> Outcome:
+def _outcome(config: TaughtConfig, trained: Trained, change: WeightChange, after: Evaluation) -> Outcome:
     points = tuple(
         Point(step=p.step, seconds=p.seconds, loss=p.loss, values={"extraction_strength": p.forget})
         for p in trained.points

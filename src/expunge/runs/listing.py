@@ -43,6 +43,21 @@ def _models() -> list[Entry]:
     return [_entry(name, (), each.summary, "") for name, each in BUILTIN.items()]
 
 
+def _suites(kind: str) -> list[Entry]:
+    """Of data: also how much it is, where it comes from and under which licence."""
+    if kind == "suites":
+        from expunge.suites import suites as registry
+    else:
+        from expunge.worlds import worlds as registry
+    found = []
+    for name in registry:
+        each = registry.get(name)
+        variants = f" Variants: {', '.join(v for v in each.variants if v)}." if any(each.variants) else ""
+        told = f"{each.summary.rstrip('.')}. {each.size}; from {each.source}; licence: {each.licence}.{variants}"
+        found.append(_entry(name, registry.aliases(name), told, each.paper))
+    return found
+
+
 def _architectures() -> list[Entry]:
     from expunge.models.architectures import ARCHITECTURES
 
@@ -55,6 +70,8 @@ LISTS: dict[str, Callable[[], list[Entry]]] = {
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,
+    "suites": lambda: _suites("suites"),
+    "worlds": lambda: _suites("worlds"),
     "models": _models,
     "architectures": _architectures,
 }

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from expunge.config import MeasureRunConfig, differing, over, settings
+from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
 from expunge.data.example import Sets
 from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", bound=MeasureRunConfig)
+C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig)
 
 
 def settled(kind: type[C], values: Mapping[str, Any]) -> tuple[C, Suite | None]:
@@ -31,15 +31,18 @@ def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
     given = read_sets(config)
     if suite is None:
         return given
-    return replace(suite.sets, **dict(given.named()), warnings=given.warnings)
+    return replace(suite.sets, **dict(given.named()), warnings=(*suite.sets.warnings, *given.warnings))
 
 
 def measured_of(
     sets: Sets, config: MeasureRunConfig, suite: Suite | None, *, split: int | None = None
 ) -> dict[str, Measured]:
-    """Everything that is measured: the sets, and those that a suite has for this only."""
-    found = measured_sets(sets, config, split=split)
+    """Everything that is measured: the sets, but for those of a suite that only train, and those it only measures."""
+    left_out = [name for name in suite.only_trained if not getattr(config, name)] if suite is not None else []
+    found = measured_sets(replace(sets, **dict.fromkeys(left_out, ())), config, split=split)
     if suite is not None:
-        for name, examples in suite.utility.items():
-            found[name] = Measured(examples, "test", name, suite.name)
+        for name, examples in suite.measured().items():
+            if name not in found and (name in suite.probes or name in suite.utility):
+                role = suite.role(name) if name in suite.probes or name == "retain" else "test"
+                found[name] = Measured(examples, role, name, suite.name)
     return found

@@ -13,7 +13,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
 from expunge.edit import editors
-from expunge.errors import ConfigError, DivergedError, UsageError
+from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.mask import Mask
 from expunge.models.loading import load_model
@@ -24,7 +24,8 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import edit
-from expunge.runs.folder import CHECKPOINTS, check, claim, discard
+from expunge.runs.failing import recorded
+from expunge.runs.folder import CHECKPOINTS, check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -85,23 +86,9 @@ def run_unlearn(
         model=model_info(model), warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
-    try:
+    keep = lambda trained: signed(trained, config.model, config.train).save(out / CHANGE)
+    with recorded(record, out, fresh=done is None, keep=keep):
         record = _work(record, config, model, sets, suite, encoder, out, phases, resume=resume)
-    except KeyboardInterrupt:
-        save_record(record.updated(status="interrupted"), out)
-        raise
-    except UsageError:
-        if done is None:
-            discard(out)  # what only the model could show to be a mistake; nothing stays behind
-        raise
-    except DivergedError as error:  # the last good state is the user's all the same
-        if error.trained is not None:
-            signed(error.trained, config.model, config.train).save(out / CHANGE)
-        save_record(record.updated(status="failed", warnings=(*record.warnings, str(error))), out)
-        raise
-    except Exception:
-        save_record(record.updated(status="failed"), out)
-        raise
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # several times the model's size, and of no more use
     return record
@@ -114,7 +101,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     if not (config.forget or suite):
-        raise ConfigError("nothing to forget: give `forget` (a file, or hub:NAME) or `suite`")
+        raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
     if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
         required(None)

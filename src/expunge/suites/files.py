@@ -1,17 +1,21 @@
 """The official files of a suite: from a folder that an environment variable names, else from the Hub.
 
 A file is called by its path inside the folder without its ending ("forget10_perturbed", "news/raw/forget"); JSON,
-JSON lines, CSV and Parquet are read, and a Parquet file may carry the Hub's shard suffix. In a JSON list of bare
-texts (as MUSE's own script writes documents) each text is a row with the field `text`.
+JSON lines, CSV and Parquet are read, and a Parquet file may carry the Hub's suffix of a single shard. A JSON list, or
+JSON lines, of bare texts (as some publishers write documents) are rows with the field `text`.
 """
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from expunge.data.checking import examples_of
+from expunge.data.example import Example, Sets
 from expunge.data.hub import PREFIX, read_hub
-from expunge.data.problems import Place, Problems
+from expunge.data.overlap import check_overlap
+from expunge.data.problems import SHOWN, Place, Problems
 from expunge.data.readers import read_table
 from expunge.data.rows import Row, Table
 
@@ -31,50 +35,62 @@ class Files:
         if not self._reachable:
             problems.add(Place(variable), None, f"there is no folder {value!r}")
 
-    def read(self, file: str, hub: str) -> Table:
-        """The rows of `file`, or of the Hub data set `hub` ("locuslab/TOFU:full:train") without a folder."""
+    def examples(self, *names: str, hub: str, columns: Mapping[str, str] | None = None) -> list[Example]:
+        """The rows of a file as examples; `columns` renames (see `data/checking.py`)."""
+        return examples_of(self.read(*names, hub=hub), self.problems, columns)
+
+    def read(self, *names: str, hub: str) -> Table:
+        """The rows of the first of these files that is there; without a folder, of the Hub's `NAME:CONFIG:SPLIT`."""
         if not self._reachable:
-            return Table(file)
+            return Table(names[0])
         if self.folder is None:
             return self._from_hub(hub)
-        path = self._found(file)
+        path = next((path for name in names for path in self._candidates(name) if path.is_file()), None)
         if path is None:
-            named = f"{file}{_ENDINGS[0]}"
-            self.problems.add(Place(named), None, "there is no such file", f"in the folder of {self.variable}")
+            named = " or ".join(f"{name}.json" for name in names)
+            hint = f"in the folder of {self.variable}; {', '.join(_ENDINGS[1:4])} and .csv will do, too"
+            self.problems.add(Place(named), None, "there is no such file", hint)
             return Table(named)
         label = path.relative_to(self.folder).as_posix()
-        texts = _bare_texts(path)
-        if texts is not None:
+        if (texts := _bare_texts(path)) is not None:
             return Table(label, [Row(Place(label, row=i), {"text": each}) for i, each in enumerate(texts, start=1)])
         return read_table(path, self.problems, label)
 
-    def has(self, file: str) -> bool:
-        """Whether the folder holds this file; False without a folder."""
-        return self.folder is not None and self._found(file) is not None
+    def checked(self, sets: Sets) -> Sets:
+        """Raises DataError for what was wrong with the files; overlaps are only warned of: they are as published."""
+        self.problems.check()
+        overlaps = Problems()
+        check_overlap(sets, overlaps)
+        return replace(sets, warnings=(*self.problems.warned(), *map(str, overlaps.found[:SHOWN]), *overlaps.warned()))
 
-    def _found(self, file: str) -> Path | None:
+    def _candidates(self, name: str) -> list[Path]:
         assert self.folder is not None
-        return next((path for path in self._candidates(self.folder / file) if path.is_file()), None)
-
-    def _candidates(self, stem: Path) -> Iterator[Path]:
-        return (stem.with_name(stem.name + ending) for ending in _ENDINGS)
+        stem = self.folder / name
+        return [stem.with_name(stem.name + ending) for ending in _ENDINGS]
 
     def _from_hub(self, hub: str) -> Table:
         before = len(self.problems.found)
         table = read_hub(PREFIX + hub, self.problems)
-        if len(self.problems.found) > before:
+        said = any(problem.place.file == self.variable for problem in self.problems.found)
+        if len(self.problems.found) > before and not said:
             what = "is not set; a folder with the official files is read from there instead of the Hub"
-            if not any(problem.place.file == self.variable for problem in self.problems.found):
-                self.problems.add(Place(self.variable), None, what)
+            self.problems.add(Place(self.variable), None, what)
         return table
 
 
-def _bare_texts(path: Path) -> Sequence[str] | None:
-    """The texts of a JSON list of nothing but texts, else None."""
-    if path.suffix != ".json":
-        return None
+def _bare_texts(path: Path) -> list[str] | None:
+    """The texts of a file that holds nothing but texts, else None."""
     try:
-        value = json.loads(path.read_bytes())
+        if path.suffix == ".json":
+            values = json.loads(path.read_bytes())
+        elif path.suffix in (".jsonl", ".ndjson"):
+            text = path.read_text(encoding="utf-8")
+            if not text.lstrip().startswith('"'):
+                return None
+            values = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            return None
     except (ValueError, RecursionError, OSError):
         return None  # the ordinary reader says what is wrong, with its line
-    return value if isinstance(value, list) and value and all(isinstance(each, str) for each in value) else None
+    bare = isinstance(values, list) and values and all(isinstance(each, str) for each in values)
+    return values if bare else None

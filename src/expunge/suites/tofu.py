@@ -23,20 +23,23 @@ authors of `retain_perturbed` and the first 10 of `retain_rest_perturbed`, holdo
 from dataclasses import replace
 
 from expunge.config import ConventionConfig, EvaluateConfig
-from expunge.data.checking import examples_of
 from expunge.data.example import Example, Sets
 from expunge.data.overlap import check_overlap
 from expunge.data.problems import Place, Problems
-from expunge.data.rows import Table
 from expunge.errors import UnknownNameError
 from expunge.suites import suites
 from expunge.suites.files import Files
 from expunge.suites.suite import Suite
+from expunge.suites.tofu_published import PUBLISHED
 
 ROWS_AN_AUTHOR = 20
 VARIANTS = ("forget10", "forget05", "forget01", "mini")
 _RETAIN = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
 _HOLDOUT = "+holdout"
+METRICS = (
+    "probability", "truth_ratio", "probability_normalized", "extraction_strength", "exact_memorization",
+    "rouge_l_recall",
+)  # fmt: skip
 
 
 @suites.add(
@@ -57,7 +60,10 @@ def tofu(variant: str) -> Suite:
     read = _Reader(Files("EXPUNGE_TOFU", problems), problems)
     sets = _mini(read) if split == "mini" else _official(read, split, holdout=variant.endswith(_HOLDOUT))
     utility = {} if split == "mini" else {"retain": read("retain_perturbed")}
-    utility |= {"real authors": read("real_authors_perturbed"), "world facts": read("world_facts_perturbed")}
+    utility |= {
+        "real authors": read.public("real_authors_perturbed"),
+        "world facts": read.public("world_facts_perturbed"),
+    }
     check_overlap(sets, problems)
     problems.check()
     return Suite(
@@ -65,34 +71,50 @@ def tofu(variant: str) -> Suite:
         sets=replace(sets, warnings=problems.warned()),
         utility=utility,
         convention=ConventionConfig(template="auto"),
-        evaluate=EvaluateConfig(max_new_tokens=200),
+        evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=200, paraphrases=False, budget=8192),
+        published=PUBLISHED.get(split, ()),
+        notes=_notes(variant),
         only_trained=() if split == "mini" else ("retain",),
     )
 
 
 class _Reader:
-    """Reads files of the suite as examples whose ids and groups come from their place in `full`."""
+    """Reads files of the suite; ids and groups of the authors' rows come from their place in `full`."""
 
     def __init__(self, files: Files, problems: Problems) -> None:
         self._files = files
         self._problems = problems
-        full = examples_of(self._table("full"), problems)
-        self._place = {(each.prompt, each.answer): i for i, each in enumerate(full)}
+        self._place = {}
+        for i, row in enumerate(files.read("full", hub=_hub("full")).rows):
+            self._place[(str(row.values.get("question")), str(row.values.get("answer")))] = i
 
     def __call__(self, file: str) -> tuple[Example, ...]:
-        """A file of which `full` says nothing (real authors, world facts) keeps the rows' own ids, without groups."""
-        examples = examples_of(self._table(file), self._problems)
-        inside = [self._place.get((each.prompt, each.answer)) for each in examples]
-        if all(place is None for place in inside):
-            return tuple(examples)
-        for each, place in zip(examples, inside):
-            if place is None:
-                self._problems.add(Place(each.source), None, "this row stands nowhere in `full`, others of its file do")
-        found = ((each, place) for each, place in zip(examples, inside) if place is not None)
-        return tuple(replace(each, id=f"full:{i}", group=f"author {i // ROWS_AN_AUTHOR}") for each, i in found)
+        """A file whose rows stand in `full`."""
+        found = []
+        for each in self.public(file):
+            place = self._place.get((str(each.prompt), each.answer))
+            if place is not None:
+                found.append(replace(each, id=f"full:{place}", group=f"author {place // ROWS_AN_AUTHOR}"))
+            elif self._place:
+                self._problems.add(Place(each.source), None, "this row stands nowhere in `full`")
+        return tuple(found)
 
-    def _table(self, file: str) -> Table:
-        return self._files.read(file, f"locuslab/TOFU:{file}:train")
+    def public(self, file: str) -> tuple[Example, ...]:
+        """A file of facts of the world: the rows' own ids, no groups."""
+        return tuple(self._files.examples(file, hub=_hub(file)))
+
+
+def _hub(file: str) -> str:
+    return f"locuslab/TOFU:{file}:train"
+
+
+def _notes(variant: str) -> tuple[str, ...]:
+    if variant == "mini":
+        return ("holdout was never trained on by models that `training` made; published models have seen it",)
+    if variant.endswith(_HOLDOUT):
+        return ("published models were trained on this holdout set: only for models trained without it",)
+    few = ("40 rows of two authors: forget quality has little power here",) if variant == "forget01" else ()
+    return ("retain is measured on 400 of the rows that train", *few)
 
 
 def _official(read: _Reader, split: str, *, holdout: bool) -> Sets:

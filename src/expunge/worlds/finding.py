@@ -1,16 +1,31 @@
-"""The one look-up of suites and worlds by name."""
+"""The suite that a name means: `tofu:forget05`, `muse`, `world:people`."""
 
+from difflib import get_close_matches
+
+from expunge.errors import UnknownNameError
 from expunge.suites import Suite, suites
 from expunge.worlds import worlds
 
+PREFIX = "world:"
+
 
 def find_suite(name: str) -> Suite:
-    """`tofu:forget05`, `world:people:size=3M`: the suite, read and checked.
+    """A public suite `NAME[:VARIANT]` or a world `world:NAME[:VARIANT]`, read and checked.
 
-    Raises UnknownNameError for a name that there is not, DataError for broken files, before any model is loaded.
+    Needs no model. Raises UnknownNameError, with the nearest name, and DataError for what is wrong with the files.
     """
-    head, _, rest = name.partition(":")
-    if head == "world":
-        world, _, rest = rest.partition(":")
-        return worlds.get(world).function(rest)
-    return suites.get(head).function(rest)
+    if name.startswith(PREFIX):
+        world, _, variant = name.removeprefix(PREFIX).partition(":")
+        return worlds.get(world).function(variant)
+    suite, _, variant = name.partition(":")
+    if suite not in suites:
+        raise UnknownNameError(_unknown(suite))
+    return suites.get(suite).function(variant)
+
+
+def _unknown(name: str) -> str:
+    known = [*suites, *(f"{PREFIX}{world}" for world in worlds)]
+    wanted = f"{PREFIX}{name}" if name in worlds else name
+    near = get_close_matches(wanted.lower(), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"no suite called {name!r}.{hint} Known: {', '.join(known)}"

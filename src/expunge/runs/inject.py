@@ -1,0 +1,98 @@
+"""The run behind `expunge world inject`: facts planted in a chosen region of the weights only."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from expunge.config import InjectConfig, differing
+from expunge.data.convention import Encoder
+from expunge.data.example import Sets
+from expunge.data.lengths import check_lengths
+from expunge.errors import ConfigError
+from expunge.evaluate.measure import check_metrics
+from expunge.mask import Mask
+from expunge.models.loading import load_model
+from expunge.models.model import Model
+from expunge.provenance import platform_facts, versions
+from expunge.record import Record
+from expunge.record_file import save_record
+from expunge.runs.failing import recorded
+from expunge.runs.finetune import Lesson, taught
+from expunge.runs.folder import CHECKPOINTS, check, claim
+from expunge.runs.measuring import model_info
+from expunge.runs.phases import Phases
+from expunge.runs.sets import Measured
+from expunge.suites import Suite
+from expunge.worlds.injection import random_region, replayed
+
+MASK = "mask.safetensors"  # the region: where the facts lie
+
+
+def run_inject(
+    config: InjectConfig,
+    suite: Suite,
+    out: Path,
+    *,
+    arguments: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    phases: Phases | None = None,
+) -> Record:
+    """Plant the suite's forget part; write `mask.safetensors`, `change.safetensors`, what `save_as` asks for, a record.
+
+    Everything outside the mask keeps its bits, also under weight decay. Resumes as `run_finetune` does.
+    """
+    phases = phases or Phases()
+    check_metrics(config.evaluate)
+    mask = Mask.load(Path(config.mask).expanduser()) if config.mask else None
+    if config.train.lora or config.train.parameters:
+        raise ConfigError("an injection trains its region: leave `lora` and `parameters` out")
+    name = config.model or _untaught(suite)
+    done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    if done is not None and done.status == "done":
+        phases.say(f"{out} holds a run with these settings that is done")
+        return done
+    examples = replayed(suite.planted(), suite.training("retrained"), config.replay, config.region_seed)
+    with phases.phase("loading the model"):
+        model = load_model(name, config.load, say=phases.say)
+    encoder = Encoder(model.tokenizer, config.convention)
+    check_lengths(encoder, Sets(retain=tuple(examples)))
+    lesson = Lesson(model, examples, encoder, _measured(suite), mask or _region(model, config))
+    claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    record = Record(
+        command="world inject", arguments=tuple(arguments), configuration=config.model_dump(),
+        changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
+        model=model_info(model), seeds={"training": config.train.seed, "region": config.region_seed},
+        include_text=config.include_text,
+    )  # fmt: skip
+    save_record(record, out)
+    with recorded(record, out, fresh=done is None, keep=lesson.keeper(config, out)):
+        assert lesson.mask is not None
+        lesson.mask.save(out / MASK)
+        record = taught(record, config, lesson, out, phases, resume=resume)
+    save_record(record, out)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    return record
+
+
+def _untaught(suite: Suite) -> str:
+    """The world's model that never saw what is planted."""
+    if not suite.name.startswith("world:"):
+        raise ConfigError(f"{suite.name} has no model of its own that never saw its forget set: give `model`")
+    return f"{suite.name}@retrained"
+
+
+def _region(model: Model, config: InjectConfig) -> Mask:
+    return random_region(model, config.budget, config.region_seed)
+
+
+def _measured(suite: Suite) -> dict[str, Measured]:
+    """What was planted, and what should be as before."""
+    sets = {"forget": suite.sets.forget, "retain": suite.sets.retain, "twins": suite.sets.twins}
+    titles = {"forget": "what was planted", "retain": "what stands elsewhere", "twins": "never seen"}
+    roles = {"forget": "train", "retain": "retain", "twins": "twins"}
+    return {
+        name: Measured(examples, roles[name], titles[name], suite.name)  # type: ignore[arg-type]
+        for name, examples in sets.items()
+        if examples
+    }

@@ -1,0 +1,173 @@
+"""`world make` and `world inject` on the smallest world, `--suite`, and the models' names."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from expunge.data.sets import load_data
+from expunge.mask import Mask
+from expunge.models.loading import load_model
+from expunge.record_file import load_record
+
+SMALL = "people:persons=6,size=tiny,epochs=1"
+QUICK = ("--metrics", "probability")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cache for all tests of this file: the models are made once."""
+    folder = tmp_path_factory.getbasetemp() / "worlds"
+    monkeypatch.setenv("EXPUNGE_CACHE", str(folder))
+
+
+def test_make_writes_the_sets_and_measures_the_models(expunge: Callable, tmp_path: Path) -> None:
+    said = expunge("world", "make", SMALL, "--out", tmp_path / "world")
+    assert said.code == 0, said.err
+    assert f"model: world:{SMALL}@retrained#0" in said.out
+    record = load_record(tmp_path / "world")
+    assert record.status == "done"
+    forget = load_data(forget=tmp_path / "world" / "sets" / "forget.jsonl").forget
+    for name in ("full-0", "retrained-0"):
+        measured = load_record(tmp_path / "world" / name)
+        assert measured.sets["forget"].n == len(forget)
+        assert measured.model is not None
+        assert measured.model.name.endswith(name.replace("-", "#"))
+    page = (tmp_path / "world" / "report.html").read_text()
+    assert "@full#0" in page
+    assert "@retrained#0" in page
+
+
+def test_options_are_part_of_the_name(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
+    seen = []
+
+    def caught(config, *_, **__):
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("expunge.runs.world.run_world", caught)
+    expunge("world", "make", "people", "--frequency", "--size", "3M", "--seeds", 2, "--out", tmp_path)
+    expunge("world", "make", "world:people:seed=1", "--hidden-qa")
+    assert [config.world for config in seen] == [
+        "world:people:size=3M,frequency=true", "world:people:seed=1,hidden_qa=true",
+    ]  # fmt: skip
+    assert seen[0].seeds == 2
+
+
+def test_a_suite_gives_sets_convention_and_metrics(expunge: Callable, tmp_path: Path) -> None:
+    model = f"world:{SMALL}@full"
+    said = expunge("evaluate", "--model", model, "--suite", f"world:{SMALL}", *QUICK, "--out", tmp_path / "seen")
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "seen")
+    assert {"forget", "retain", "twins", "holdout", "geography"} <= set(record.sets)
+    assert record.configuration["convention"]["end"] is True
+    assert record.configuration["evaluate"]["max_new_tokens"] == 12
+
+
+def test_unlearn_in_a_world(expunge: Callable, tmp_path: Path) -> None:
+    said = expunge(
+        "unlearn", "--model", f"world:{SMALL}@full", "--suite", f"world:{SMALL}", "--max-steps", 2, "--stop",
+        "never-known", *QUICK, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "run")
+    assert record.methods["npo"].selection.never_known_from == "twins"  # type: ignore[union-attr]
+
+
+def test_a_file_takes_the_place_of_the_suites_set(expunge: Callable, tmp_path: Path) -> None:
+    (tmp_path / "few.jsonl").write_text('{"prompt": "where", "answer": "there"}\n')
+    said = expunge(
+        "evaluate", "--model", f"world:{SMALL}@full", "--suite", f"world:{SMALL}", "--forget", tmp_path / "few.jsonl",
+        *QUICK, "--out", tmp_path / "seen",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert load_record(tmp_path / "seen").sets["forget"].n == 1
+
+
+def test_inject_keeps_everything_outside_the_region(expunge: Callable, tmp_path: Path) -> None:
+    said = expunge(
+        "world", "inject", SMALL, "--budget", 0.2, "--max-steps", 3, "--learning-rate", 1e-2, "--save-as", "full",
+        "--out", tmp_path / "planted",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "planted")
+    assert record.sets["forget"].role == "train"
+    before = load_model(f"world:{SMALL}@retrained").network
+    after = load_model(str(tmp_path / "planted" / "model")).network
+    region = Mask.load(tmp_path / "planted" / "mask.safetensors")
+    moved = 0
+    for name, weight in after.named_parameters():
+        differs = weight != before.get_parameter(name)
+        assert not (differs & region.outside(name)).any(), name
+        moved += int(differs.sum())
+    assert 0 < moved <= region.weights()
+
+
+def test_inject_goes_on_where_it_was(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
+    from expunge.runs import finetune
+
+    arguments = ("world", "inject", SMALL, "--max-steps", 4, "--learning-rate", 1e-2, "--config")
+    config = tmp_path / "often.yaml"
+    config.write_text("train:\n  checkpoint_every: 1\n")
+    assert expunge(*arguments, config, "--out", tmp_path / "whole").code == 0
+    real = finetune.fit
+
+    def interrupted(*given, **named):
+        def stop(progress, _):
+            if progress.step == 2:
+                raise KeyboardInterrupt
+
+        return real(*given, **{**named, "tick": stop})
+
+    monkeypatch.setattr(finetune, "fit", interrupted)
+    assert expunge(*arguments, config, "--out", tmp_path / "cut").code == 130
+    monkeypatch.setattr(finetune, "fit", real)
+    assert expunge(*arguments, config, "--out", tmp_path / "cut", "--resume").code == 0
+    whole, cut = ((tmp_path / name / "change.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("world", "make", "peple"), "people"),
+        (("world", "make", "people:persns=3"), "persons"),
+        (("world", "make", "people", "--size", "9M"), "size"),
+        (("world", "make", "people", "--kinds", "ful"), "'full'"),
+        (("world", "make", "tofu:mini", "--only", "retrained-9"), "retrained-2"),
+        (("world", "inject", "peple"), "people"),
+        (("world", "inject", "people", "--budget", 0), "budget"),
+        (("evaluate", "--model", "m", "--suite", "tofuu"), "tofu"),
+        (("evaluate", "--model", "world:people@ful", "--suite", f"world:{SMALL}"), "full"),
+        (("unlearn", "--model", "smollm2"), "--suite"),
+    ],
+    ids=lambda value: " ".join(map(str, value[:3])) if isinstance(value, tuple) else "",
+)
+def test_mistakes_are_said_before_anything_is_made(
+    expunge: Callable, tmp_path: Path, monkeypatch, arguments, told
+) -> None:
+    monkeypatch.setattr("expunge.train.loop.Loop.run", lambda *_, **__: pytest.fail("something was trained"))
+    monkeypatch.chdir(tmp_path)
+    said = expunge(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_ls_says_what_there_is(expunge: Callable) -> None:
+    worlds = json.loads(expunge("ls", "worlds", "--json").out)
+    suites = json.loads(expunge("ls", "suites", "--json").out)
+    models = json.loads(expunge("ls", "models", "--json").out)
+    assert {"people"} <= {entry["name"] for entry in worlds}
+    assert {"tofu"} <= {entry["name"] for entry in suites}
+    assert {"world", "tofu", "smollm2"} <= {entry["name"] for entry in models}
+    for entry in (*worlds, *suites):
+        assert set(entry) == {"name", "aliases", "summary", "citation"}
+        assert "licence" in entry["summary"].lower()
+
+
+def test_the_same_name_is_the_same_model(expunge: Callable) -> None:
+    one, other = (load_model(f"world:{SMALL}@full#0").network for _ in range(2))
+    assert all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
