@@ -31,7 +31,6 @@ import numpy as np
 from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.checking import examples_of
 from expunge.data.example import Example, Sets
-from expunge.data.overlap import check_overlap
 from expunge.data.problems import Place, Problems
 from expunge.data.rows import Table
 from expunge.errors import UnknownNameError
@@ -115,17 +114,15 @@ def _suite(which: _Set, variant: str) -> Suite:
     variant = variant or VARIANTS[0]
     if variant not in (known := suites.get(which.name).variants):
         raise UnknownNameError(f"{which.name} has no variant {variant!r}. Known: {', '.join(known)}")
-    problems = Problems()
-    read = _Reader(which, Files(VARIABLE, problems), problems)
+    files = Files(VARIABLE, Problems())
+    read = _Reader(which, files, files.problems)
     sets = Sets(forget=read.facts(variant), retain=read.retain())
     utility = {"world facts": read.plain("world_facts")}
     if variant not in ("medium", "all"):
         utility["medium counts"] = _without(read.facts("medium"), sets)
-    check_overlap(sets, problems)
-    problems.check()
     return Suite(
         name=f"{which.name}:{variant}",
-        sets=replace(sets, warnings=problems.warned()),
+        sets=files.checked(sets),
         utility=utility,
         convention=ConventionConfig(template="auto"),
         evaluate=EvaluateConfig(max_new_tokens=64),
@@ -179,14 +176,14 @@ class _Reader:
         return facts_of(table, self._problems, subject=self._which.subject, entity=self._which.entity)
 
     def _table(self, name: str) -> Table:
-        return self._files.read(self._path(name), f"McGill-NLP/{self._which.hub}:{name}:train")
+        return self._files.read(*self._paths(name), hub=f"McGill-NLP/{self._which.hub}:{name}:train")
 
     def _has(self, name: str) -> bool:
-        return self._files.has(self._path(name))
+        return self._files.has(*self._paths(name))
 
-    def _path(self, name: str) -> str:
-        flat, nested = f"{self._which.hub}/{name}", f"{self._which.hub}/{name}/train"
-        return nested if self._files.has(nested) else flat
+    def _paths(self, name: str) -> tuple[str, str]:
+        """As a file, or as the Hub stores a configuration."""
+        return f"{self._which.hub}/{name}", f"{self._which.hub}/{name}/train"
 
 
 def _file_of(bucket: str) -> str:

@@ -53,6 +53,7 @@ def test_who_is_what() -> None:
     assert list(result.utility) == ["other capital", "city", "continent", RELATED]
     assert len(result.utility["other capital"]) == 13  # of the 25 that are left: 12 train
     assert sum(each.id.startswith("capital:") for each in sets.retain) == 12
+    assert result.model == "m"
     assert result.convention.template == "plain" and result.evaluate.max_new_tokens == 8
     assert any("(5 of 10 in the half that did not choose the prompt)" in note for note in result.notes)
 

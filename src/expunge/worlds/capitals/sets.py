@@ -58,7 +58,7 @@ def suite(calibrated: Calibrated, config: CapitalsConfig, name: str) -> Suite:
     return Suite(
         name=name, sets=sets, utility={title: each for title, each in utility.items() if each},
         convention=CONVENTION, evaluate=EvaluateConfig(max_new_tokens=config.max_new_tokens),
-        notes=tuple(_notes(calibrated, config)),
+        notes=tuple(_notes(calibrated, config)), model=calibrated.model,
     )  # fmt: skip
 
 
