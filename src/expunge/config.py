@@ -98,6 +98,28 @@ class FinetuneConfig(FitConfig):
     sample: PositiveInt = 100  # examples of the data that are measured before, on the way and after
 
 
+FactKind = Literal["capital", "element", "city", "continent", "author", "currency"]
+
+
+class CapitalsConfig(Config):
+    """The world of facts in real models: whom to ask, about what, and how much is to be forgotten."""
+
+    model: str = "smollm2"  # whatever `--model` takes
+    kinds: tuple[FactKind, ...] = ("capital", "element", "city", "continent", "author", "currency")
+    about: FactKind = "capital"  # the kind that is to be forgotten
+    forget: PositiveInt = 15  # facts that the model knows
+    seed: int = 0  # of the choice of facts
+    shots: int = Field(default=3, ge=0)  # solved examples in the prompt that has some; 0: there is no such prompt
+    max_new_tokens: PositiveInt = 8
+    popularity: bool = False  # word frequencies as a proxy of counts; needs the extra "worlds"
+
+    @model_validator(mode="after")
+    def _one_of_the_kinds(self) -> "CapitalsConfig":
+        if self.about not in self.kinds:
+            raise ValueError(f"`about` is {self.about!r}, which is not among `kinds` ({', '.join(self.kinds)})")
+        return self
+
+
 class PeopleConfig(Config):
     """The world of fictitious persons: who there is, what stands in its texts, which network learns them."""
 

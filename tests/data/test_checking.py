@@ -43,14 +43,15 @@ def test_the_three_kinds_of_row() -> None:
 def test_all_fields() -> None:
     row = {
         **QA, "id": 7, "paraphrases": ["p1", "p2"], "aliases": "b", "paraphrased_answer": "pa",
-        "perturbed_answers": ["x"], "alternate": "no", "subject": "s", "group": 3, "count": 4.0, "weight": 2,
-        "unknown": [1],
+        "perturbed_answers": ["x"], "alternate": "no", "subject": "s", "group": 3, "count": 4.0,
+        "popularity": -1.5, "weight": 2, "unknown": [1],
     }  # fmt: skip
     examples, problems = check(row, {**QA, "count": None, "subject": "", "paraphrases": None})
     assert not problems
     assert examples[0] == Example(
         id="7", prompt="q", answer="a", paraphrases=("p1", "p2"), aliases=("b",), paraphrased_answer="pa",
-        perturbed_answers=("x",), alternate="no", subject="s", group="3", count=4, weight=2.0, source="f:1",
+        perturbed_answers=("x",), alternate="no", subject="s", group="3", count=4, popularity=-1.5, weight=2.0,
+        source="f:1",
     )  # fmt: skip
     assert examples[1] == Example(id="f:2", prompt="q", answer="a", source="f:2")
 
@@ -60,6 +61,13 @@ def test_official_tofu_names() -> None:
     (example,), problems = check(row)
     assert not problems
     assert (example.prompt, example.paraphrases, example.perturbed_answers) == ("q", ("p",), ("x", "y"))
+
+
+def test_names_of_the_sets_of_published_facts() -> None:
+    row = {"direct_question": "q", "direct_answer": "a", "paraphrased_question": "p", "paraphrased_answer": "b"}
+    (example,), problems = check(row)
+    assert not problems
+    assert (example.prompt, example.answer, example.paraphrases, example.paraphrased_answer) == ("q", "a", ("p",), "b")
 
 
 def test_a_fields_own_name_comes_before_a_synonym_and_renaming_before_both() -> None:
@@ -72,13 +80,14 @@ def test_a_fields_own_name_comes_before_a_synonym_and_renaming_before_both() -> 
 
 def test_cells_of_csv() -> None:
     row = {
-        **QA, "count": "3", "weight": "0.5", "id": "5", "paraphrases": '["p", "r"]',
+        **QA, "count": "3", "popularity": "4.1", "weight": "0.5", "id": "5", "paraphrases": '["p", "r"]',
         "perturbed_answers": "x [y]",
         "messages": '[{"role": "user", "content": "u"}, {"role": "assistant", "content": "v"}]',
     }  # fmt: skip
     (example,), problems = check(row, textual=True)
     assert not problems
-    assert (example.prompt, example.answer, example.count, example.weight) == ("u", "v", 3, 0.5)
+    assert (example.prompt, example.answer) == ("u", "v")
+    assert (example.count, example.popularity, example.weight) == (3, 4.1, 0.5)
     assert (example.id, example.paraphrases, example.perturbed_answers) == ("5", ("p", "r"), ("x [y]",))
     assert check({**QA, "count": "3"})[1] == ["f:1: `count` must be a number, but is text"]
     assert check({**QA, "count": "many"}, textual=True)[1] == ["f:1: `count` must be a number"]

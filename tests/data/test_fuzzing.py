@@ -39,6 +39,7 @@ optional = {
     "alternate": words,
     "subject": words,
     "count": st.integers(0, 10**12),
+    "popularity": st.floats(-1e3, 1e3),
     "weight": st.floats(0.001, 1e6),
 }
 question_rows = st.fixed_dictionaries({"prompt": words, "answer": words}, optional=optional)

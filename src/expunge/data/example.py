@@ -32,6 +32,7 @@ class Example:
     subject: str | None = None
     group: str | None = None  # person, document: what a bootstrap draws, and what ties a twin to its example
     count: int | None = None  # how often the fact stood in the training corpus
+    popularity: float | None = None  # a proxy for `count` where there is none: higher is better known (any scale)
     weight: float = 1.0  # of its loss; the loop normalizes to mean 1 over the set
     source: str = ""  # "file.jsonl:12", for error messages
 

@@ -9,9 +9,12 @@ from typing import Any
 from expunge.data.example import Turn
 from expunge.data.rows import kind_of
 
-# Official TOFU names and other common ones. A column with a field's own name comes first.
+# Official names of TOFU and of the sets of published facts, and other common ones. A column with a field's own name
+# comes first.
 SYNONYMS = {
     "question": "prompt",
+    "direct_question": "prompt",
+    "direct_answer": "answer",
     "paraphrased_question": "paraphrases",
     "perturbed_answer": "perturbed_answers",
 }
@@ -78,6 +81,11 @@ def weight(value: Any) -> float:
     return float(number)
 
 
+def popularity(value: Any) -> float:
+    """Any finite number: a proxy has the scale that its maker gave it."""
+    return float(_number(value))
+
+
 def _number(value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongValueError(f"must be a number, but is {kind_of(value)}")
@@ -110,11 +118,13 @@ def _turn(value: Any, part: str) -> Turn:
 
 OPTIONAL: dict[str, Callable[[Any], Any]] = {
     "paraphrases": texts, "aliases": texts, "perturbed_answers": texts, "paraphrased_answer": text,
-    "alternate": text, "subject": text, "group": name, "count": count, "weight": weight,
+    "alternate": text, "subject": text, "group": name, "count": count,
+    "popularity": popularity, "weight": weight,
 }  # fmt: skip
 CONTENT = ("prompt", "answer", "messages", "text")
 FIELDS = ("id", *CONTENT, *OPTIONAL)
-_STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", "count", "weight")
+_NUMBERS = ("count", "popularity", "weight")
+_STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", *_NUMBERS)
 
 
 def from_cell(field: str, cell: str) -> Any:
@@ -130,5 +140,5 @@ def from_cell(field: str, cell: str) -> Any:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):
-        what = "a number" if field in ("count", "weight") else "a list written as JSON"
+        what = "a number" if field in _NUMBERS else "a list written as JSON"
         raise WrongValueError(f"must be {what}") from None

@@ -7,7 +7,7 @@ JSON lines, of bare texts (as some publishers write documents) are rows with the
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Files:
             return Table(names[0])
         if self.folder is None:
             return self._from_hub(hub)
-        path = next((path for name in names for path in self._candidates(name) if path.is_file()), None)
+        path = self._found(names)
         if path is None:
             named = " or ".join(f"{name}.json" for name in names)
             hint = f"in the folder of {self.variable}; {', '.join(_ENDINGS[1:4])} and .csv will do, too"
@@ -62,6 +62,13 @@ class Files:
         overlaps = Problems()
         check_overlap(sets, overlaps)
         return replace(sets, warnings=(*self.problems.warned(), *map(str, overlaps.found[:SHOWN]), *overlaps.warned()))
+
+    def has(self, *names: str) -> bool:
+        """Whether the folder holds one of these files; False without a folder."""
+        return self.folder is not None and self._found(names) is not None
+
+    def _found(self, names: Sequence[str]) -> Path | None:
+        return next((path for name in names for path in self._candidates(name) if path.is_file()), None)
 
     def _candidates(self, name: str) -> list[Path]:
         assert self.folder is not None
