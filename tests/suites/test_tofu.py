@@ -86,7 +86,8 @@ def test_what_trains_and_what_is_measured(small: Path) -> None:
     assert all(each.perturbed_answers for each in suite.measured()["retain"])
     assert (len(suite.training("full")), len(suite.training("retrained"))) == (4000, 3600)
     mini = load(small, "mini")
-    assert [*mini.measured()] == ["forget", "retain", "holdout", "real authors", "world facts"]
+    assert [*mini.measured()] == ["forget", "holdout", "retain", "real authors", "world facts"]
+    assert places(mini.measured()["retain"]) == list(range(200))
     assert (len(mini.training("full")), len(mini.training("retrained"))) == (800, 600)
     assert not set(places(mini.training("full"))) & set(places(mini.sets.holdout))
 

@@ -17,7 +17,7 @@ What trains and what is measured:
 only for models that were not: a variant ending in "+holdout" makes them the holdout set and takes them out of what
 trains. `mini` is a smaller task of whole authors for models that one trains oneself: forget `forget05`, retain the 20
 authors of `retain_perturbed` and the first 10 of `retain_rest_perturbed`, holdout the last 10 authors of
-`holdout10_perturbed`, never trained on.
+`holdout10_perturbed`, never trained on. The first 10 authors of what it retains are measured.
 """
 
 from dataclasses import replace
@@ -33,6 +33,7 @@ from expunge.suites.suite import Suite
 from expunge.suites.tofu_published import PUBLISHED
 
 ROWS_AN_AUTHOR = 20
+_FEW = 10 * ROWS_AN_AUTHOR
 VARIANTS = ("forget10", "forget05", "forget01", "mini")
 _RETAIN = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
 _HOLDOUT = "+holdout"
@@ -59,7 +60,8 @@ def tofu(variant: str) -> Suite:
     problems = Problems()
     read = _Reader(Files("EXPUNGE_TOFU", problems), problems)
     sets = _mini(read) if split == "mini" else _official(read, split, holdout=variant.endswith(_HOLDOUT))
-    utility = {} if split == "mini" else {"retain": read("retain_perturbed")}
+    retain = read("retain_perturbed")
+    utility = {"retain": retain[:_FEW] if split == "mini" else retain}
     utility |= {
         "real authors": read.public("real_authors_perturbed"),
         "world facts": read.public("world_facts_perturbed"),
@@ -74,7 +76,7 @@ def tofu(variant: str) -> Suite:
         evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=200, paraphrases=False, budget=8192),
         published=PUBLISHED.get(split, ()),
         notes=_notes(variant),
-        only_trained=() if split == "mini" else ("retain",),
+        only_trained=("retain",),
     )
 
 
@@ -127,9 +129,8 @@ def _official(read: _Reader, split: str, *, holdout: bool) -> Sets:
 
 
 def _mini(read: _Reader) -> Sets:
-    few = 10 * ROWS_AN_AUTHOR
     return Sets(
         forget=read("forget05_perturbed"),
-        retain=(*read("retain_perturbed"), *read("retain_rest_perturbed")[:few]),
-        holdout=read("holdout10_perturbed")[-few:],
+        retain=(*read("retain_perturbed"), *read("retain_rest_perturbed")[:_FEW]),
+        holdout=read("holdout10_perturbed")[-_FEW:],
     )
