@@ -117,7 +117,7 @@ def test_a_target_that_is_not_here_says_how_to_get_it(tmp_path: Path, monkeypatc
 
 
 def test_what_the_repository_holds_is_whole() -> None:
-    """Every adapter in assets/ is small, has its records, and is what its name says."""
+    """Every adapter in assets/ is small, says what it was trained on, and is what its name says."""
     assets = Path(names.__file__).parents[3] / "assets"
     for target in TARGETS.values():
         for kind, seed in target.names():
@@ -127,6 +127,7 @@ def test_what_the_repository_holds_is_whole() -> None:
             assert (place / "adapter_model.safetensors").stat().st_size <= 20e6
             facts = json.loads((place / "training.json").read_text())
             assert (facts["suite"], facts["kind"]) == (target.suite, kind)
-            record = load_record(place)
-            assert record.model is not None
-            assert record.model.name == f"{target.suite}@{kind}#{seed}"
+            if (place / "record.json").is_file():  # the measuring may be still to be done
+                record = load_record(place)
+                assert record.model is not None
+                assert record.model.name == f"{target.suite}@{kind}#{seed}"
