@@ -171,3 +171,20 @@ def test_ls_says_what_there_is(expunge: Callable) -> None:
 def test_the_same_name_is_the_same_model(expunge: Callable) -> None:
     one, other = (load_model(f"world:{SMALL}@full#0").network for _ in range(2))
     assert all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
+
+
+def test_what_is_only_measured_is_checked_for_its_length_too(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
+    from expunge.data.example import Example
+    from expunge.suites import Suite
+    from tiny import tiny_sets
+
+    long = Example("a long one", "the capital of " * 40, "bexton")
+    suite = Suite("s", tiny_sets(), utility={"further": (long,)}, model="smollm2")
+    monkeypatch.setattr("expunge.runs.suites.find_suite", lambda _: suite)
+    arguments = ("evaluate", "--model", f"world:{SMALL}@full", "--suite", "s", *QUICK, "--out", tmp_path / "seen")
+    said = expunge(*arguments, "--max-length", 60)
+    assert said.code == 2
+    assert "a long one" in said.err
+    said = expunge(*arguments, "--max-length", 600)
+    assert said.code == 0, said.err
+    assert any("smollm2" in warning for warning in load_record(tmp_path / "seen").warnings)

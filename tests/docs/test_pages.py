@@ -66,7 +66,8 @@ def test_options_that_the_pages_name_exist() -> None:
 
     from expunge.cli.app import app
 
-    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    top = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    commands = [each for command in top for each in (command, *getattr(command, "commands", {}).values())]
     known = {name for command in commands for each in command.params for name in each.opts} | {"--help", "--version"}
     known |= {"--no-deps"}  # pip's
     for page in PAGES:

@@ -48,7 +48,7 @@ def test_names_that_mean_nothing(village: None, name: str, message: str) -> None
 
 
 def test_every_suite_says_what_it_is() -> None:
-    assert set(suites) == {"tofu", "muse", "wmdp", "rwku", "knowundo"}
+    assert set(suites) == {"tofu", "muse", "wmdp", "rwku", "knowundo", "capitals-qa", "books-qa", "zsre-qa"}
     for name in suites:
         entry = suites.get(name)
         assert entry.summary and entry.size and entry.source and entry.licence and entry.variants

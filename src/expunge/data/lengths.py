@@ -1,6 +1,6 @@
 """Texts that are too long for the convention, found all at once: nothing is ever cut off silently."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
@@ -8,13 +8,13 @@ from expunge.data.problems import Place, Problems
 from expunge.errors import ConfigError
 
 
-def check_lengths(encoder: Encoder, sets: Sets) -> None:
-    """Raises DataError for every text of every set that is cut off by the limit or cannot be encoded.
+def check_lengths(encoder: Encoder, sets: Sets, *further: Sequence[Example]) -> None:
+    """Raises DataError for every text that is cut off by the limit or cannot be encoded, in all sets at once.
 
-    Checks each prompt with each answer that a run may give it: paraphrases, wrong answers, alternates.
+    `further` are sets beside the four, which are only measured. Checks each prompt with each answer that a run may give it: paraphrases, wrong answers, alternates.
     """
     problems = Problems()
-    for _, examples in sets.named():
+    for examples in (*(each for _, each in sets.named()), *further):
         for example in examples:
             place = Place(example.source or example.id)
             try:

@@ -14,7 +14,7 @@ from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
-from expunge.runs.suites import measured_of, sets_of
+from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 
 
@@ -40,7 +40,7 @@ def run_evaluate(
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
-    check_lengths(encoder, sets)
+    check_lengths(encoder, sets, *only_measured(suite))
     measured = measured_of(sets, config, suite)
     seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring")
     record = Record(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
-from expunge.data.example import Sets
+from expunge.data.example import Example, Sets
 from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
@@ -31,7 +31,15 @@ def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
     given = read_sets(config)
     if suite is None:
         return given
-    return replace(suite.sets, **dict(given.named()), warnings=(*suite.sets.warnings, *given.warnings))
+    warnings = [*suite.sets.warnings, *given.warnings]
+    if suite.model is not None and config.model.partition("+")[0] != suite.model:
+        warnings.append(f"the sets of {suite.name} are what {suite.model} knows, and the model is {config.model}")
+    return replace(suite.sets, **dict(given.named()), warnings=tuple(warnings))
+
+
+def only_measured(suite: Suite | None) -> list[tuple[Example, ...]]:
+    """Sets beside the four that train or control."""
+    return [] if suite is None else [*suite.probes.values(), *suite.utility.values()]
 
 
 def measured_of(

@@ -29,7 +29,7 @@ from expunge.runs.folder import CHECKPOINTS, check, claim
 from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
-from expunge.runs.suites import measured_of, sets_of
+from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.levels import required
 from expunge.train.trained import Trained
@@ -78,7 +78,7 @@ def run_unlearn(
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
-    check_lengths(encoder, sets)
+    check_lengths(encoder, sets, *only_measured(suite))
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="unlearn", arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
