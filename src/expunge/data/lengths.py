@@ -11,7 +11,8 @@ from expunge.errors import ConfigError
 def check_lengths(encoder: Encoder, sets: Sets, *further: Sequence[Example]) -> None:
     """Raises DataError for every text that is cut off by the limit or cannot be encoded, in all sets at once.
 
-    `further` are sets beside the four, which are only measured. Checks each prompt with each answer that a run may give it: paraphrases, wrong answers, alternates.
+    `further` are sets beside the four, which are only measured. Checks each prompt with each answer that a run may
+    give it: paraphrases, wrong answers, alternates.
     """
     problems = Problems()
     for examples in (*(each for _, each in sets.named()), *further):
