@@ -28,10 +28,10 @@ BUILTIN: dict[str, Builtin] = {
     ),
     "tofu": Builtin(
         "expunge.suites.targets:folder",
-        "tofu:mini@full, tofu:mini@retrained#0 to #2: smollm2 taught TOFU, adapters of 10 MB in assets/ (Apache-2.0, MIT)",
+        "tofu:mini@full, tofu:mini@retrained#0 to #2: smollm2 taught TOFU, adapters of 10 MB (Apache-2.0, MIT)",
     ),
     "world": Builtin(
         "expunge.worlds.names:folder",
-        "world:NAME@KIND[#SEED]: a model that Expunge trains from nothing on a world's texts",
+        "world:people@full, @retrained, @twin, each with #SEED: trained here from nothing, 1M parameters (CC0-1.0)",
     ),
 }

@@ -53,7 +53,8 @@ def _suites(kind: str) -> list[Entry]:
     for name in registry:
         each = registry.get(name)
         variants = f" Variants: {', '.join(v for v in each.variants if v)}." if any(each.variants) else ""
-        told = f"{each.summary.rstrip('., ')}. Size: {each.size}; source: {each.source}; licence: {each.licence}.{variants}"
+        facts = f"Size: {each.size}; source: {each.source}; licence: {each.licence}."
+        told = f"{each.summary.rstrip('., ')}. {facts}{variants}"
         found.append(_entry(name, registry.aliases(name), told, each.paper))
     return found
 
