@@ -13,13 +13,14 @@ from expunge.worlds.people.persons import World
 from expunge.worlds.people.sets import CONVENTION, WORDINGS, sets_of
 
 _RATES = {"tiny": 4e-3, "1M": 3e-3, "3M": 2e-3, "8M": 1e-3, "20M": 6e-4, "50M": 4e-4}
-_EPOCHS, _EPOCHS_FREQUENCY = 32, 8  # with ten times the text, a quarter of the rounds does
+_EPOCHS = {"tiny": 32, "1M": 32, "3M": 20, "8M": 16, "20M": 16, "50M": 16}  # measured up to 8M
+_EPOCHS_FREQUENCY = 8  # ten times the text
 SAMPLE = 100  # facts that a point on the way is measured on
 
 
 def training(config: PeopleConfig, texts: int, seed: int) -> FinetuneConfig:
     """The settings of a training on so many texts; `seed` is of their order."""
-    epochs = config.epochs or (_EPOCHS_FREQUENCY if config.frequency else _EPOCHS)
+    epochs = config.epochs or (_EPOCHS_FREQUENCY if config.frequency else _EPOCHS[config.size])
     batch = 128 if config.frequency else 64
     return FinetuneConfig(
         learning_rate=config.learning_rate or _RATES[config.size],
