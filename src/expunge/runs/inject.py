@@ -45,6 +45,8 @@ def run_inject(
     phases = phases or Phases()
     check_metrics(config.evaluate)
     mask = Mask.load(Path(config.mask).expanduser()) if config.mask else None
+    if config.save_as == "peft":
+        raise ConfigError("an injection trains no adapter: save as `change` or `full`")
     if config.train.lora or config.train.parameters:
         raise ConfigError("an injection trains its region: leave `lora` and `parameters` out")
     name = config.model or _untaught(suite)

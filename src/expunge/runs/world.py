@@ -1,5 +1,6 @@
 """The run behind `expunge world make`: a world's models into the cache, its sets as files, each model measured."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,5 +74,6 @@ def _make(name: str, phases: Phases) -> None:
 
 def _evaluate(name: str, suite: str, out: Path, phases: Phases) -> Record:
     config, found = settled(MeasureRunConfig, {"model": name, "suite": suite})
-    folder = out / name.rpartition("@")[2].replace("#", "-")
+    # of a real model's name only what cannot lead out of `out`
+    folder = out / re.sub(r"[^\w-]+", "-", name.rpartition("@")[2])
     return run_evaluate(config, folder, suite=found, overwrite=folder.exists(), phases=phases)
