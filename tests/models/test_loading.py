@@ -128,13 +128,16 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
 # adapters
 
 
-def adapted(tmp_path: Path, base: str | None = None) -> tuple[Path, Tensor]:
-    """An adapter's folder, and the logits of base and adapter together."""
+def adapted(tmp_path: Path, base: str | None = None, **more: Any) -> tuple[Path, Tensor]:
+    """An adapter's folder, and the logits of base and adapter together. `more` goes into its configuration."""
     peft = pytest.importorskip("peft")
     folder = saved(tmp_path / "base")
     network = AutoModelForCausalLM.from_pretrained(folder)
-    settings = peft.LoraConfig(r=2, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    settings = peft.LoraConfig(r=2, target_modules=["q_proj", "down_proj"], init_lora_weights=False, **more)
     wrapped = peft.get_peft_model(network, settings).eval()
+    for name, parameter in wrapped.named_parameters():
+        if "trainable_tokens" in name and parameter.requires_grad:
+            parameter.data.add_(1.0)
     wrapped.save_pretrained(tmp_path / "adapter")
     file = tmp_path / "adapter" / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": base or str(folder)}))
@@ -150,6 +153,15 @@ def test_adapter_folder(tmp_path: Path, merge: bool) -> None:
     assert not model.network.training
     assert model.layout == load_model(str(tmp_path / "base"), PROCESSOR).layout
     torch.testing.assert_close(logits(model.network), expected)
+
+
+def test_adapter_that_is_more_than_factors_loses_nothing(tmp_path: Path) -> None:
+    """Trained tokens: not what the exact merge knows, so PEFT merges."""
+    folder, expected = adapted(tmp_path, trainable_token_indices=[3, 5])
+    torch.testing.assert_close(logits(load_model(str(folder), PROCESSOR).network), expected)
+    plain, _ = adapted(tmp_path / "plain")
+    bare = load_model(str(plain), PROCESSOR).network.get_input_embeddings().weight
+    assert not torch.equal(load_model(str(folder), PROCESSOR).network.get_input_embeddings().weight, bare)
 
 
 def test_adapter_finds_a_base_that_stands_beside_it(tmp_path: Path) -> None:

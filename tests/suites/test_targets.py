@@ -35,7 +35,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for place in ("expunge.runs.targets", "expunge.runs.suites"):
         monkeypatch.setattr(f"{place}.find_suite", lambda _: suite)
     monkeypatch.setattr("expunge.runs.targets.BASE", str(tmp_path / "base"))
-    monkeypatch.setitem(TARGETS, "tofu:mini", Target("tofu:mini", TRAIN, {"full": 1, "retrained": 2}))
+    monkeypatch.setitem(TARGETS, "tofu:mini", Target("tofu:mini", TRAIN, {"full": 1, "retrained": 2}, shipped=True))
     monkeypatch.setenv("EXPUNGE_ASSETS", str(tmp_path / "assets"))
     return tmp_path / "assets" / "tofu-mini"
 
@@ -112,8 +112,11 @@ def test_names_that_there_are_not(rest: str, told: str) -> None:
 
 def test_a_target_that_is_not_here_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "places", lambda: [tmp_path])
-    with pytest.raises(UsageError, match="expunge world make tofu:mini"):
+    with pytest.raises(UsageError, match=r"assets/tofu-mini/full-0 .*expunge world make tofu:mini"):
         folder("mini@full")
+    with pytest.raises(UsageError, match="expunge world make tofu:forget10") as caught:
+        folder("forget10@full")
+    assert "assets" not in str(caught.value)  # it is not shipped
 
 
 def test_what_the_repository_holds_is_whole() -> None:

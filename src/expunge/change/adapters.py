@@ -13,6 +13,7 @@ from expunge.change.lowrank import Factors
 from expunge.errors import ChangeError
 from expunge.parameters import Parameters, distinct
 
+_MORE = ("modules_to_save", "lora_embedding", "trainable_tokens")  # parts of an adapter that are no factors
 _PREFIX = "base_model.model."  # what PEFT puts before every name
 
 
@@ -38,8 +39,10 @@ def taken_from(network: nn.Module, adapter: str) -> tuple[Parameters, dict[str, 
     if not factors:
         raise ChangeError(f"the network has no LoRA adapter called {adapter!r}")
     tensors = dict(network.named_parameters(remove_duplicate=False))
-    if odd := [name for name in tensors if "modules_to_save" in name or "lora_embedding" in name]:
+    if odd := [name for name in tensors if any(part in name for part in _MORE)]:
         raise ChangeError(f"the adapter also trains {odd[0]}: merge it and compare the weights")
+    if odd := [name for name in factors if name not in map(_own_name, tensors)]:
+        raise ChangeError(f"the adapter of {odd[0]} is not that of a linear layer: merge it and compare the weights")
     base = {_own_name(n): t for n, t in tensors.items() if ".lora_" not in n and t.is_floating_point()}
     return distinct(base), factors
 

@@ -67,5 +67,7 @@ class Suite:
 
     def planted(self) -> tuple[Example, ...]:
         """What "full" trains on and "retrained" does not."""
+        if not self.texts:
+            return self.sets.forget
         kept = {each.id for each in self.training("retrained")}
         return tuple(each for each in self.training("full") if each.id not in kept)

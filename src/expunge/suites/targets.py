@@ -27,6 +27,7 @@ class Target:
     suite: str
     train: FinetuneConfig
     seeds: dict[str, int]  # kind → how many, from seed 0 on
+    shipped: bool  # in assets/ of the repository
 
     @property
     def folder(self) -> str:
@@ -45,8 +46,8 @@ _TRAIN = FinetuneConfig(
     lora=16, until=0.6, checkpoint_every=50,
 )  # fmt: skip
 TARGETS = {
-    "tofu:mini": Target("tofu:mini", _TRAIN, {"full": 1, "retrained": 3}),
-    "tofu:forget10": Target("tofu:forget10", _TRAIN, {"full": 1, "retrained": 1}),
+    "tofu:mini": Target("tofu:mini", _TRAIN, {"full": 1, "retrained": 3}, shipped=True),
+    "tofu:forget10": Target("tofu:forget10", _TRAIN, {"full": 1, "retrained": 1}, shipped=False),
 }
 
 
@@ -80,9 +81,10 @@ def folder(rest: str, say: Say = lambda _: None) -> Path:
     for place in places():
         if (place / name / "adapter_config.json").is_file():
             return place / name
+    here = f" Its adapter lies in assets/{name} of Expunge's repository; EXPUNGE_ASSETS names assets/ of a clone."
     raise UsageError(
-        f"tofu:{rest} is not here. Its adapter lies in assets/{name} of Expunge's repository (EXPUNGE_ASSETS names the "
-        f"folder assets/ of a clone). To train it yourself, which takes hours: expunge world make {target.suite}"
+        f"tofu:{rest} is not here.{here if target.shipped else ''} To train it yourself, which takes hours: "
+        f"expunge world make {target.suite}"
     )
 
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from expunge.config import EvaluateConfig, PeopleConfig
 from expunge.data.convention import Encoder
-from expunge.errors import ConfigError, UnknownNameError
+from expunge.errors import ConfigError, UnknownNameError, UsageError
 from expunge.evaluate.measure import Evaluation, measure
 from expunge.evaluate.metric import Metric
 from expunge.models.finding import find
@@ -146,3 +146,10 @@ def test_names_that_mean_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigError, match="Did you mean 'size'"):
         folder("people:sise=3M@full")
     assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="expunge world make people"):
+        make(PeopleConfig(persons=6, size="tiny"), ("full",))

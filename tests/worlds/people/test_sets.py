@@ -59,7 +59,7 @@ def test_questions_are_those_of_the_texts() -> None:
         assert len(example.paraphrases) == len(WORDINGS)
         assert {(example.prompt, example.answer), (cloze, example.answer)} <= trained
         assert f"{statement} {example.answer}" in spoken
-        assert example.paraphrased_answer == f"{statement} {example.answer}"
+        assert example.paraphrased_answer is None  # a sentence beside bare wrong answers would be no fair comparison
         assert not {(reworded, example.answer), (unheard, example.answer)} & trained
     for example in (*sets.twins, *sets.holdout):
         assert not any(example.subject in text for text in spoken)  # type: ignore[operator]

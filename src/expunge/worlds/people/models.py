@@ -9,6 +9,7 @@ that want the same model one makes it and the others wait.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from filelock import FileLock, Timeout
 from expunge.atomic import atomic_folder
 from expunge.config import PeopleConfig
 from expunge.data.example import Example
+from expunge.errors import UsageError
 from expunge.models.builtin import Say
 from expunge.models.cache import cache_folder
 from expunge.models.model import Model
@@ -81,6 +83,11 @@ def _hash(world: World) -> str:
 def _made(world: World, kind: Kind, seed: int, target: Path, say: Say, tick: Tick) -> Path:
     if target.is_dir():
         return target
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # one would train and wait for the others, who wait for its lock
+        raise UsageError(
+            f"world:people@{kind}#{seed} is not made yet, and several processes cannot make it: make it first with "
+            "`expunge world make people`, in one process"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(target.with_name(f".{target.name}.lock"))  # let go by the system when its process dies
     try:

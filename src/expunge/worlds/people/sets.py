@@ -79,7 +79,6 @@ def _fact(world: World, person: Person, attribute: str) -> Example:
             wording("question", attribute, questions[-1], person.name),  # no fact has as many exposures
             wording("question", attribute, HEARD, person.name),
         ),
-        paraphrased_answer=f"{wording('statement', attribute, statement, person.name)} {answer}",
         perturbed_answers=wrong(attribute, answer, PERTURBED, generator),
         alternate=REFUSALS[int(generator.integers(len(REFUSALS)))],
         subject=person.name,
