@@ -137,7 +137,11 @@ def test_inject_goes_on_where_it_was(expunge: Callable, tmp_path: Path, monkeypa
         (("world", "make", "people", "--size", "9M"), "size"),
         (("world", "make", "people", "--kinds", "ful"), "'full'"),
         (("world", "make", "tofu:mini", "--only", "retrained-9"), "retrained-2"),
+        (("world", "make", "tofu"), "tofu:mini"),
+        (("world", "make", "tofu:mini", "--seeds", 5), "--seeds"),
+        (("world", "make", "tofu:mini", "--overwrite"), "--overwrite"),
         (("world", "inject", "peple"), "people"),
+        (("world", "inject", "people", "--save-as", "peft"), "adapter"),
         (("world", "inject", "people", "--budget", 0), "budget"),
         (("evaluate", "--model", "m", "--suite", "tofuu"), "tofu"),
         (("evaluate", "--model", "world:people@ful", "--suite", f"world:{SMALL}"), "full"),
@@ -188,3 +192,84 @@ def test_what_is_only_measured_is_checked_for_its_length_too(expunge: Callable, 
     said = expunge(*arguments, "--max-length", 600)
     assert said.code == 0, said.err
     assert any("smollm2" in warning for warning in load_record(tmp_path / "seen").warnings)
+
+
+def test_make_again_makes_nothing_again(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
+    arguments = ("world", "make", SMALL, "--kinds", "full", "--out", tmp_path / "world")
+    monkeypatch.setattr("expunge.runs.world.run_evaluate", _interrupted)
+    assert expunge(*arguments).code == 130
+    assert load_record(tmp_path / "world").status == "interrupted"
+    monkeypatch.undo()
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path.parent / "worlds"))
+    assert expunge(*arguments, "--resume").code == 0
+    first = (tmp_path / "world" / "full-0" / "record.json").read_bytes()
+    monkeypatch.setattr("expunge.runs.world.run_evaluate", lambda *_, **__: pytest.fail("measured again"))
+    assert expunge(*arguments, "--resume").code == 0
+    assert (tmp_path / "world" / "full-0" / "record.json").read_bytes() == first
+    assert "training" not in str(load_record(tmp_path / "world" / "full-0").seconds)  # its own seconds only
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_models_name_never_leads_out_of_the_folder(tmp_path: Path) -> None:
+    from expunge.runs.world import _folder
+
+    for name in ("world:people@full#0", "/somewhere/else", "../beside", "owner/name", "~/x"):
+        assert _folder(name, tmp_path).parent == tmp_path
+
+
+def test_a_mask_of_another_network_leaves_nothing_behind(expunge: Callable, tmp_path: Path) -> None:
+    from tiny import tiny_model
+
+    network = tiny_model().network
+    name = next(name for name, _ in network.named_parameters() if "down_proj" in name)
+    Mask.of(network, {name: (1, [0])}).save(tmp_path / "other.safetensors")
+    said = expunge("world", "inject", SMALL, "--mask", tmp_path / "other.safetensors", "--out", tmp_path / "planted")
+    assert said.code == 2
+    assert "another network" in said.err
+    assert not (tmp_path / "planted").exists()
+
+
+def test_what_a_file_shares_with_the_suite_is_said(expunge: Callable, tmp_path: Path) -> None:
+    """An example of the suite's retain set cannot be forgotten and kept at once."""
+    from expunge.data.writing import write_examples
+    from expunge.worlds.finding import find_suite
+
+    write_examples(find_suite(f"world:{SMALL}").sets.retain[:1], tmp_path / "mine.jsonl")
+    said = expunge(
+        "unlearn", "--model", f"world:{SMALL}@full", "--suite", f"world:{SMALL}", "--forget", tmp_path / "mine.jsonl",
+        "--max-steps", 1, *QUICK, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert said.code == 2
+    assert "retain" in said.err
+
+
+def test_what_needs_no_suite_is_checked_before_it_is_read(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
+    """A world about a real model may take minutes to find out what it knows."""
+    monkeypatch.setattr("expunge.runs.suites.find_suite", lambda _: pytest.fail("the suite was read"))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a file").touch()
+    usual = ("unlearn", "--model", "m", "--suite", "world:capitals")
+    for wrong in (("--method", "npoo"), ("--metrics", "probabilty"), ("--out", tmp_path / "full")):
+        assert expunge(*usual, *wrong).code == 2
+
+
+def test_checkpoints_are_never_thrown_away(tmp_path: Path) -> None:
+    """A mistake that shows after the training does not cost the training."""
+    from expunge.errors import ConfigError
+    from expunge.record import Record
+    from expunge.record_file import save_record
+    from expunge.runs.failing import recorded
+
+    record = Record(command="finetune", configuration={"a": 1})
+    for steps, kept in ((0, False), (3, True)):
+        out = tmp_path / str(steps)
+        save_record(record, out)
+        (out / "checkpoints").mkdir()
+        if steps:
+            (out / "checkpoints" / f"step-{steps:08d}.safetensors").touch()
+        with pytest.raises(ConfigError), recorded(record, out, fresh=True, keep=lambda _: None):
+            raise ConfigError("too late")
+        assert (out / "record.json").exists() is kept

@@ -195,3 +195,11 @@ def test_published_numbers_name_metrics_and_sets_that_exist(folders: dict[str, P
 def test_unknown_variants(folders: dict[str, Path], name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"has no variant .* Known: "):
         find_suite(name)
+
+
+def test_what_is_planted_is_the_forget_set_whatever_the_ids_are() -> None:
+    """An id is unique within its set only."""
+    from expunge.data.example import Example, Sets
+
+    suite = Suite("s", Sets(forget=(Example("0", "p", "a"),), retain=(Example("0", "q", "b"),)))
+    assert suite.planted() == suite.sets.forget

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from expunge.config import ConventionConfig, EvaluateConfig, FinetuneConfig
 from expunge.data.example import Sets
-from expunge.errors import UnknownNameError, UsageError
+from expunge.errors import OutputError, UnknownNameError, UsageError
 from expunge.models.loading import load_model
 from expunge.record_file import load_record
 from expunge.runs import targets as run
@@ -134,3 +134,11 @@ def test_what_the_repository_holds_is_whole() -> None:
                 record = load_record(place)
                 assert record.model is not None
                 assert record.model.name == f"{target.suite}@{kind}#{seed}"
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(made: Path) -> None:
+    (made / "full-0").mkdir(parents=True)
+    (made / "full-0" / "mine.txt").touch()
+    with pytest.raises(OutputError, match=r"mine\.txt"):
+        run.run_targets("tofu:mini", made)
+    assert (made / "full-0" / "mine.txt").exists()

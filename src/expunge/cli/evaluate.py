@@ -42,7 +42,7 @@ def evaluate(
     from expunge.cli.progress import Bars
     from expunge.config import MeasureRunConfig, over
     from expunge.errors import ConfigError
-    from expunge.runs.suites import settled
+    from expunge.runs.suites import check_early, settled
 
     typed = o.given(
         model=model, suite=suite, forget=forget, retain=retain, holdout=holdout, twins=twins,
@@ -53,7 +53,8 @@ def evaluate(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
-    resolved, found = settled(MeasureRunConfig, over(o.recipe(config), typed))
+    first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
+    resolved, found = settled(MeasureRunConfig, over(o.recipe(config), typed), first)
     if not (found or resolved.forget or resolved.retain or resolved.holdout or resolved.twins):
         raise ConfigError("nothing to measure on: give --suite, --forget, --retain, --holdout or --twins")
     from expunge.runs.evaluate import run_evaluate

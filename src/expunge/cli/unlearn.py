@@ -85,7 +85,7 @@ def unlearn(
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
     from expunge.config import UnlearnConfig, over
-    from expunge.runs.suites import settled
+    from expunge.runs.suites import check_early, settled
 
     train: dict[str, Any] = o.given(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
@@ -105,7 +105,8 @@ def unlearn(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
-    resolved, found = settled(UnlearnConfig, over(o.recipe(config), typed))
+    first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
+    resolved, found = settled(UnlearnConfig, over(o.recipe(config), typed), first)
     from expunge.runs.unlearn import run_unlearn
 
     record = run_unlearn(

@@ -39,10 +39,21 @@ def make(
     """
     from expunge.cli.progress import Bars
 
-    if name.startswith("tofu:"):
+    options = o.given(
+        size=size, layout=layout, persons=persons, frequency=frequency or None, hidden_qa=hidden_qa or None
+    )
+    typed = o.given(kinds=None if kinds is None else tuple(kinds.split(",")), seeds=seeds)
+    if name.partition(":")[0] == "tofu":
+        from expunge.errors import ConfigError
         from expunge.models.cache import cache_folder
         from expunge.runs.targets import run_targets
 
+        idle = [*options, *typed, *o.given(overwrite=overwrite or None)]
+        if idle:
+            raise ConfigError(
+                f"--{idle[0].replace('_', '-')} says nothing of {name}: what its targets are is fixed, what is made "
+                "already is kept, and what was cut off goes on"
+            )
         place = out or cache_folder() / "targets" / name.replace(":", "-")
         made = run_targets(name, place, only=tuple(only.split(",")) if only else (), phases=Bars())
         _said({"models": [str(folder) for folder in made]}, json=json)
@@ -51,10 +62,6 @@ def make(
     from expunge.config import WorldConfig, settings
     from expunge.runs.world import run_world
 
-    options = o.given(
-        size=size, layout=layout, persons=persons, frequency=frequency or None, hidden_qa=hidden_qa or None
-    )
-    typed = o.given(kinds=None if kinds is None else tuple(kinds.split(",")), seeds=seeds)
     config = settings(WorldConfig, {"world": _named(name, options), **typed})
     place = out or Path("runs") / f"world-{name.replace(':', '-')}"
     record, records = run_world(
@@ -100,7 +107,7 @@ def inject(
     from expunge.cli.progress import Bars
     from expunge.config import InjectConfig, over
     from expunge.runs.inject import run_inject
-    from expunge.runs.suites import settled
+    from expunge.runs.suites import check_early, settled
 
     typed = o.given(
         suite=_named(name, {}), model=model, budget=budget, region_seed=region_seed, mask=mask, replay=replay,
@@ -110,7 +117,8 @@ def inject(
         epochs=epochs, max_steps=max_steps, until=until, learning_rate=learning_rate, batch_size=batch_size,
         precision=precision, seed=seed,
     )  # fmt: skip
-    resolved, suite = settled(InjectConfig, over(o.recipe(config), typed))
+    first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
+    resolved, suite = settled(InjectConfig, over(o.recipe(config), typed), first)
     assert suite is not None
     record = run_inject(
         resolved, suite, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()

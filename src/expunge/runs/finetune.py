@@ -26,7 +26,7 @@ from expunge.runs.measuring import as_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.unlearn import CHANGE, change_info, save_model, signed
-from expunge.train.finetune import fit
+from expunge.train.finetune import fit, region_of
 from expunge.train.trained import Trained
 
 METHOD = "finetune"
@@ -59,6 +59,7 @@ def run_finetune(
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, Sets(retain=examples))
+    mask = region_of(model, config.train, mask)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="finetune", arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),

@@ -48,6 +48,14 @@ def check(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrit
     return record
 
 
+def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """What can be said of the folder before the settings are whole. Raises as `check`."""
+    if resume and overwrite:
+        check(out, {}, resume=True, overwrite=True)
+    if not resume:
+        check(out, {}, resume=False, overwrite=overwrite)
+
+
 def _check_place(out: Path) -> None:
     """OutputError now rather than after an hour."""
     there = next(path for path in (out, *out.absolute().parents) if path.exists())

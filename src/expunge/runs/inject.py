@@ -12,7 +12,6 @@ from expunge.errors import ConfigError
 from expunge.evaluate.measure import check_metrics
 from expunge.mask import Mask
 from expunge.models.loading import load_model
-from expunge.models.model import Model
 from expunge.provenance import platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
@@ -23,6 +22,7 @@ from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.suites import Suite
+from expunge.train.finetune import region_of
 from expunge.worlds.injection import random_region, replayed
 
 MASK = "mask.safetensors"  # the region: where the facts lie
@@ -49,29 +49,31 @@ def run_inject(
         raise ConfigError("an injection trains no adapter: save as `change` or `full`")
     if config.train.lora or config.train.parameters:
         raise ConfigError("an injection trains its region: leave `lora` and `parameters` out")
-    name = config.model or _untaught(suite)
+    name, planted, measured = config.model or _untaught(suite), suite.planted(), _measured(suite)
+    if not planted:
+        raise ConfigError(f"{suite.name} has nothing to plant: its forget set is empty")
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
         return done
-    examples = replayed(suite.planted(), suite.training("retrained"), config.replay, config.region_seed)
+    examples = replayed(planted, suite.training("retrained"), config.replay, config.region_seed)
     with phases.phase("loading the model"):
         model = load_model(name, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
-    check_lengths(encoder, Sets(retain=tuple(examples)))
-    lesson = Lesson(model, examples, encoder, _measured(suite), mask or _region(model, config))
+    check_lengths(encoder, Sets(retain=tuple(examples)), *(each.examples for each in measured.values()))
+    region = mask or random_region(model, config.budget, config.region_seed)
+    lesson = Lesson(model, examples, encoder, measured, region_of(model, config.train, region))
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="world inject", arguments=tuple(arguments), configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
         model=model_info(model), seeds={"training": config.train.seed, "region": config.region_seed},
-        include_text=config.include_text,
+        include_text=config.include_text, warnings=(*suite.sets.warnings, *suite.notes),
     )  # fmt: skip
     save_record(record, out)
     with recorded(record, out, fresh=done is None, keep=lesson.keeper(config, out)):
-        assert lesson.mask is not None
-        lesson.mask.save(out / MASK)
         record = taught(record, config, lesson, out, phases, resume=resume)
+    region.save(out / MASK)
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return record
@@ -84,17 +86,13 @@ def _untaught(suite: Suite) -> str:
     return f"{suite.name}@retrained"
 
 
-def _region(model: Model, config: InjectConfig) -> Mask:
-    return random_region(model, config.budget, config.region_seed)
-
-
 def _measured(suite: Suite) -> dict[str, Measured]:
-    """What was planted, and what should be as before."""
-    sets = {"forget": suite.sets.forget, "retain": suite.sets.retain, "twins": suite.sets.twins}
-    titles = {"forget": "what was planted", "retain": "what stands elsewhere", "twins": "never seen"}
-    roles = {"forget": "train", "retain": "retain", "twins": "twins"}
-    return {
-        name: Measured(examples, roles[name], titles[name], suite.name)  # type: ignore[arg-type]
-        for name, examples in sets.items()
-        if examples
-    }
+    """What is planted, and everything else that the suite measures: it should be as before."""
+    found = {}
+    for title, examples in suite.measured().items():
+        role = suite.role(title)
+        if role == "forget":
+            found[title] = Measured(examples, "train", f"{title}: what is planted", suite.name)
+        else:
+            found[title] = Measured(examples, "test" if title in suite.utility else role, title, suite.name)
+    return found

@@ -22,6 +22,17 @@ class Phases:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
 
     @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within the block `seconds` are those of the block alone, for a record of its own; afterwards all of them."""
+        before, self.seconds = self.seconds, {}
+        try:
+            yield
+        finally:
+            for name, value in self.seconds.items():
+                before[name] = round(before.get(name, 0.0) + value, 3)
+            self.seconds = before
+
+    @contextmanager
     def shown(self, name: str, total: int | None) -> Iterator[Callable[..., None]]:
         """What a subclass overrides."""
         yield lambda advance=1, remark="", total=None: None

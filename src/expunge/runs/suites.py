@@ -1,11 +1,15 @@
 """A suite under a run: its convention and metrics below the user's settings, its sets where no file is given."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
 from expunge.data.example import Example, Sets
+from expunge.data.overlap import check_overlap
+from expunge.data.problems import Problems
+from expunge.runs.folder import check_free
 from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
@@ -13,9 +17,15 @@ from expunge.worlds.finding import find_suite
 C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig)
 
 
-def settled(kind: type[C], values: Mapping[str, Any]) -> tuple[C, Suite | None]:
-    """The settings and the suite that they name. What the user gives wins over the suite, the suite over defaults."""
+def settled(
+    kind: type[C], values: Mapping[str, Any], first: Callable[[C], object] = lambda _: None
+) -> tuple[C, Suite | None]:
+    """The settings and the suite that they name. What the user gives wins over the suite, the suite over defaults.
+
+    `first` checks what needs no suite: a world about a real model may take minutes to find out what it knows.
+    """
     config = settings(kind, values)
+    first(config)
     if config.suite is None:
         return config, None
     suite = find_suite(config.suite)
@@ -26,6 +36,19 @@ def settled(kind: type[C], values: Mapping[str, Any]) -> tuple[C, Suite | None]:
     return settings(kind, over(below, dict(values))), suite
 
 
+def check_early(
+    config: MeasureRunConfig | UnlearnConfig | InjectConfig, *, out: Path, resume: bool, overwrite: bool
+) -> None:
+    """What can be seen to be wrong before a suite is read: methods, metrics, a folder that is taken."""
+    from expunge.evaluate.measure import check_metrics  # needs torch
+    from expunge.runs.unlearn import check_method
+
+    check_metrics(config.evaluate)
+    if isinstance(config, UnlearnConfig):
+        check_method(config.train)
+    check_free(out, resume=resume, overwrite=overwrite)
+
+
 def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
     """The sets that the settings name, read and checked; the suite's where they name none."""
     given = read_sets(config)
@@ -34,7 +57,12 @@ def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
     warnings = [*suite.sets.warnings, *given.warnings]
     if suite.model is not None and config.model.partition("+")[0] != suite.model:
         warnings.append(f"the sets of {suite.name} are what {suite.model} knows, and the model is {config.model}")
-    return replace(suite.sets, **dict(given.named()), warnings=tuple(warnings))
+    sets, mixed = replace(suite.sets, **dict(given.named())), Problems()
+    if any(True for _ in given.named()):  # the suite has been checked against itself, the files against one another
+        check_overlap(sets, mixed)
+        mixed.check()
+        warnings = [*dict.fromkeys((*warnings, *mixed.warned()))]
+    return replace(sets, warnings=tuple(warnings))
 
 
 def only_measured(suite: Suite | None) -> list[tuple[Example, ...]]:

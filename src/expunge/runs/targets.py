@@ -14,11 +14,11 @@ import torch
 from expunge.atomic import atomic_file
 from expunge.config import MeasureRunConfig, differing
 from expunge.data.convention import Encoder
-from expunge.errors import UnknownNameError
+from expunge.errors import OutputError, UnknownNameError
 from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.models.loading import load_model
 from expunge.provenance import platform_facts, versions
-from expunge.record_file import save_record
+from expunge.record_file import record_path, save_record
 from expunge.runs.evaluate import run_evaluate
 from expunge.runs.folder import CHECKPOINTS
 from expunge.runs.phases import Phases
@@ -28,6 +28,7 @@ from expunge.suites.targets import BASE, Target, target_of
 from expunge.train.finetune import fit
 from expunge.worlds.finding import find_suite
 
+FILES = ("adapter_config.json", "adapter_model.safetensors", "training.json", "record.json", "README.md")
 TRAINING = "training.json"  # what the adapter was trained on, how, and the points on the way
 
 
@@ -42,18 +43,27 @@ def run_targets(suite: str, out: Path, *, only: Sequence[str] = (), phases: Phas
     known = [f"{kind}-{seed}" for kind, seed in target.names()]
     if unknown := [name for name in only if name not in known]:
         raise UnknownNameError(f"{suite} has no target {unknown[0]!r}. Known: {', '.join(known)}")
+    wanted = [(kind, seed, out / f"{kind}-{seed}") for kind, seed in target.names()]
+    wanted = [each for each in wanted if not only or each[2].name in only]
+    for _, _, folder in wanted:
+        _check_ours(folder)
     data = find_suite(suite)
     made = []
-    for kind, seed in target.names():
-        folder = out / f"{kind}-{seed}"
-        if only and folder.name not in only:
-            continue
+    for kind, seed, folder in wanted:
         if not (folder / TRAINING).is_file():
             _train(target, data, kind, seed, folder, phases)
         if not (folder / "record.json").is_file():
             _evaluate(target, kind, seed, folder, phases)
         made.append(folder)
     return made
+
+
+def _check_ours(folder: Path) -> None:
+    """A folder that is there holds a target, whole or not, and nothing else: it may be filled."""
+    others = sorted({each.name for each in folder.iterdir()} - set(FILES)) if folder.is_dir() else []
+    if others or folder.is_file():
+        found = f"holds {others[0]}" if others else "is a file"
+        raise OutputError(f"--out {folder.parent}: {folder.name} in it {found}, so it is no target's: choose another")
 
 
 def _train(target: Target, suite: Suite, kind: str, seed: int, folder: Path, phases: Phases) -> None:
@@ -88,7 +98,8 @@ def _evaluate(target: Target, kind: str, seed: int, folder: Path, phases: Phases
     """The record of what is stored, as `expunge evaluate --suite … --model …` makes it, under the model's own name."""
     config, suite = settled(MeasureRunConfig, {"model": str(folder), "suite": target.suite})
     work = folder.parent / CHECKPOINTS / f"{folder.name}-evaluation"
-    record = run_evaluate(config, work, suite=suite, overwrite=work.exists(), phases=phases)
+    with phases.apart():
+        record = run_evaluate(config, work, suite=suite, resume=record_path(work).exists(), phases=phases)
     assert record.model is not None
     name = f"{target.suite}@{kind}#{seed}"
     named = record.updated(

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from expunge.config import MeasureRunConfig, WorldConfig, differing
 from expunge.data.writing import write_examples
+from expunge.errors import ConfigError
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
-from expunge.record_file import save_record
+from expunge.record_file import load_record, record_path, save_record
 from expunge.runs.evaluate import run_evaluate
-from expunge.runs.folder import check, claim
+from expunge.runs.failing import recorded
+from expunge.runs.folder import check, check_free, claim
 from expunge.runs.phases import Phases
 from expunge.runs.suites import settled
 from expunge.suites import Suite
 from expunge.worlds import names
-from expunge.worlds.finding import find_suite
+from expunge.worlds.finding import PREFIX, find_suite
 
 SETS = "sets"  # the folder of the sets' files
 
@@ -35,9 +37,15 @@ def run_world(
     or ConfigError for a world that there is not, before anything is made.
     """
     phases = phases or Phases()
+    check_free(out, resume=resume, overwrite=overwrite)
+    if not config.world.startswith(PREFIX):
+        raise ConfigError(f"{config.world} is no world, and its models are not made here: write {PREFIX}NAME")
     suite = find_suite(config.world)
     models = _models(config, suite)
-    check(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    if done is not None and done.status == "done":
+        phases.say(f"{out} holds a run with these settings that is done")
+        return done, [load_record(_folder(name, out)) for name in models if config.measure]
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="world make", arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
@@ -45,13 +53,14 @@ def run_world(
         headline=(*(f"model: {name}" for name in models), f"sets: {out / SETS}"),
     )  # fmt: skip
     save_record(record, out)
-    for title, examples in suite.measured().items():
-        write_examples(examples, out / SETS / f"{title.replace(':', '').replace(' ', '-')}.jsonl")
     records = []
-    for name in models:
-        _make(name, phases)
-        if config.measure:
-            records.append(_evaluate(name, config.world, out, phases))
+    with recorded(record, out, fresh=False, keep=lambda _: None):
+        for title, examples in suite.measured().items():
+            write_examples(examples, out / SETS / f"{title.replace(':', '').replace(' ', '-')}.jsonl")
+        for name in models:
+            _make(name, phases)
+            if config.measure:
+                records.append(_evaluate(name, config.world, out, phases))
     record = record.updated(status="done", seconds=phases.seconds, peak_memory=peak_memory())
     save_record(record, out)
     return record, records
@@ -73,7 +82,13 @@ def _make(name: str, phases: Phases) -> None:
 
 
 def _evaluate(name: str, suite: str, out: Path, phases: Phases) -> Record:
+    """What is measured already is not measured again."""
     config, found = settled(MeasureRunConfig, {"model": name, "suite": suite})
-    # of a real model's name only what cannot lead out of `out`
-    folder = out / re.sub(r"[^\w-]+", "-", name.rpartition("@")[2])
-    return run_evaluate(config, folder, suite=found, overwrite=folder.exists(), phases=phases)
+    folder = _folder(name, out)
+    with phases.apart():
+        return run_evaluate(config, folder, suite=found, resume=record_path(folder).exists(), phases=phases)
+
+
+def _folder(name: str, out: Path) -> Path:
+    """Of a real model's name only what cannot lead out of `out`."""
+    return out / re.sub(r"[^\w-]+", "-", name.rpartition("@")[2])

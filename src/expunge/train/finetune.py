@@ -55,6 +55,21 @@ class Last:
         return f"the level of {self.until:g} was {'reached' if point.forget >= self.until else 'not reached'}"
 
 
+def region_of(model: Model, config: FinetuneConfig, mask: Mask | None) -> Mask | None:
+    """What may change: the mask, or the parameters that the settings name; None for everything.
+
+    Raises ConfigError or ChangeError when the mask is another network's, a pattern matches nothing, or adapters cannot
+    change just that.
+    """
+    if mask is None and config.parameters:
+        mask = Mask.parameters(model.network, config.parameters)
+    if mask is not None:
+        mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
+    if config.lora:
+        lora.targets(model, mask)
+    return mask
+
+
 def fit(
     model: Model,
     examples: Sequence[Example],
@@ -80,10 +95,7 @@ def fit(
         raise ConfigError("there is nothing to train on: the set is empty")
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     items = items_of(examples, Encoder(model.tokenizer, convention), alternates=False)
-    if mask is None and config.parameters:
-        mask = Mask.parameters(model.network, config.parameters)
-    if mask is not None:
-        mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
+    mask = region_of(model, config, mask)
     plan = Plan(len(items), 0, config.batch_size, 0, config.seed)
     steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
     rule = Last(config.until)

@@ -12,7 +12,8 @@ PREFIX = "world:"
 def find_suite(name: str) -> Suite:
     """A public suite `NAME[:VARIANT]` or a world `world:NAME[:VARIANT]`, read and checked.
 
-    Needs no model. Raises UnknownNameError, with the nearest name, and DataError for what is wrong with the files.
+    Needs no model, but for `world:capitals`, which asks its model once what it knows. Raises UnknownNameError, with the
+    nearest name, and DataError for what is wrong with the files.
     """
     if name.startswith(PREFIX):
         world, _, variant = name.removeprefix(PREFIX).partition(":")
