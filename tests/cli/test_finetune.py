@@ -41,6 +41,8 @@ def test_it_teaches_and_leaves_a_record_a_report_and_a_change(finetune, files, t
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"record.json", "report.html", "change.safetensors"}
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Learnt" in page
+    assert "How it was learnt" in page
+    assert page.count('<td class="number">5</td>') == 1  # the points, step by step
     assert "arland" not in page
     taught = load_model(f"{files.model}+{tmp_path / 'run' / 'change.safetensors'}")
     assert not torch.equal(taught.network.lm_head.weight, load_model(files.model).network.lm_head.weight)

@@ -17,7 +17,7 @@ from expunge.report.norms import norms_picture
 from expunge.report.settings import all_settings, differing_settings
 from expunge.report.svg import mark, picture
 from expunge.report.tables import readings, set_tables
-from expunge.report.trajectory import against_each_other, over_steps
+from expunge.report.trajectory import against_each_other, learnt_over_steps, over_steps
 from expunge.report.view import Column, Group, grouped, set_title
 
 
@@ -65,6 +65,7 @@ def _shown(group: Group) -> dict[str, Any]:
         "readings": readings(group),
         "answers": answer_tables(group),
         "steps": [(c, over_steps(c)) for c in group.after if over_steps(c)],
+        "learnt": [(c, drawing) for c in group.after if (drawing := learnt_over_steps(c))],
         "against": against_each_other(group.after),
         "settings": differing_settings(group.after),
         "all_settings": all_settings(group),

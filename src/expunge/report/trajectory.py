@@ -37,6 +37,27 @@ def over_steps(column: Column) -> Markup:
     return picture(WIDTH, HEIGHT, f"Forget level and utility over the steps: {column.label}", _told(column), parts)
 
 
+def learnt_over_steps(column: Column) -> Markup:
+    """Extraction strength over the steps of a fine-tuning; "" where nothing was recorded."""
+    series = learnt(column)
+    if len(series) < 2:
+        return Markup("")
+    x = Scale.around([step for step, _ in series], LEFT, WIDTH - RIGHT)
+    y = Scale.around([value for _, value in series], HEIGHT - BOTTOM, TOP, 0, 1)
+    parts = _frame(x, y, "step", "extraction strength", whole=True)
+    parts.append(path([(x(step), y(value)) for step, value in series], "series", "var(--keep)"))
+    parts += [dot(x(step), y(value), "var(--keep)", f"step {step}: {number(value)}") for step, value in series]
+    told = f"{column.label}: extraction strength from {number(series[0][1])} to {number(series[-1][1])}"
+    return picture(WIDTH, HEIGHT, f"Extraction strength over the steps: {column.label}", told, parts)
+
+
+def learnt(column: Column) -> Series:
+    """What a fine-tuning recorded of the sample that it was watched on."""
+    points = column.outcome.trajectory if column.outcome else ()
+    values = [(p.step, p.values.get("extraction_strength")) for p in points]
+    return [(step, value) for step, value in values if value is not None]
+
+
 def against_each_other(columns: Sequence[Column]) -> Markup:
     """Forget level (across) against utility (up), all methods; "" where nothing was recorded."""
     runs = [(column, _pairs(column)) for column in columns]
