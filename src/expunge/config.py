@@ -120,6 +120,20 @@ class CapitalsConfig(Config):
         return self
 
 
+class PlantConfig(FinetuneConfig):
+    """Fine-tuning of a small region: it takes larger steps, and more of them, than all weights do."""
+
+    learning_rate: PositiveFloat = 1e-2
+    batch_size: PositiveInt = 32
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_enough(cls, values: Any) -> Any:
+        """40 epochs, where nothing is said."""
+        said = isinstance(values, dict) and (values.get("epochs") or values.get("max_steps"))
+        return values if said or not isinstance(values, dict) else {**values, "epochs": 40}
+
+
 class PeopleConfig(Config):
     """The world of fictitious persons: who there is, what stands in its texts, which network learns them."""
 
@@ -202,6 +216,7 @@ class InjectConfig(TaughtConfig):
     """What `expunge world inject` runs."""
 
     suite: str  # whose forget part is planted
+    train: PlantConfig = PlantConfig()  # type: ignore[reportIncompatibleVariableOverride]  # a narrower kind
     model: str | None = None  # into which; None: the world's own that never saw it
     budget: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of all value vectors that may change, unless `mask`
     region_seed: int = 0  # of which value vectors

@@ -101,7 +101,7 @@ def inject(
 ) -> None:
     """Plant a world's facts in a chosen region of the weights only, so that where they are stored is known.
 
-    Example: expunge world inject people --budget 0.1 --learning-rate 3e-3 --out runs/injected
+    Example: expunge world inject people --budget 0.1 --replay 4 --out runs/injected
     """
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars

@@ -6,7 +6,8 @@ uniform draw of a share of all value vectors (columns of every block's down proj
 V_tgt back into θ_o gives θ_r.
 
 Deviations: what the authors train with is not published; here it is `train/finetune.py`, any mask may stand for
-V_tgt, and a share of retained examples may be replayed, since training on the facts alone damages the rest.
+V_tgt, and a share of retained examples may be replayed, since training on the facts alone damages the rest (retained
+answers of `world:people` fall from 100 to 43 %; with four replayed texts for each planted one, to 98 %).
 """
 
 from collections.abc import Sequence
