@@ -271,3 +271,15 @@ def test_terminal_summary_prints_texts_as_they_are() -> None:
 def test_reports_need_no_torch() -> None:
     code = "import sys, expunge.report; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_command_of_two_words_and_the_title_of_what_was_taught() -> None:
+    from expunge.record import Record, SetInfo
+    from expunge.report.page import command_line, title_of
+
+    record = Record(
+        command="world inject", arguments=("world", "inject", "people"), sets={"d": SetInfo(role="train", n=1)}
+    )
+    assert command_line(record) == "expunge world inject people"
+    assert command_line(record.updated(arguments=())) == "expunge world inject"
+    assert title_of([record]) == "What each model was taught, and what it cost"

@@ -33,6 +33,8 @@ def to_html(records: Sequence[Record]) -> str:
 
 def title_of(records: Sequence[Record]) -> str:
     models = list(dict.fromkeys(r.model.name for r in records if r.model))
+    if records and all(any(info.role == "train" for info in r.sets.values()) for r in records):
+        return f"What {models[0] if len(models) == 1 else 'each model'} was taught, and what it cost"
     if any(r.methods for r in records):
         return f"What {models[0] if len(models) == 1 else 'each model'} forgot, what it kept, and what it cost"
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
@@ -94,7 +96,8 @@ def notices(group: Group) -> list[str]:
 
 def command_line(record: Record) -> str:
     """As it was typed."""
-    start = () if record.arguments[:1] == (record.command,) else (record.command,)
+    words = tuple(record.command.split())  # `world make` is two
+    start = () if record.arguments[: len(words)] == words else words
     return "expunge " + shlex.join((*start, *record.arguments))
 
 

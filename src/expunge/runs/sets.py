@@ -50,7 +50,7 @@ def measured_sets(sets: Sets, config: MeasureRunConfig, *, split: int | None = N
     selected on and the half that only tests."""
     found: dict[str, Measured] = {}
     for name, examples in sets.named():
-        source = getattr(config, name) or ""
+        source = getattr(config, name) or config.suite or ""
         selection, test = halves(examples, split) if name == "retain" and split is not None else ([], [])
         if selection and test:  # one group cannot be cut: the set is then measured whole
             found["retain"] = Measured(selection, "retain", "retain, selection half", source)
