@@ -26,14 +26,17 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 LAYERS = (
     {"__main__", "__init__"},
     {"cli", "api"},
+    {"bench"},
     {"runs"},
-    {"report"},
+    {"report", "audit"},
+    {"attacks"},
     {"worlds"},
     {"suites"},
     {"train", "evaluate"},
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
+    {"record_audit"},
     {"parameters", "provenance", "atomic", "config", "registry"},
     {"errors"},
 )

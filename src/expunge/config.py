@@ -223,6 +223,35 @@ class InjectConfig(TaughtConfig):
     replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
 
 
+class AuditConfig(Config):
+    """How an audit judges."""
+
+    panel: Literal["quick", "full"] = "full"
+    attacks: tuple[str, ...] | None = None  # NAME:key=value; None: those of the panel
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.2  # how near to never-known is near, as a share of the gap
+    draws: PositiveInt = 2000  # of the bootstrap
+    seed: int = 0
+
+
+class AuditRunConfig(Config):
+    """What `expunge audit` runs: the models before and after, those that never knew, the sets."""
+
+    before: str
+    after: str
+    retrained: tuple[str, ...] = ()  # models, or folders of audits and evaluations that measured them
+    suite: str | None = None
+    forget: str | None = None
+    retain: str | None = None
+    holdout: str | None = None
+    twins: str | None = None
+    columns: dict[str, str] = {}  # a file's column → ours
+    load: LoadConfig = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    audit: AuditConfig = AuditConfig()
+    include_text: bool = False
+
+
 class UnlearnConfig(MeasureRunConfig):
     """What `expunge unlearn` runs."""
 

@@ -10,6 +10,7 @@
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
     │   └── after, generations, trajectory, selection, change, seconds, peak_memory
     ├── generations: {set: [text]}          of the starting model
+    ├── audit: Audit                        of `audit` only (`record_audit.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -25,6 +26,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from expunge.provenance import now
+from expunge.record_audit import Audit
 
 SCHEMA = 1
 Number = float | None  # None: not finite; `warnings` says where and what
@@ -160,6 +162,7 @@ class Record(_Part):
     before: dict[str, dict[str, Measured]] = {}
     generations: dict[str, tuple[str, ...]] = {}
     methods: dict[str, Outcome] = {}
+    audit: Audit | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes

@@ -1,0 +1,125 @@
+"""Attacks: ways to get the knowledge back, one a file, all under one signature.
+
+    @attacks.add("prefix", family="prefix", needs=("prompts",), quick=True, title="…", reads="…")
+    def prefix(target: Target, *, text: str = "Sure, here is the answer:") -> list[Finding]:
+
+An attack is run on one model at a time, with the same seed on each: the original, the unlearned, and each retrained
+one (without those, on never-seen twins instead of the forget set). What a model that never knew gives under the same
+attack is its control: an attack that *teaches* the fact raises both, one that *recovers* it raises only the other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from inspect import Parameter
+from typing import Any, Literal, TypeVar
+
+from expunge.data.convention import Encoder
+from expunge.data.example import Example, Sets
+from expunge.models.model import Model
+from expunge.registry import Registry, options_of, summary_of
+
+Family = Literal[
+    "likelihood", "generation", "extraction", "membership", "form", "prefix", "sampling", "relearning", "compression",
+    "representation",
+]  # fmt: skip
+Need = Literal[
+    "prompts", "perturbed", "paraphrases", "subjects", "retain", "holdout", "groups", "original", "retrained"
+]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model under attack, and what the attacker has."""
+
+    model: Model  # an attack leaves it as it was, bit for bit
+    examples: tuple[Example, ...]  # what is attacked: the forget set, or never-seen twins as a control
+    encoder: Encoder
+    sets: Sets = field(default_factory=Sets)  # what else an attack may train on or compare with: retain, holdout
+    seed: int = 0
+    max_new_tokens: int = 32
+    budget: int = 4096  # tokens of a forward pass
+    bf16: bool = False
+    peers: dict[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
+    tick: Callable[..., object] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an attack got out of one model, row by row.
+
+    A score is the knowledge of one example, from 0 to 1, higher knows more. With `control` (the scores of the holdout
+    set) scores may be any numbers, and the knowledge of the whole set is the AUC: the chance that a forget example
+    scores above a holdout one.
+    """
+
+    scores: tuple[float, ...]
+    part: str = ""  # of several findings of one attack: "wording 2", "4 bit"
+    rows: tuple[int, ...] | None = None  # which of `Target.examples` the scores are of; None: all, in order
+    control: tuple[float, ...] = ()
+    note: str = ""
+    curve: tuple[tuple[float, float], ...] = ()  # of what was varied (samples, layers) → mean score: for a picture
+
+
+@dataclass(frozen=True, slots=True)
+class AttackEntry:
+    """A registered attack. Call `entry(target, **options)`."""
+
+    name: str
+    function: Callable[..., Any]
+    family: Family
+    needs: tuple[Need, ...]
+    quick: bool  # in the quick panel, too
+    title: str
+    reads: str  # how to read it, and how it misleads: for the report
+
+    @property
+    def options(self) -> dict[str, Parameter]:
+        """What a user may set, `NAME:key=value`."""
+        return options_of(self.function)
+
+    @property
+    def summary(self) -> str:
+        return summary_of(self.function.__module__)
+
+    def __call__(self, target: Target, **options: Any) -> Sequence[Finding]:
+        return self.function(target, **options)
+
+
+class _Attacks(Registry[AttackEntry]):
+    def add(
+        self,
+        name: str,
+        *,
+        family: Family,
+        title: str,
+        reads: str,
+        needs: tuple[Need, ...] = (),
+        quick: bool = False,
+        aliases: tuple[str, ...] = (),
+    ) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            self.put(name, AttackEntry(name, function, family, needs, quick, title, reads), aliases)
+            return function
+
+        return register
+
+
+attacks = _Attacks("attack", "expunge.attacks")
+
+
+def why_not(entry: AttackEntry, target: Target) -> str:
+    """Why this attack cannot be run on this target, or ""."""
+    examples, sets = target.examples, target.sets
+    lacking = {
+        "prompts": "" if all(e.prompt is not None for e in examples) else "holds documents, which ask nothing",
+        "perturbed": "" if all(e.perturbed_answers for e in examples) else "has examples without wrong answers",
+        "paraphrases": "" if any(e.paraphrases for e in examples) else "has no other wordings",
+        "subjects": "" if all(e.subject for e in examples) else "has examples without a subject",
+        "groups": "" if len({e.group or e.id for e in examples}) > 1 else "is one group, which cannot be parted",
+        "retain": "" if sets.retain else "comes without a retain set",
+        "holdout": "" if sets.holdout else "comes without a holdout set",
+        "original": "" if "original" in target.peers else "comes without the original model",
+        "retrained": "" if "retrained" in target.peers else "comes without a retrained model",
+    }
+    return next((lacking[need] for need in entry.needs if lacking[need]), "")
