@@ -148,24 +148,18 @@ def _cell(cell: Scored, sources: Sources, draws: Draws, delta: float) -> Cell:
 
 
 def _curves(cell: Scored, sources: Sources) -> dict[str, tuple[tuple[float, float], ...]]:
-    found = {}
-    for label, seen in sources.models.items():
-        for text, findings in seen.findings.items():
-            if attacks.get(parse_name(text)[0]).name == cell.name:
-                found.update({label: each.curve for each in findings if each.part == cell.part and each.curve})
-    return found
+    found = {label: _findings(seen, cell) for label, seen in sources.models.items()}
+    return {label: each[0].curve for label, each in found.items() if each and each[0].curve}
 
 
 def _note(cell: Scored, sources: Sources) -> str:
-    findings = sources.models["unlearned"].findings.items()
-    notes = [
-        each.note
-        for text, some in findings
-        if attacks.get(parse_name(text)[0]).name == cell.name
-        for each in some
-        if each.part == cell.part
-    ]
-    return "; ".join(filter(None, notes))
+    return "; ".join(each.note for each in _findings(sources.models["unlearned"], cell) if each.note)
+
+
+def _findings(seen: Seen, cell: Scored) -> list[Finding]:
+    """Those that a cell was made of; none for a metric's."""
+    by_name = {attacks.get(parse_name(text)[0]).name: found for text, found in seen.findings.items()}
+    return [each for each in by_name.get(cell.name, ()) if each.part == cell.part]
 
 
 def _retrained(sources: Sources) -> list[str]:

@@ -83,14 +83,12 @@ class Examiner:
     def _one(self, text: str, target: Target, shared: dict[str, Any], result: Examined) -> None:
         entry, options = chosen(text)
         if reason := why_not(entry, target):
-            result.missing[text] = f"the forget set {reason}" if reason.startswith(("has", "holds", "is")) else (
-                f"the audit {reason}"
-            )  # fmt: skip
+            result.missing[text] = f"the {'audit' if reason.startswith('comes') else 'forget set'} {reason}"
             return
         key = {**shared, "attack": entry.name, "options": options, "code": _code(entry)}
         key |= {name: _digest(self.peers[name]) for name in ("original", "retrained") if name in entry.needs}
         started = time.monotonic()
-        stored = self.store.get("findings", key)
+        stored: Any = self.store.get("findings", key)
         if stored is None:
             stored = [asdict(finding) for finding in entry(target, **options)]
             self.store.put("findings", key, stored)

@@ -55,6 +55,10 @@ def check_early(
     check_metrics(config.evaluate)
     if isinstance(config, UnlearnConfig):
         check_method(config.train)
+    if isinstance(config, AuditRunConfig):
+        from expunge.runs.audit import check_audit
+
+        check_audit(config)
     check_free(out, resume=resume, overwrite=overwrite)
 
 
