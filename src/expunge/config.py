@@ -33,6 +33,7 @@ class ConventionConfig(Config):
     system_prompt: str | None = None
     end: bool | None = None  # append the end token to answers; None: yes, except with "plain"
     max_length: PositiveInt = 1024
+    compat: Literal["none", "openunlearning"] = "none"  # another project's labels and mask, to compare numbers with it
 
 
 class LoadConfig(Config):

@@ -14,11 +14,13 @@ import numpy as np
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.models.generating import generate
+from expunge.models.gradient_norms import gradient_norms
 from expunge.models.model import Model
-from expunge.models.scoring import score
+from expunge.models.scoring import Scores, score
 
 Tick = Callable[[int], object]
-SCORED = frozenset({"answer_logprobs", "hits", "paraphrased_logprobs", "perturbed_logprobs"})
+MOMENTS = frozenset({"vocab_means", "vocab_stds"})
+SCORED = MOMENTS | {"answer_logprobs", "hits", "paraphrased_logprobs", "perturbed_logprobs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Scored:
 
     log_probs: np.ndarray  # Float[tokens]
     hits: np.ndarray  # Bool[tokens]
-    tail: int  # how many of the last tokens close the answer and are not of its text
+    tail: int  # how many of the last tokens are left out "without the end"
+    moments: np.ndarray | None = None  # Float[tokens, 2], where they were asked for
 
     def within(self, span: str) -> "Scored":
         """ "without_end" leaves out the tokens that close an answer."""
         stop = len(self.hits) - (self.tail if span == "without_end" else 0)
-        return replace(self, log_probs=self.log_probs[:stop], hits=self.hits[:stop])
+        moments = None if self.moments is None else self.moments[:stop]
+        return replace(self, log_probs=self.log_probs[:stop], hits=self.hits[:stop], moments=moments)
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,24 @@ class Observed:
     perturbed: list[list[Scored]] = field(default_factory=list)
     generations: list[str] = field(default_factory=list)
     answers: list[list[str]] = field(default_factory=list)
+    answer_texts: list[str] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
 
     def within(self, span: str) -> dict[str, Sequence[Any]]:
         """By name, as metrics ask for them."""
         right = [each.within(span) for each in self.right]
+        moments = [each.moments for each in right if each.moments is not None]
         return {
             "answer_logprobs": [each.log_probs for each in right],
             "hits": [each.hits for each in right],
+            "vocab_means": [each[:, 0] for each in moments],
+            "vocab_stds": [each[:, 1] for each in moments],
             "paraphrased_logprobs": [each.within(span).log_probs for each in self.paraphrased],
             "perturbed_logprobs": [[each.within(span).log_probs for each in several] for several in self.perturbed],
             "generations": self.generations,
             "answers": self.answers,
+            "answer_texts": self.answer_texts,
+            "gradient_norms": self.gradient_norms,
         }
 
 
@@ -74,12 +85,18 @@ def observe(
     seen = Observed(answers=answers)
     if SCORED & set(needs):
         wanted = [list(_answers(example, needs)) for example in examples]
-        scored = _score(model, encoder, examples, wanted, budget, bf16)
+        scored = _score(model, encoder, examples, wanted, budget, bf16, moments=bool(MOMENTS & set(needs)))
         seen = _sorted(examples, scored, needs, answers)
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
-        texts = generate(model, prompts, max_new_tokens=max_new_tokens, budget=budget, bf16=bf16, tick=tick)
+        texts = generate(
+            model, prompts, max_new_tokens=max_new_tokens, budget=budget, bf16=bf16, hidden=encoder.hidden, tick=tick
+        )
         seen = replace(seen, generations=texts)
+    if "answer_texts" in needs:
+        seen = replace(seen, answer_texts=[encoder.answer_text(example) for example in examples])
+    if "gradient_norms" in needs:
+        seen = replace(seen, gradient_norms=gradient_norms(model, encoder.encode_all(examples), bf16=bf16))
     return seen
 
 
@@ -93,17 +110,20 @@ def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:
 
 
 def _score(
-    model: Model, encoder: Encoder, examples: Sequence[Example], wanted: list[list[str]], budget: int, bf16: bool
-) -> list[list[Scored]]:
+    model: Model, encoder: Encoder, examples: Sequence[Example], wanted: list[list[str]], budget: int, bf16: bool,
+    moments: bool,
+) -> list[list[Scored]]:  # fmt: skip
     """Each answer of each example, in the order given."""
     pairs = [(example, answer) for example, several in zip(examples, wanted) for answer in several]
     encoded = iter(encoder.encode_many((example, None, answer) for example, answer in pairs))
     groups = [[next(encoded) for _ in several] for several in wanted]
-    found = score(model, groups, budget=budget, bf16=bf16)
-    return [
-        [Scored(s.log_probs.double().numpy(), s.hits.numpy(), e.tail) for s, e in zip(scores, group)]
-        for scores, group in zip(found, groups)
-    ]
+    found = score(model, groups, budget=budget, bf16=bf16, moments=moments)
+    return [[_arrays(s, e.tail) for s, e in zip(scores, group)] for scores, group in zip(found, groups)]
+
+
+def _arrays(scores: Scores, tail: int) -> Scored:
+    moments = None if scores.moments is None else scores.moments.double().numpy()
+    return Scored(scores.log_probs.double().numpy(), scores.hits.numpy(), tail, moments)
 
 
 def _sorted(
