@@ -25,6 +25,8 @@ OBSERVATIONS = {  # what the engine measures, one entry an example, in the order
     "perturbed_logprobs": "list of list of Float[' tokens']: the same of each example's wrong answers",
     "hits": "list of Bool[' tokens']: whether each answer token was the likeliest of the vocabulary",
     "generations": "list of str: the greedy continuation of each example's prompt",
+    "continuations": "list of str: the greedy continuation of the beginning of each document or passage",
+    "continued": "list of str: as many tokens of how each really goes on",
     "answers": "list of list of str: the answers of each example that count as right, the trained one first",
 }
 
