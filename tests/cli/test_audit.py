@@ -1,4 +1,4 @@
-"""`expunge audit` on the smallest world: verdict, cells, requirements, what is not done twice, what is refused early."""
+"""`expunge audit` on the smallest world: verdict, cells, requirements, nothing done twice, mistakes said early."""
 
 import json
 from collections.abc import Callable

@@ -48,7 +48,9 @@ def linear_probe(target: Target, *, ridge: Positive = 0.1, most: AtLeastOne = 20
     model = target.model
     known = [example for example in target.sets.retain if example.prompt is not None]
     if len(known) < 2:
-        raise ConfigError("a probe is trained on questions of the retain set, and it has none: leave out `linear_probe`")
+        raise ConfigError(
+            "a probe is trained on questions of the retain set, and it has none: leave out `linear_probe`"
+        )
     known = sample_of(known, most, target.seed)
     taught = embedded(target, [(each, each.answer) for each in known])
     offset = taught.mean(0)

@@ -32,9 +32,7 @@ def noise(target: Target, *, sigma: Positive = 0.05) -> list[Finding]:
         return measured(target)
 
 
-def shaken(
-    weight: Float[Tensor, "out in"], sigma: float, generator: torch.Generator
-) -> Float[Tensor, "out in"]:
+def shaken(weight: Float[Tensor, "out in"], sigma: float, generator: torch.Generator) -> Float[Tensor, "out in"]:
     """The matrix with noise of `sigma` times its own size; drawn on the processor, so that every device draws alike."""
     drawn = torch.randn(weight.shape, generator=generator).to(weight.device)
     return weight + sigma * weight.square().mean().sqrt() * drawn

@@ -86,7 +86,9 @@ def costs(
         plain = see(full, forest, bf16=bf16).log_probs
         for table, source in zip(tables, sources):
             states = see(source, forest, bf16=bf16).residuals
-            lost = torch.stack([plain - _patched(full, layer, state, forest, bf16) for layer, state in enumerate(states)])
+            lost = torch.stack(
+                [plain - _patched(full, layer, state, forest, bf16) for layer, state in enumerate(states)]
+            )
             table[:, batch] = means(lost, forest, tails).cpu()
     return tables
 

@@ -56,8 +56,9 @@ def measure(
             continue
         needs = {need for entry, _ in usable for need in entry.needs}
         seen = observe(
-            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, budget=config.budget,
-            bf16=config.precision == "bfloat16", tick=tick,
+            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, prefix_tokens=config.prefix_tokens,
+            continued_tokens=config.continued_tokens, budget=config.budget, bf16=config.precision == "bfloat16",
+            tick=tick,
         )  # fmt: skip
         resampling = Resampling.of(examples, config.seed)
         result.metrics[name] = {

@@ -47,6 +47,8 @@ class Observed:
     paraphrased: list[Scored] = field(default_factory=list)
     perturbed: list[list[Scored]] = field(default_factory=list)
     generations: list[str] = field(default_factory=list)
+    continuations: list[str] = field(default_factory=list)
+    continued: list[str] = field(default_factory=list)
     answers: list[list[str]] = field(default_factory=list)
     answer_texts: list[str] = field(default_factory=list)
     gradient_norms: list[float] = field(default_factory=list)
@@ -63,6 +65,8 @@ class Observed:
             "paraphrased_logprobs": [each.within(span).log_probs for each in self.paraphrased],
             "perturbed_logprobs": [[each.within(span).log_probs for each in several] for several in self.perturbed],
             "generations": self.generations,
+            "continuations": self.continuations,
+            "continued": self.continued,
             "answers": self.answers,
             "answer_texts": self.answer_texts,
             "gradient_norms": self.gradient_norms,
@@ -76,6 +80,8 @@ def observe(
     needs: Collection[str],
     *,
     max_new_tokens: int = 32,
+    prefix_tokens: int = 50,
+    continued_tokens: int = 128,
     budget: int = 4096,
     bf16: bool = False,
     tick: Tick = lambda _: None,
@@ -97,6 +103,13 @@ def observe(
         seen = replace(seen, answer_texts=[encoder.answer_text(example) for example in examples])
     if "gradient_norms" in needs:
         seen = replace(seen, gradient_norms=gradient_norms(model, encoder.encode_all(examples), bf16=bf16))
+    if "continuations" in needs:
+        cut = [_cut(encoder, example, prefix_tokens, continued_tokens) for example in examples]
+        texts = generate(
+            model, [prefix for prefix, _ in cut], max_new_tokens=continued_tokens, budget=budget, bf16=bf16,
+            hidden=encoder.hidden, tick=tick,
+        )  # fmt: skip
+        seen = replace(seen, continuations=texts, continued=[rest for _, rest in cut])
     return seen
 
 
@@ -107,6 +120,21 @@ def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:
         yield example.paraphrased_answer
     if "perturbed_logprobs" in needs:
         yield from example.perturbed_answers
+
+
+def _cut(encoder: Encoder, example: Example, prefix_tokens: int, continued_tokens: int) -> tuple[list[int], str]:
+    """What a model is given of a text, and how it goes on.
+
+    A passage is cut where its prompt ends; a document after `prefix_tokens` tokens, or in the middle if that is sooner.
+    """
+    encoded = encoder.encode(example)
+    text = encoded.ids[: len(encoded.ids) - encoded.tail]
+    prefix, start = encoder.encode_prompt(example), encoded.start
+    if example.prompt is None:
+        start += min(prefix_tokens, (len(text) - start) // 2)
+        prefix = list(text[:start])
+    rest = encoder.tokenizer.decode(text[start : start + continued_tokens], skip_special_tokens=True)
+    return prefix, str(rest)
 
 
 def _score(
@@ -145,18 +173,25 @@ def why_not(need: str, examples: Sequence[Example]) -> str:
     Values stand in the order of the data, so that a metric is had of every example of a set or of none. Only where *no*
     example has a paraphrased answer the answer itself stands for it.
     """
+    if need in ("generations", "continuations", "continued"):
+        texts = sum(_is_text(example) for example in examples)
+        if need == "generations":
+            return "holds documents, which ask nothing" if texts else ""
+        return "" if texts == len(examples) else "holds questions, which are no texts to go on with"
     without = {
-        "generations": [e.prompt for e in examples],
         "perturbed_logprobs": [e.perturbed_answers or None for e in examples],
         "paraphrased_logprobs": [e.paraphrased_answer for e in examples],
     }.get(need, []).count(None)
     if not without:
         return ""
-    if need == "generations":
-        return "holds documents, which ask nothing"
     if need == "paraphrased_logprobs":
         return "" if without == len(examples) else f"{without} of {len(examples)} examples have no paraphrased answer"
     return f"{without} of {len(examples)} examples have no perturbed answers"
+
+
+def _is_text(example: Example) -> bool:
+    """A document, or a passage cut in two."""
+    return example.prompt is None or example.passage
 
 
 def reworded(examples: Sequence[Example], number: int) -> list[Example]:
