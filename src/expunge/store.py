@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from expunge.atomic import atomic_file
 
-JSON: TypeAlias = bool | int | float | str | list["JSON"] | tuple["JSON", ...] | Mapping[str, "JSON"] | None
+JSON: TypeAlias = Any  # what JSON can say: a checker of types at run time cannot follow the recursive type
 FORMAT = 1
 LIMIT = 2**30  # bytes of a folder
 Say = Callable[[str], object]

@@ -99,7 +99,7 @@ def test_mistakes_are_said_before_a_model_is_loaded(
 
 
 def test_nothing_to_audit(expunge: Callable, tmp_path: Path, no_model: None) -> None:
-    said = expunge("audit", "--before", "smollm2", "--after", "smollm2", "--out", tmp_path / "run")
+    said = expunge("audit", "--before", "smollm2", "--after", "smollm2", *ONE, "--out", tmp_path / "run")
     assert said.code == 2 and "nothing to audit" in said.err
     said = expunge("audit", "--forget", "f.jsonl", "--out", tmp_path / "run")
     assert said.code == 2 and "before" in said.err
