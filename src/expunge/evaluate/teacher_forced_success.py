@@ -26,8 +26,8 @@ from expunge.evaluate.metric import Metric, mean_metric
     title="Edit success, teacher-forced",
     reads=(
         "Flattering: the share of the target's tokens that the model chooses when it is given the right ones before each. "
-        "Editors that score 0.95 here have scored 0.24 on what the model generates. For comparison with printed tables "
-        "only; judge by “Edit success”."
+        "An editor near 1 here may make the model generate the target in a quarter of the cases. For comparison with "
+        "printed tables only; judge by “Edit success”."
     ),
 )
 def teacher_forced_success(hits: Sequence[Bool[np.ndarray, " _tokens"]], *, resampling: Resampling = SINGLY) -> Metric:
