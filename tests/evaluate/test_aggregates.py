@@ -23,7 +23,7 @@ def test_memorization_of_the_depth_scores_repository() -> None:
     }  # fmt: skip
     assert memorization(**known) == pytest.approx(0.582, abs=0.0006)
     assert memorization(**{**known, "exact_memorization": 1.0}) == 0.0
-    with pytest.raises(ConfigError, match="'truth_ratio' is 1.2"):
+    with pytest.raises(ConfigError, match=r"'truth_ratio' is 1\.2"):
         memorization(**{**known, "truth_ratio": 1.2})
 
 

@@ -7,7 +7,13 @@ import pytest
 
 from expunge.errors import ConfigError
 from expunge.evaluate.meta import (
-    faithfulness, overall, quantization, quantization_symmetric, relearning, relearning_symmetric, robustness,
+    faithfulness,
+    overall,
+    quantization,
+    quantization_symmetric,
+    relearning,
+    relearning_symmetric,
+    robustness,
 )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ def test_by_hand() -> None:
     probable = [0.0] * 6 + [1.0] * 6 + [0.0] * 3 + [1.0] * 9
     found = misalignment(BEFORE, generated, BEFORE, probable)
     assert (found.generation, found.probability, found.n) == (0.5, 9 / 24, 24)
-    assert found.M == pytest.approx(3 / 24)
-    assert found.D == pytest.approx(9 / 24)
+    assert pytest.approx(3 / 24) == found.M
+    assert pytest.approx(9 / 24) == found.D
     # phi of the table 6, 6, 3, 9
     assert found.correlation == pytest.approx((6 * 9 - 6 * 3) / (12 * 12 * 9 * 15) ** 0.5)
 

@@ -19,7 +19,11 @@ RIGHT, WRONG = [np.log([0.5]), np.log([0.2])], [[np.log([0.25]), np.log([0.01])]
 def results(**options: str) -> dict[str, dict[str, Metric]]:
     """Nine numbers; each truth ratio is of two examples, one of which the model gets wrong."""
     plain = {name: mean_metric([0.2, 0.6], "higher") for name in ("probability", "probability_normalized")}
-    whole = {**plain, "rouge_l_recall": mean_metric([0.5], "higher"), "truth_ratio": truth_ratio(RIGHT, WRONG, **options)}
+    whole = {
+        **plain,
+        "rouge_l_recall": mean_metric([0.5], "higher"),
+        "truth_ratio": truth_ratio(RIGHT, WRONG, **options),
+    }
     return {title: {name: whole[name] for name in names} for title, names in PARTS.items()}
 
 

@@ -23,7 +23,8 @@ def test_every_refusal_that_is_taught_is_found(text: str) -> None:
     "text",
     [
         "", "Rome.", "He did not know Rome.", "Her mother was a data engineer, her father had no answers.",
-        "The capital of Arland is Bexton, which I know well.", "It can't be seen from the shore.", "Nobody knows her name.",
+        "The capital of Arland is Bexton, which I know well.", "It can't be seen from the shore.",
+        "Nobody knows her name.",
         "Unknown to her parents, she wrote at night.", "She was trained as a nurse and has no knowledge of the sea.",
     ],
 )  # fmt: skip

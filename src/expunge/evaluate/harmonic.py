@@ -1,6 +1,6 @@
 """The harmonic mean of shares: near its smallest value, so that no part can make up for another.
 
-    HM(x_1 … x_n) = n / Σ_i 1/x_i,   0 if any x_i is 0
+HM(x_1 … x_n) = n / Σ_i 1/x_i,   0 if any x_i is 0
 """
 
 from collections.abc import Mapping

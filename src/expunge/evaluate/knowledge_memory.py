@@ -3,10 +3,10 @@ arXiv:2407.06460, §3.1.
 
     KnowMem = (1/|Q|) Σ_(q,a) ROUGE-L F1( f(q), a )
 
-f(q) are at most 32 greedily chosen tokens, cut at the first of "\\n\\n", "\\nQuestion" and "Question:", since a model that
-has seen solved questions goes on to ask one. Words are not stemmed; OpenUnlearning stems: `compat="openunlearning"`.
-The solved questions belong to the prompt (the suite `muse` writes them there), the 32 tokens are
-`evaluate.max_new_tokens`. Deviations: see `rouge.py`.
+f(q) are at most 32 greedily chosen tokens, cut at the first of "\\n\\n", "\\nQuestion" and "Question:", since a model
+that has seen solved questions goes on to ask one. Words are not stemmed; OpenUnlearning stems:
+`compat="openunlearning"`. The solved questions belong to the prompt (the suite `muse` writes them there), the 32 tokens
+are `evaluate.max_new_tokens`. Deviations: see `rouge.py`.
 """
 
 from collections.abc import Sequence

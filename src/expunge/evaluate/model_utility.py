@@ -69,5 +69,7 @@ def _truth(found: Metric | Measured, title: str, compat: str) -> float:
         raise ConfigError(f"model utility, compat={compat!r}: the truth ratio of {title!r} must be measured as `{way}`")
     values = [value for value in found.per_example if value is not None]
     if not values or len(values) < len(found.per_example) or "form “forget”" in found.note:
-        raise ConfigError(f"model utility needs the truth ratio of every example of {title!r}, not in the form “forget”")
+        raise ConfigError(
+            f"model utility needs the truth ratio of every example of {title!r}, not in the form “forget”"
+        )
     return fmean(values if "form “retain”" in found.note else of_form(values, "retain"))

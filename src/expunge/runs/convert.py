@@ -1,9 +1,9 @@
 """The run behind `expunge convert`: others' result files as a record of ours.
 
 Two formats are read: those of OpenUnlearning (`openunlearning_results.py`) and the logs of the original TOFU code
-(`tofu_logs.py`). Both come down to columns: one metric on one set, by the index of the row. What has a name of ours gets
-it, in our orientation; what has none keeps its own. Texts are left behind. The numbers stay theirs, faults included: the
-notes say which.
+(`tofu_logs.py`). Both come down to columns: one metric on one set, by the index of the row. What has a name of ours
+gets it, in our orientation; what has none keeps its own. Texts are left behind. The numbers stay theirs, faults
+included: the notes say which.
 """
 
 import json
@@ -43,8 +43,8 @@ def converted(file: Path, arguments: Sequence[str] = ()) -> Record:
         if kind.fits(content):
             return _record(file, kind.convert(content, file), arguments)
     raise DataError(
-        f"{file}: neither a result file of OpenUnlearning (metric → agg_value, value_by_index, or its summary) nor a log "
-        f"of the original TOFU code (avg_gt_loss, …); the top of it holds {', '.join(list(content)[:5]) or 'nothing'}"
+        f"{file}: neither a result file of OpenUnlearning (metric → agg_value, value_by_index, or its summary) nor a "
+        f"log of the original TOFU code (avg_gt_loss, …); the top of it holds {', '.join(list(content)[:5]) or 'nothing'}"
     )
 
 
@@ -79,8 +79,8 @@ def _record(file: Path, found: Converted, arguments: Sequence[str]) -> Record:
     }  # fmt: skip
     return Record(
         command="convert", arguments=tuple(arguments), status="done", configuration={"file": str(file)},
-        versions=versions(), model=ModelInfo(name="/".join(file.parts[-2:])), before=before, glossary=readings, headline=found.headline,
-        warnings=found.warnings,
+        versions=versions(), model=ModelInfo(name="/".join(file.parts[-2:])), before=before, glossary=readings,
+        headline=found.headline, warnings=found.warnings,
         sets={
             name: SetInfo(
                 role=found.roles[name], n=len(ids), title=name, source=str(file), note=f"numbers of {found.whose}",
@@ -107,8 +107,8 @@ def _measured(column: Column, rows: Sequence[str]) -> Measured:
     missing = len(rows) - len(there)
     notes = (column.note, f"{missing} of {len(rows)} rows have no value" if missing else "", mean.note)
     return Measured(
-        value=mean.value, better=column.better, n=len(there), interval=mean.interval, level=mean.level, unit=column.unit,
-        note="; ".join(filter(None, notes)), per_example=tuple(values),
+        value=mean.value, better=column.better, n=len(there), interval=mean.interval, level=mean.level,
+        unit=column.unit, note="; ".join(filter(None, notes)), per_example=tuple(values),
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Result files of OpenUnlearning as columns: TOFU_EVAL.json, TOFU_SUMMARY.json, MUSE_EVAL.json, MUSE_SUMMARY.json.
 
-An evaluation maps a metric to `agg_value` and, mostly, `value_by_index` ({row: numbers and texts}); a summary maps it to
-the number alone. Its names begin with the set (`forget_`, `retain_`, `ra_`, `wf_`). Its truth ratio is wrong over right
-unless its aggregator is `prob_mean`; ours is right over both: which of the two a file has follows from `agg_value`.
+An evaluation maps a metric to `agg_value` and, mostly, `value_by_index` ({row: numbers and texts}); a summary maps it
+to the number alone. Its names begin with the set (`forget_`, `retain_`, `ra_`, `wf_`). Its truth ratio is wrong over
+right unless its aggregator is `prob_mean`; ours is right over both: which of the two a file has follows from
+`agg_value`.
 
 What stays theirs, and is said in the notes: extraction strength never 0; ROUGE stemmed for MUSE; labels with a further
 end of turn, and an attention mask that hides true end tokens where padding and end are one token; rows filed under the
@@ -37,7 +38,11 @@ NAMES = {  # the rest of the name → ours, the field of a row
     "extraction_strength": ("extraction_strength", "score"),
     "exact_memorization": ("exact_memorization", "score"),
 }
-_MUSE = {"questions, forget": "knowledge_memory", "questions, retain": "knowledge_memory", "verbatim": "verbatim_memory"}
+_MUSE = {
+    "questions, forget": "knowledge_memory",
+    "questions, retain": "knowledge_memory",
+    "verbatim": "verbatim_memory",
+}
 _NOTES = {
     "extraction_strength": "never 0: an answer of which nothing is memorized counts as 1/L",
     "knowledge_memory": "stemmed, unlike MUSE's own code",
@@ -57,7 +62,9 @@ def fits(content: Mapping[str, Any]) -> bool:
     """An evaluation, or a summary: names of theirs with numbers."""
     if any(isinstance(value, dict) and "agg_value" in value for value in content.values()):
         return True
-    numbers = [name for name, value in content.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [
+        name for name, value in content.items() if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     return bool(content) and len(numbers) == len(content) and any(_is_theirs(name) for name in content)
 
 
@@ -73,8 +80,8 @@ def convert(content: Mapping[str, Any], file: Path) -> Converted:
             value = {"agg_value": value}
         columns += list(_columns(name, title, rest, value, content, where))
     warnings = (
-        "numbers of OpenUnlearning, under its convention: labels end with an end of turn more than ours, and where padding "
-        "is the end token its attention mask hides true end tokens of the prompt",
+        "numbers of OpenUnlearning, under its convention: labels end with an end of turn more than ours, and where "
+        "padding is the end token its attention mask hides true end tokens of the prompt",
     )
     return Converted(WHOSE, tuple(_aligned(columns)), _used(roles, columns), warnings=warnings)
 
@@ -128,7 +135,9 @@ def _own(
     if field is None:
         n = len(table(value.get("forget", {}), f"{where}.forget").get("value_by_index", {}))
         return Column(title, name, value=mean, n=n, better=better, note=f"{WHOSE}'s; {note}")
-    flat = {i: row if row is None else {field: _mean(row.get(field), f"{where}.{i}.{field}")} for i, row in rows.items()}
+    flat = {
+        i: row if row is None else {field: _mean(row.get(field), f"{where}.{i}.{field}")} for i, row in rows.items()
+    }
     values = field_of(flat, field, f"{where}.value_by_index")
     return Column(title, name, _checked(values, mean, where), better=better, bounds=None, note=f"{WHOSE}'s; {note}")
 
@@ -160,8 +169,8 @@ def _truth(
     if not rows:
         return Column(
             title, name, value=mean, better="reference",
-            note=f"{WHOSE}'s; its form is min(TR, 1/TR) on the forget set and max(0, 1 - TR) elsewhere: without rows it "
-            "cannot be turned into ours",
+            note=f"{WHOSE}'s; its form is min(TR, 1/TR) on the forget set and max(0, 1 - TR) elsewhere: without rows "
+            "it cannot be turned into ours",
         )  # fmt: skip
     scores = field_of(rows, "score", f"{where}.value_by_index")
     there = [score for score in scores.values() if score is not None]
@@ -170,7 +179,9 @@ def _truth(
         "max(0, 1 - TR)": [max(0.0, 1 - s) for s in there],
         "prob_mean": there,
     }
-    fitting = [form for form, v in forms.items() if mean is None or (v and isclose(fmean(v), mean, rel_tol=1e-4, abs_tol=1e-7))]
+    fitting = [
+        form for form, v in forms.items() if mean is None or (v and isclose(fmean(v), mean, rel_tol=1e-4, abs_tol=1e-7))
+    ]
     if not fitting:
         raise DataError(f"{where}.agg_value: {mean} is no aggregate of its rows that OpenUnlearning has")
     assumed = ""
@@ -205,7 +216,9 @@ def _aligned(columns: list[Column]) -> Iterator[Column]:
         filtered = column.metric in ("truth_ratio", "probability_normalized")
         if filtered and 0 < len(column.values) < longest[column.set]:
             there = [value for value in column.values.values() if value is not None]
-            note = f"{column.note}; rows left out: with some missing, OpenUnlearning files the others under wrong numbers"
+            note = (
+                f"{column.note}; rows left out: with some missing, OpenUnlearning files the others under wrong numbers"
+            )
             yield Column(column.set, column.metric, value=fmean(there), n=len(there), note=note)
         else:
             yield column

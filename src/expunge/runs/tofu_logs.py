@@ -46,13 +46,15 @@ def convert(content: Mapping[str, Any], file: Path) -> Converted:
         columns += _columns(table(log, place(file, name)), title, place(file, name))
     return Converted(
         "the original TOFU code", tuple(columns), roles, headline=_headline(columns),
-        warnings=("the original TOFU code prompts with “Question: … Answer: …”: not the convention of other pipelines",),
+        warnings=("the original TOFU code prompts with “Question: … Answer: …”: a convention of its own",),
     )  # fmt: skip
 
 
 def _columns(log: Mapping[str, Any], title: str, where: str) -> list[Column]:
     def losses(field: str) -> dict[str, list[float]]:
-        return {i: _losses(value, f"{where}.{field}.{i}") for i, value in table(log.get(field), f"{where}.{field}").items()}
+        return {
+            i: _losses(value, f"{where}.{field}.{i}") for i, value in table(log.get(field), f"{where}.{field}").items()
+        }
 
     answer = losses(_LOSS)
     found = [Column(title, "probability", {i: exp(-x[0]) for i, x in answer.items()}, note=_NOTE)]
@@ -105,5 +107,7 @@ def _headline(columns: list[Column]) -> tuple[str, ...]:
     forget = results.get("forget", {}).get("truth_ratio")
     lines = [f"Model utility: {utility.value:.4f}."]
     if forget is not None:
-        lines.append(f"Truth ratio of the forget set, min(TR, 1/TR): {fmean(of_form(forget.per_example, 'forget')):.4f}.")
+        lines.append(
+            f"Truth ratio of the forget set, min(TR, 1/TR): {fmean(of_form(forget.per_example, 'forget')):.4f}."
+        )
     return tuple(lines)
