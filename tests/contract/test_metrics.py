@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_it_brings_its_evidence(name: str) -> None:
     assert len(set(found.per_example)) > 1 or found.value in (0.0, 1.0)
     entry = metrics.get(name)
     assert set(entry.needs) <= set(OBSERVATIONS) and entry.title and entry.reads and entry.summary
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_stands_on_the_page_of_metrics(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs/metrics.md"
+    assert f"| `{name}` |" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,7 +25,7 @@ _WEIGHTS = {2: 2 / 3, 3: 4 / 3}
     title="Fluency (n-gram entropy)",
     reads=(
         "How varied the words of a generated text are, in bits. It collapses when a model repeats itself; random "
-        "words score highest of all, and short answers low however fluent: compare models that answer at the same length."
+        "words score highest of all, and short answers low however fluent: compare at the same length."
     ),
 )
 def fluency(generations: Sequence[str], *, resampling: Resampling = SINGLY) -> Metric:

@@ -44,7 +44,7 @@ def converted(file: Path, arguments: Sequence[str] = ()) -> Record:
             return _record(file, kind.convert(content, file), arguments)
     raise DataError(
         f"{file}: neither a result file of OpenUnlearning (metric → agg_value, value_by_index, or its summary) nor a "
-        f"log of the original TOFU code (avg_gt_loss, …); the top of it holds {', '.join(list(content)[:5]) or 'nothing'}"
+        f"log of the original TOFU code (avg_gt_loss, …); its top holds {', '.join(list(content)[:5]) or 'nothing'}"
     )
 
 
