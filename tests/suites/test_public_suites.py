@@ -67,7 +67,7 @@ def test_muse_asks_after_solved_examples(folders: dict[str, Path]) -> None:
     assert tokenizer.decode(encoded.ids) == f"{example.prompt} Yes 1"  # no chat template, no end token
     assert tokenizer.decode(encoded.ids[encoded.start :]) == " Yes 1"
     verbatim = suite.probes["verbatim"][0]
-    assert (verbatim.prompt, verbatim.answer, verbatim.passage) == ("Passage 1 of books begins", "and goes on.", True)
+    assert (verbatim.prompt, verbatim.answer, verbatim.passage) == ("Passage 1 of books begins", "and the rest.", True)
 
 
 def test_muse_requests(folders: dict[str, Path]) -> None:

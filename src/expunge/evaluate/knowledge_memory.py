@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from expunge.evaluate import metrics
 from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.rouge_l_f1 import Compat, rouge_l_f1
+from expunge.evaluate.rouge_l_f1 import Compat, f1_metric
 
 STOPS = ("\n\n", "\nQuestion", "Question:")
 
@@ -41,7 +41,7 @@ def knowledge_memory(
     >>> knowledge_memory([" Two seas\\n\\nQuestion: And now?"], [["two seas"]]).value
     1.0
     """
-    return rouge_l_f1([cut(text) for text in generations], answers, compat=compat, resampling=resampling)
+    return f1_metric([cut(text) for text in generations], answers, compat, resampling, "knowledge_memory")
 
 
 def cut(text: str) -> str:

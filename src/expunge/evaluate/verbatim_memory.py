@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from expunge.evaluate import metrics
 from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.rouge_l_f1 import Compat, rouge_l_f1
+from expunge.evaluate.rouge_l_f1 import Compat, f1_metric
 
 
 @metrics.add(
@@ -39,4 +39,4 @@ def verbatim_memory(
     >>> round(verbatim_memory(["and the sea was calm"], ["and the sea was wild"]).value, 9)
     0.8
     """
-    return rouge_l_f1(continuations, [[text] for text in continued], compat=compat, resampling=resampling)
+    return f1_metric(continuations, [[text] for text in continued], compat, resampling, "verbatim_memory")

@@ -71,7 +71,8 @@ def fits(content: Mapping[str, Any]) -> bool:
 def convert(content: Mapping[str, Any], file: Path) -> Converted:
     """Raises DataError with file and field for what is not as OpenUnlearning writes it."""
     muse = file.name.upper().startswith("MUSE") or any("knowmem" in name or "verbmem" in name for name in content)
-    columns, roles = [], {_EVERYTHING: "test"}
+    columns: list[Column] = []
+    roles: dict[str, Role] = {_EVERYTHING: "test"}
     for name, value in content.items():
         title, rest, role = _set_of(name, muse)
         roles[title] = role
