@@ -162,9 +162,7 @@ class EvaluateConfig(Config):
         "perplexity",
     )
     max_new_tokens: PositiveInt = 32
-    prefix_tokens: PositiveInt = (
-        50  # of a document, given to be continued; half of it where it is shorter than twice that
-    )
+    prefix_tokens: PositiveInt = 50  # of a document, given to be continued; of a short one its first half
     continued_tokens: PositiveInt = 128  # of a document or passage
     paraphrases: bool = True  # ask every wording that the examples have
     budget: PositiveInt = 4096  # tokens of a forward pass

@@ -145,7 +145,7 @@ def from_cell(field: str, cell: str) -> Any:
     if field not in _STRUCTURED or (field in ("paraphrases", "aliases", "perturbed_answers") and cell[0] != "["):
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell.lower() if field == "passage" else cell)
     except (ValueError, RecursionError):
         what = {"passage": "true or false"}.get(field, "a number" if field in _NUMBERS else "a list written as JSON")
         raise WrongValueError(f"must be {what}") from None

@@ -1,4 +1,4 @@
-"""The aggregates of OpenUnlearning: memorization, privacy, utility, and all in one. Dorna et al. 2025, arXiv:2506.12618.
+"""Aggregates of OpenUnlearning: memorization, privacy, utility, and all in one. Dorna et al. 2025, arXiv:2506.12618.
 
     Mem  = HM(1 - ES, 1 - EM, 1 - ParaProb, 1 - TR')      TR' = p_right / (p_right + p_wrong), our form "knowledge"
     Priv = HM(s_LOSS, s_zlib, s_MinK, s_MinK++),           s = clip(1 - |AUC - AUC_retrained| / AUC_retrained, 0, 1)
@@ -6,9 +6,9 @@
     Agg  = HM(Mem, Priv, Util)
 
 HM is the harmonic mean. They take numbers of several sets and models, so they are no registered metrics. The fluency
-there is the probability of a classifier that a text is no gibberish; any other of which more is better may be given, and
-the numbers are then not theirs. Deviations: ratios are capped at 1 (a model cannot be credited for being better than
-before); `cap=False` leaves them.
+there is the probability of a classifier that a text is no gibberish; any other of which more is better may be given,
+and the numbers are then not theirs. Deviations: ratios are capped at 1 (a model cannot be credited for being better
+than before); `cap=False` leaves them.
 
 How they mislead: a model that never knew scores Mem 0.31 in the paper, so more than that is not better but
 over-forgotten; and Priv decides the ranking (NPO falls from 0.69 to 0.15 by it).

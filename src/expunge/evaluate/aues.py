@@ -1,12 +1,12 @@
-"""FS, RS and AUES: how much is forgotten for how much kept, over a whole unlearning run. Lee et al. 2025, arXiv:2505.16252.
+"""FS, RS and AUES: how much is forgotten for how much kept, over a whole run. Lee et al. 2025, arXiv:2505.16252.
 
     FS_t = 1 - ES(forget set),   RS_t = ES(retain set)          at checkpoint t, the start t = 0 included
     RS*(f) = RS_0 for f ≤ FS_0,   max{ RS_t : FS_t ≥ f } above it,   0 where no checkpoint forgets as much
     AUES = ∫_0^1 RS*(f) df
 
-ES is extraction strength. The integral of the paper's "area under the FS-RS curve" is not published. `aues` is the exact
-area of the step function above, between 0 and 1. `aues_raw` has the scale of the paper's table: the area under the
-straight lines between the points that no other beats, over a range of FS that all compared runs reach
+ES is extraction strength. The integral of the paper's "area under the FS-RS curve" is not published. `aues` is the
+exact area of the step function above, between 0 and 1. `aues_raw` has the scale of the paper's table: the area under
+the straight lines between the points that no other beats, over a range of FS that all compared runs reach
 (`common_range`); without a common range it would measure how long a run went on. Deviations: see above.
 """
 
@@ -46,7 +46,7 @@ def aues(points: Sequence[Point]) -> float:
         if not best or each.RS > best[-1].RS:
             best.append(each)
     for each in reversed(best):
-        if each.FS > left:
+        if left < each.FS:
             area, left = area + (each.FS - left) * each.RS, each.FS
     return area
 
@@ -86,7 +86,7 @@ def aues_raw(points: Sequence[Point], low: float, high: float) -> float:
     inner = [each.FS for each in front if low < each.FS < high]
     at = np.array([low, *inner, high])
     heights = np.interp(at, [each.FS for each in front], [each.RS for each in front])
-    return float(np.trapezoid(heights, at))
+    return float(np.sum(np.diff(at) * (heights[1:] + heights[:-1]) / 2))
 
 
 def _check(points: Sequence[Point]) -> None:

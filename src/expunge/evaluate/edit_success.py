@@ -1,15 +1,15 @@
 """Edit success, generality, locality and portability, of what an edited model generates. Measures of Meng et al. 2022
-(ROME), arXiv:2202.05262, and Yao et al. 2023, arXiv:2305.13172; on generated text as Yang et al. 2025, arXiv:2502.11177,
-ask for.
+(ROME), arXiv:2202.05262, and Yao et al. 2023, arXiv:2305.13172; on generated text as Yang et al. 2025,
+arXiv:2502.11177, ask for.
 
     success      1[ the answer to the edit's own prompt says the target ]
     generality   the same on other wordings of the prompt
     portability  the same on questions that follow from the edit
     locality     1[ the answer to an unrelated prompt is what the *unedited* model answers ]
 
-The first three are one metric on three sets, `edit_success`: a set's `answer` is what the edit should make the model say.
-Locality compares two models, so it is a function. `says` and `says_exactly` of `matching.py` decide. The usual scores
-force the right beginning of the answer on the model: `teacher_forced_success`. Deviations: see above.
+The first three are one metric on three sets, `edit_success`: a set's `answer` is what the edit should make the model
+say. Locality compares two models, so it is a function. `says` and `says_exactly` of `matching.py` decide. The usual
+scores force the right beginning of the answer on the model: `teacher_forced_success`. Deviations: see above.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from expunge.evaluate.metric import Metric, mean_metric
     better="higher",
     title="Edit success",
     reads=(
-        "The share of prompts to which the model generates what the edit wants. On other wordings this is generality, on "
-        "questions that follow from the edit portability. A text that says the target and then takes it back counts."
+        "The share of prompts to which the model generates what the edit wants. On other wordings this is generality, "
+        "on questions that follow from the edit portability. A text that says the target and then takes it back counts."
     ),
 )
 def edit_success(

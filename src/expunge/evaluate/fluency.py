@@ -3,8 +3,8 @@ the weights of Meng et al. 2022 (ROME), arXiv:2202.05262, and RWKU, arXiv:2406.1
 
     F = (1/2) [ (2/3) H_2 + (4/3) H_3 ],   H_n = -Σ_g f(g) log2 f(g)        in bits, g the runs of n words of one text
 
-It counts variety and knows no grammar. Deviations: words are split by a pattern of our own, not by NLTK's tokenizer, and
-case does not count; a text of fewer than n words has H_n = 0.
+It counts variety and knows no grammar. Deviations: words are split by a pattern of our own, not by NLTK's tokenizer,
+and case does not count; a text of fewer than n words has H_n = 0.
 """
 
 from collections import Counter
@@ -24,8 +24,8 @@ _WEIGHTS = {2: 2 / 3, 3: 4 / 3}
     better="reference",
     title="Fluency (n-gram entropy)",
     reads=(
-        "How varied the words of a generated text are, in bits. It collapses when a model repeats itself; random words "
-        "score highest of all, and short answers low however fluent: compare only models that answer at the same length."
+        "How varied the words of a generated text are, in bits. It collapses when a model repeats itself; random "
+        "words score highest of all, and short answers low however fluent: compare at the same length."
     ),
 )
 def fluency(generations: Sequence[str], *, resampling: Resampling = SINGLY) -> Metric:

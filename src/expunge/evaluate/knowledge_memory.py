@@ -3,10 +3,10 @@ arXiv:2407.06460, §3.1.
 
     KnowMem = (1/|Q|) Σ_(q,a) ROUGE-L F1( f(q), a )
 
-f(q) are at most 32 greedily chosen tokens, cut at the first of "\\n\\n", "\\nQuestion" and "Question:", since a model that
-has seen solved questions goes on to ask one. Words are not stemmed; OpenUnlearning stems: `compat="openunlearning"`.
-The solved questions belong to the prompt (the suite `muse` writes them there), the 32 tokens are
-`evaluate.max_new_tokens`. Deviations: see `rouge.py`.
+f(q) are at most 32 greedily chosen tokens, cut at the first of "\\n\\n", "\\nQuestion" and "Question:", since a model
+that has seen solved questions goes on to ask one. Words are not stemmed; OpenUnlearning stems:
+`compat="openunlearning"`. The solved questions belong to the prompt (the suite `muse` writes them there), the 32 tokens
+are `evaluate.max_new_tokens`. Deviations: see `rouge.py`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from expunge.evaluate import metrics
 from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.rouge_l_f1 import Compat, rouge_l_f1
+from expunge.evaluate.rouge_l_f1 import Compat, f1_metric
 
 STOPS = ("\n\n", "\nQuestion", "Question:")
 
@@ -41,7 +41,7 @@ def knowledge_memory(
     >>> knowledge_memory([" Two seas\\n\\nQuestion: And now?"], [["two seas"]]).value
     1.0
     """
-    return rouge_l_f1([cut(text) for text in generations], answers, compat=compat, resampling=resampling)
+    return f1_metric([cut(text) for text in generations], answers, compat, resampling, "knowledge_memory")
 
 
 def cut(text: str) -> str:

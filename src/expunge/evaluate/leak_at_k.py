@@ -20,8 +20,8 @@ from expunge.errors import ConfigError
 def leak_at_k(scores: Sequence[float], k: int) -> float:
     """From the leak of each of n answers to one question.
 
-    >>> leak_at_k([0.0, 1.0, 0.5], 2)  # the pairs leak 1, 0.5 and 1
-    0.8333333333333334
+    >>> round(leak_at_k([0.0, 1.0, 0.5], 2), 9)  # the pairs leak 1, 0.5 and 1
+    0.833333333
 
     Raises ConfigError for k outside 1 … n, or a leak that is not a number.
     """
@@ -38,8 +38,8 @@ def leak_at_k(scores: Sequence[float], k: int) -> float:
 def leak_at_k_binary(leaking: int, n: int, k: int) -> float:
     """From how many of n answers leak.
 
-    >>> leak_at_k_binary(1, 3, 2)  # two of the three pairs hold it
-    0.6666666666666667
+    >>> round(leak_at_k_binary(1, 3, 2), 9)  # two of the three pairs hold it
+    0.666666667
 
     Raises ConfigError for k outside 1 … n, or more leaking answers than there are.
     """

@@ -5,14 +5,15 @@
     R       min(Δ_retrained / Δ_unlearned, 1)             Δ = m_after - m_before of relearning
     Rob     HM(R, Q),   Overall = HM(Faith, Rob)          HM the harmonic mean
 
-One-sided as above: only knowledge that *comes back* counts against a metric, more than in the retrained model. Some write
-Q with the ratio turned round, min(m_after / m_before, 1), which counts a *fall*: `rising=False`. So that either change
-counts, the symmetric forms (repository of the unlearning depth score) are
+One-sided as above: only knowledge that *comes back* counts against a metric, more than in the retrained model. Some
+write Q with the ratio turned round, min(m_after / m_before, 1), which counts a *fall*: `rising=False`. So that either
+change counts, the symmetric forms (repository of the unlearning depth score) are
 
     Q = 1 - |m_before - m_after| / (|m_before| + |m_after|),   R = 1 - |Δ_u - Δ_r| / (|Δ_u| + |Δ_r|)
 
 (1 where both are 0). The same metric can pass one form and fail the other: the truth ratio does. Deviations: a ratio
-below 0 is 0, one with nothing below it is 1; of a metric that falls with knowledge `rising=False` is the one-sided form.
+below 0 is 0, one with nothing below it is 1; of a metric that falls with knowledge `rising=False` is the one-sided
+form.
 """
 
 from collections.abc import Sequence

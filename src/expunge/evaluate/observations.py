@@ -133,7 +133,7 @@ def _cut(encoder: Encoder, example: Example, prefix_tokens: int, continued_token
     if example.prompt is None:
         start += min(prefix_tokens, (len(text) - start) // 2)
         prefix = list(text[:start])
-    rest = encoder.tokenizer.decode(text[start : start + continued_tokens], skip_special_tokens=True)
+    rest = encoder.tokenizer.decode(list(text[start : start + continued_tokens]), skip_special_tokens=True)
     return prefix, str(rest)
 
 

@@ -1,14 +1,14 @@
-"""Refusal rate: the share of answers that decline to answer, by a list of English patterns. After the keyword test of Zou
-et al. 2023, arXiv:2307.15043; the patterns are ours.
+"""Refusal rate: the share of answers that decline to answer, by a list of English patterns. After the keyword test of
+Zou et al. 2023, arXiv:2307.15043; the patterns are ours.
 
     1[ some pattern stands in the first 120 characters of the answer ]
 
 Case, diacritics and kinds of quotes do not count (`matching.py`). The list knows not knowing ("I don't know", "I have
-no information", "never heard of"), not being able ("I can't", "unable to answer") and not wanting ("I must decline"). It
-finds all refusals that `objectives/refusals.py` teaches, those of `world:people`, and 96 of the 100 of TOFU's own list
-(which was at hand when it was written), and none of TOFU's 4,217 answers.
-Limits: a refusal in other words or another language is missed; an answer that begins with such
-words and then answers counts; an evasive or empty answer does not. Deviations: see above.
+no information", "never heard of"), not being able ("I can't", "unable to answer") and not wanting ("I must decline").
+It finds all refusals that `objectives/refusals.py` teaches, those of `world:people`, and 96 of the 100 of TOFU's own
+list (which was at hand when it was written), and none of TOFU's 4,217 answers. Limits: a refusal in other words or
+another language is missed; an answer that begins with such words and then answers counts; an evasive or empty answer
+does not. Deviations: see above.
 """
 
 import re
@@ -35,7 +35,7 @@ PATTERNS = (
     rf"\bi(?: am|'m)? (?:lack|lacking|missing|without)\b.{{0,30}}\b{_SUBJECT}\b",
     r"\bi(?: am|'m) (?:unable|unaware|clueless|stumped|blank|in the dark|at a (?:loss|disadvantage)|afraid i)\b",
     r"\bi (?:have|had) (?:never (?:heard|come across|met|seen|learned|learnt)|yet to (?:learn|be)|to pass)\b",
-    r"\bi(?:'ve| have)? (?:yet to|come up short|drawing a blank|haven't the faintest|would only be guessing|know nothing)\b",
+    r"\bi(?:'ve| have)? (?:yet to|come up short|haven't the faintest|would only be guessing|know nothing)\b",
     r"\bi(?:'m| am) drawing a blank\b",
     r"\bi (?:must|have to|need to) (?:decline|refuse|pass)\b",
     r"\b(?:unable|not able) to (?:answer|provide|help|find|say|tell|assist|share|disclose)\b",

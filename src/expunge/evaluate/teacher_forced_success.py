@@ -1,4 +1,4 @@
-"""Teacher-forced edit scores, as they are usually printed. Meng et al. 2022, arXiv:2202.05262; EasyEdit, arXiv:2308.07269.
+"""Teacher-forced edit scores, the ones usually printed. Meng et al. 2022, arXiv:2202.05262; EasyEdit, arXiv:2308.07269.
 
     success   (1/L) Σ_t 1[ argmax π(· | x, y_<t) = y_t ]                     y the edit's target
     locality  (1/L) Σ_t 1[ argmax π_after(· | x, y_<t) = argmax π_before(· | x, y_<t) ]
@@ -25,9 +25,9 @@ from expunge.evaluate.metric import Metric, mean_metric
     span="without_end",
     title="Edit success, teacher-forced",
     reads=(
-        "Flattering: the share of the target's tokens that the model chooses when it is given the right ones before each. "
-        "Editors that score 0.95 here have scored 0.24 on what the model generates. For comparison with printed tables "
-        "only; judge by “Edit success”."
+        "Flattering: the share of the target's tokens that the model chooses when given the right ones before each. An "
+        "editor near 1 here may make the model generate the target in a quarter of the cases. For comparison with "
+        "printed tables only; judge by “Edit success”."
     ),
 )
 def teacher_forced_success(hits: Sequence[Bool[np.ndarray, " _tokens"]], *, resampling: Resampling = SINGLY) -> Metric:

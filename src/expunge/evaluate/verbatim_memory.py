@@ -3,8 +3,8 @@
     VerbMem = (1/|D|) Σ_x ROUGE-L F1( f(x[:l]), x[l : l+128] )
 
 f(x[:l]) are at most 128 greedily chosen tokens after the beginning of a text; words are not stemmed. A passage is cut
-where its rows cut it (MUSE's `verbmem` files), a document after `evaluate.prefix_tokens` tokens, or in its middle if that
-is sooner. OpenUnlearning stems: `compat="openunlearning"`. Deviations: the true continuation is tokenized with its
+where its rows cut it (MUSE's `verbmem` files), a document after `evaluate.prefix_tokens` tokens, or in its middle if
+that is sooner. OpenUnlearning stems: `compat="openunlearning"`. Deviations: the true continuation is tokenized with its
 beginning and has 128 tokens of text, where MUSE's code tokenizes it alone and counts the BOS token among the 128.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from expunge.evaluate import metrics
 from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.rouge_l_f1 import Compat, rouge_l_f1
+from expunge.evaluate.rouge_l_f1 import Compat, f1_metric
 
 
 @metrics.add(
@@ -36,7 +36,7 @@ def verbatim_memory(
 ) -> Metric:
     """Between 0 and 1.
 
-    >>> verbatim_memory(["and the sea was calm"], ["and the sea was wild"]).value
+    >>> round(verbatim_memory(["and the sea was calm"], ["and the sea was wild"]).value, 9)
     0.8
     """
-    return rouge_l_f1(continuations, [[text] for text in continued], compat=compat, resampling=resampling)
+    return f1_metric(continuations, [[text] for text in continued], compat, resampling, "verbatim_memory")

@@ -16,8 +16,8 @@ requests.
   (`Question: …`, `Answer: …`, a blank line between them); the blank before an answer belongs to the answer here.
 
 Deviations in what is measured: those of `verbatim_memory` and `knowledge_memory`. Membership documents and the holdout
-set are continued as well (from their first tokens on): the level of texts that were never seen. PrivLeak is no metric of
-one set.
+set are continued as well (from their first tokens on): the level of texts that were never seen. PrivLeak is no metric
+of one set.
 """
 
 from collections.abc import Iterator
