@@ -121,7 +121,9 @@ def families_of(cells: tuple[Cell, ...]) -> dict[str, FamilyResult]:
         passed, known = fell.count("never-knew"), fell.count("known")
         verdict = "suppressed" if known else "over-forgotten" if "over-forgotten" in fell else "unresolved"
         if informative == passed:
-            verdict = "not distinguishable from never known under the attacks tried"
+            verdict = (
+                "not distinguishable from never known under the attacks tried" if passed else "nothing to judge by"
+            )
         found[family] = FamilyResult(
             informative=informative, passed=passed, known=known, over_forgotten=fell.count("over-forgotten"),
             unresolved=fell.count("unresolved"), uninformative=fell.count("uninformative"), verdict=verdict,
@@ -153,7 +155,7 @@ def made_audit(shift: float = 0.0, stand_in: str = "", seed: int = 0) -> Audit:
             "utility_kept": {"retain": 0.974, "other facts": 1.012},
             "verdict": (
                 "Suppressed. It no longer says it, but it is still in the weights and comes back.",
-                "Known in form (2 of 6), prefix (2 of 3), sampling (2 of 3), relearning (4 of 4), compression (1 of 3).",
+                "Known in form (2 of 6), prefix (2 of 3), sampling (2 of 3), relearning (3 of 4).",
             ),
             "cannot_say": (
                 "That no other attack brings it back: the verdict is about those that were tried.",
@@ -172,7 +174,8 @@ def audit_record(audit: Audit | None = None, after: str = "runs/npo", **changes:
         {
             "command": "audit", "status": "done", "started": "2026-03-05T09:00:00+00:00",
             "arguments": ("audit", "--before", "me/tuned", "--after", after, "--out", "runs/audit"),
-            "configuration": {"before": "me/tuned", "after": after}, "model": ModelInfo(name="me/tuned", digest="d" * 64),
+            "configuration": {"before": "me/tuned", "after": after},
+            "model": ModelInfo(name="me/tuned", digest="d" * 64),
             "sets": {
                 "forget": SetInfo(role="forget", n=N, source="f.jsonl", digest="e" * 64),
                 "retain": SetInfo(role="retain", n=N, source="r.jsonl", digest="f" * 64),

@@ -54,7 +54,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters.update(
         number=numbers.number, percent=numbers.percent, duration=numbers.duration, size=numbers.size,
-        tight=tight, command=command_line, sign=sign,
+        tight=tight, tick=numbers.tick, command=command_line, sign=sign,
     )  # fmt: skip
     return environment
 

@@ -13,8 +13,8 @@ from expunge.report.audits.view import OWN, Audited, control_word
 from expunge.report.numbers import number, tick
 from expunge.report.svg import Scale, colour, line, mark, path, picture, text
 
-WIDTH, HEIGHT = 330.0, 190.0
-LEFT, RIGHT, TOP, BOTTOM = 34.0, 78.0, 12.0, 36.0
+WIDTH, HEIGHT = 310.0, 180.0
+LEFT, RIGHT, TOP, BOTTOM = 32.0, 76.0, 12.0, 36.0
 LABEL = 13.0  # height of one
 VARIED = {"sampling": "samples", "representation": "layer", "relearning": "steps of training"}
 Curve = Sequence[tuple[float, float]]
@@ -29,15 +29,9 @@ class Curves:
 
 def curves(audited: Audited) -> list[Curves]:
     """Of the cells that have some."""
-    return [
-        Curves(
-            tile(cell.status, cell.status),
-            title := audited.title(cell),
-            drawing(cell, title, control_word(audited.audit)),
-        )
-        for cell in audited.audit.cells
-        if any(len(curve) > 1 for curve in cell.curves.values())
-    ]
+    word = control_word(audited.audit)
+    shown = [cell for cell in audited.audit.cells if any(len(curve) > 1 for curve in cell.curves.values())]
+    return [Curves(tile(c.status, c.status), audited.title(c), drawing(c, audited.title(c), word)) for c in shown]
 
 
 def varied(cell: Cell) -> str:
@@ -47,10 +41,8 @@ def varied(cell: Cell) -> str:
 
 def drawing(cell: Cell, title: str, never: str) -> Markup:
     there = {label: curve for label, curve in cell.curves.items() if curve}
-    x, y = (
-        _across(cell, there.values()),
-        Scale.around([v for c in there.values() for _, v in c], HEIGHT - BOTTOM, TOP, 0),
-    )
+    x = _across(cell, there.values())
+    y = Scale.around([v for curve in there.values() for _, v in curve], HEIGHT - BOTTOM, TOP, 0)
     seeds = {label: curve for label, curve in there.items() if label not in OWN}
     lines = [
         ("original", ORIGINAL, there.get("original", ())), (never, CONTROL, mean(list(seeds.values()))),

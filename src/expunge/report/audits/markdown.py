@@ -17,7 +17,7 @@ Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 def compared(audits: Sequence[Audited], inline: Inline, table: Table) -> Iterable[str]:
     if rows := comparison(audits):
         yield "## The models side by side"
-        yield table(HEAD, [row.cells for row in rows])
+        yield table(HEAD, [list(row.cells.values()) for row in rows])
         if why := unlike(audits):
             yield inline(why)
 
@@ -39,8 +39,10 @@ def details(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:
     yield f"## {inline(f'By family: {audited.label}')}"
     yield table(tables.FAMILY_HEAD, [[row.name, *row.numbers, row.verdict] for row in families])
     yield f"## {inline(f'Every cell: {audited.label}')}"
-    yield f"δ = {number(audited.audit.delta)}, {number(audited.audit.draws)} draws. Gap with its lower bound, excess with both."
-    yield table(tables.cell_head(audited), [_cells(row) for row in tables.cell_rows(audited)])
+    audit = audited.audit
+    yield f"Panel {inline(audit.panel)}, control {audit.control}, δ = {tick(audit.delta)}, {number(audit.draws)} draws."
+    yield "Gap: original minus control, with its lower bound. Excess: unlearned minus control, with both bounds."
+    yield table(["Family", *tables.cell_head(audited), "Note"], [_cells(row) for row in tables.cell_rows(audited)])
     yield from _distances(audited, inline, table)
     yield from _curves(audited, table)
     if rows := tables.missing(audited):
@@ -57,7 +59,7 @@ def entries(glossary: Iterable[tuple[str, str, str]], inline: Inline) -> Iterabl
 
 def _cells(row: tables.CellRow) -> list[str]:
     gap, excess = f"{row.gap} {row.gap_bound}".strip(), f"{row.excess} {row.excess_bounds}".strip()
-    return [row.title, row.family, row.n, *row.k, gap, excess, row.status, row.note or "–"]
+    return [row.family, row.title, row.status, row.n, *row.k, gap, excess, row.note or "–"]
 
 
 def _distances(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:

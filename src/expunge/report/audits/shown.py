@@ -5,7 +5,7 @@ from typing import Any
 
 from expunge.report.audits import tables
 from expunge.report.audits.bars import CONTROL, ORIGINAL, UNLEARNED, axis, bars
-from expunge.report.audits.comparison import HEAD, comparison, rate_picture, unlike
+from expunge.report.audits.comparison import comparison, rate_picture, unlike
 from expunge.report.audits.curves import curves
 from expunge.report.audits.distributions import distributions
 from expunge.report.audits.glossary import glossary
@@ -25,7 +25,7 @@ def shown_audits(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def compared(groups: Sequence[Group]) -> dict[str, Any]:
     """The table of several audits."""
     found = audits_of(groups)
-    return {"head": HEAD, "rows": comparison(found), "unlike": unlike(found)}
+    return {"rows": comparison(found), "unlike": unlike(found)}
 
 
 def group_glossary(groups: Sequence[Group], group: Group) -> list[tuple[str, str, str]]:
@@ -53,4 +53,5 @@ def _models(audited: Audited) -> list[tuple[Any, str, str]]:
     return [
         (picture(14, 14, word, "", [mark(7, 7, model, hollow=model == ORIGINAL)]), word, word.split()[0])
         for word, model in words
+        if model != CONTROL or audited.audit.control != "none"
     ]

@@ -48,7 +48,7 @@ def family_rows(audited: Audited) -> list[FamilyRow]:
 
 
 def cell_head(audited: Audited) -> list[str]:
-    return ["Cell", "Family", "n", *audited.labels, "Gap", "Excess", "Status", "Note"]
+    return ["Cell", "Status", "n", *audited.labels, "Gap", "Excess"]
 
 
 def cell_rows(audited: Audited) -> list[CellRow]:

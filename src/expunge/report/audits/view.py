@@ -6,7 +6,7 @@ from typing import get_args
 
 from expunge.record import Record
 from expunge.record_audit import Audit, Cell, Status
-from expunge.report.numbers import number, signed
+from expunge.report.numbers import signed, tick
 from expunge.report.tables import metric_title
 from expunge.report.view import Column, Group, numbered
 
@@ -94,5 +94,5 @@ def why_uninformative(cell: Cell) -> str:
     """Why this cell is not counted."""
     if cell.gap is None:
         return cell.note or "there is nothing to compare with"
-    bound = f" (lower bound {signed(cell.gap_lower)}; {number(INFORMATIVE)} is needed)"
-    return f"the original shows only {signed(cell.gap)} over the control{bound if cell.gap_lower is not None else ''}"
+    bound = f" (≥ {signed(cell.gap_lower)})" if cell.gap_lower is not None else ""
+    return f"gap {signed(cell.gap)}{bound}; {tick(INFORMATIVE)} is needed"

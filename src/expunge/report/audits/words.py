@@ -1,4 +1,4 @@
-"""The first page of an audit in words: the rate and why there is none, the ceiling, what it cost, how the cells fell."""
+"""The first page of an audit in words: the rate or why there is none, the ceiling, the cost, how the cells fell."""
 
 from expunge.record_audit import Audit
 from expunge.report.audits.view import Audited, counts
@@ -58,16 +58,17 @@ def facts(audited: Audited) -> list[Line]:
 
 
 def kept(audited: Audited) -> str:
-    """The share of the original's utility on each set.
+    """The share of the original's utility on each set; above 100 % it is shown as it is."""
+    return "; ".join(f"{title} {share}" for title, share in shares(audited))
 
-    Shares above 100 % are shown as they are.
-    """
+
+def shares(audited: Audited) -> list[tuple[str, str]]:
+    """Set → share of the original's utility."""
     sets = audited.group.sets
-    shares = [
-        f"{set_title(name, sets[name]) if name in sets else name} {'–' if share is None else percent(share)}"
+    return [
+        (set_title(name, sets[name]) if name in sets else name, "–" if share is None else percent(share))
         for name, share in audited.audit.utility_kept.items()
     ]
-    return "; ".join(shares)
 
 
 def fallen(audit: Audit) -> str:
