@@ -80,7 +80,7 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     """The same places, moved apart until none is nearer than `gap` to the next, inside of low and high.
 
     >>> spread([50, 52, 10], 13, 0, 100)
-    [44.5, 57.5, 10]
+    [44.5, 57.5, 10.0]
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
     groups: list[list[float]] = []  # of sorted neighbours: their number, the sum of their wishes
