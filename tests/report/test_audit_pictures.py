@@ -71,7 +71,7 @@ def ends(svg: str) -> list[float]:
 
 
 def test_bars_end_where_the_numbers_are() -> None:
-    k = {"original": 0.75, "unlearned": 0.5, "retrained#0": 0.0, "retrained#1": 0.5}
+    k: dict[str, float | None] = {"original": 0.75, "unlearned": 0.5, "retrained#0": 0.0, "retrained#1": 0.5}
     cell = Cell(name="a", family="f", n=1, k=k, gap=0.5, excess=0.25, excess_bounds=(0.125, 2.0), status="known")
     drawn = bars.drawing(cell, "a", 0.2)
     assert ends(drawn) == pytest.approx([bars.SCALE(x) for x in (0.75, 0.25, 0.5)], abs=0.11)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from expunge.record import ModelInfo, Outcome, Record, SetInfo
+from expunge.record import ModelInfo, Outcome, Reading, Record, SetInfo
 from expunge.record_audit import Audit, Ceiling, Cell, FamilyResult, Status
 from expunge.report import print_summary
 from expunge.report.audits.distributions import distance, is_graded, models
@@ -35,7 +35,7 @@ from report.test_report import EVIL, Tags
 
 def evil_audit() -> Record:
     """Everything that a stranger could have written is hostile."""
-    k = {"original": 0.9, EVIL: 0.1, "unlearned": 0.5}
+    k: dict[str, float | None] = {"original": 0.9, EVIL: 0.1, "unlearned": 0.5}
     curve = ((1.0, 0.1), (2.0, 0.4))
     cell = Cell(
         name=EVIL, family=EVIL, part=EVIL, n=2, k=k, gap=0.8, gap_lower=0.7, excess=0.4, excess_bounds=(0.3, 0.5),
@@ -50,7 +50,7 @@ def evil_audit() -> Record:
     return Record(
         command=EVIL, started="2026-03-01T10:20:30+00:00", configuration={"after": EVIL}, audit=audit,
         model=ModelInfo(name=EVIL), methods={"unlearned": Outcome()}, sets={"forget": SetInfo(role="forget", n=3)},
-        glossary={EVIL: {"title": EVIL, "better": "higher", "reads": EVIL}},
+        glossary={EVIL: Reading(title=EVIL, better="higher", reads=EVIL)},
     )  # fmt: skip
 
 
@@ -249,6 +249,14 @@ def test_rates_that_do_not_compare_are_called_so() -> None:
     assert "runs/npo (2)" in html
 
 
+def test_a_headline_that_is_the_verdict_stands_there_once() -> None:
+    audit = made_audit()
+    record = audit_record(methods={}, headline=(*audit.verdict, "One line more."))
+    text = words_of(to_html([record]))
+    assert text.count(audit.verdict[0]) == 1
+    assert "One line more." in text
+
+
 def test_audits_beside_other_runs() -> None:
     html = to_html([demo_record(), audit_record()])
     assert html.count("<article") == 1
@@ -272,7 +280,7 @@ def test_terminal_says_verdict_rate_ceiling_worst_and_utility() -> None:
 
 
 def test_band_and_control_by_hand() -> None:
-    k = {"original": 0.9, "unlearned": 0.3, "retrained#0": 0.1, "retrained#1": 0.3}
+    k: dict[str, float | None] = {"original": 0.9, "unlearned": 0.3, "retrained#0": 0.1, "retrained#1": 0.3}
     cell = Cell(name="a", family="f", n=1, k=k, gap=0.7)
     assert control(cell) == pytest.approx(0.2)
     assert band(cell, 0.2) == pytest.approx((0.06, 0.34))
@@ -286,4 +294,4 @@ def test_distance_equals_that_of_scipy() -> None:
     for cell in graded:
         there = models(cell)
         one, two = there["original"], there["unlearned"]
-        assert distance(one, two) == pytest.approx(ks_2samp(one, two).statistic)
+        assert distance(one, two) == pytest.approx(ks_2samp(one, two)[0])

@@ -84,7 +84,8 @@ def _shown(group: Group) -> dict[str, Any]:
 
 def own_lines(group: Group) -> list[str]:
     """What the records say themselves about several methods, or about none."""
-    return [line for r in group.records if len(r.methods) != 1 for line in r.headline]
+    said = {line for r in group.records if r.audit for line in r.audit.verdict}  # stands on the audit's own page
+    return [line for r in group.records if len(r.methods) != 1 for line in r.headline if line not in said]
 
 
 def notices(group: Group) -> list[str]:

@@ -58,7 +58,8 @@ def entries(glossary: Iterable[tuple[str, str, str]], inline: Inline) -> Iterabl
 
 
 def _cells(row: tables.CellRow) -> list[str]:
-    gap, excess = f"{row.gap} {row.gap_bound}".strip(), f"{row.excess} {row.excess_bounds}".strip()
+    gap = f"{row.gap} ({row.gap_bound})" if row.gap_bound else row.gap
+    excess = f"{row.excess} {row.excess_bounds}".strip()
     return [row.family, row.title, row.status, row.n, *row.k, gap, excess, row.note or "–"]
 
 
