@@ -167,10 +167,9 @@ class EvaluateConfig(Config):
     seed: int = 0  # of the bootstrap
 
 
-class MeasureRunConfig(Config):
-    """What `expunge evaluate` runs: a model, sets, conventions."""
+class SetsRunConfig(Config):
+    """What every run has that measures: sets, conventions."""
 
-    model: str
     suite: str | None = None  # a benchmark or a world: its sets where no file is given, and more that is measured
     forget: str | None = None
     retain: str | None = None
@@ -181,6 +180,12 @@ class MeasureRunConfig(Config):
     convention: ConventionConfig = ConventionConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     include_text: bool = False
+
+
+class MeasureRunConfig(SetsRunConfig):
+    """What `expunge evaluate` runs: a model, sets, conventions."""
+
+    model: str
 
 
 class TaughtConfig(Config):
@@ -233,23 +238,13 @@ class AuditConfig(Config):
     seed: int = 0
 
 
-class AuditRunConfig(Config):
+class AuditRunConfig(SetsRunConfig):
     """What `expunge audit` runs: the models before and after, those that never knew, the sets."""
 
     before: str
     after: str
-    retrained: tuple[str, ...] = ()  # models, or folders of audits and evaluations that measured them
-    suite: str | None = None
-    forget: str | None = None
-    retain: str | None = None
-    holdout: str | None = None
-    twins: str | None = None
-    columns: dict[str, str] = {}  # a file's column → ours
-    load: LoadConfig = LoadConfig()
-    convention: ConventionConfig = ConventionConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    retrained: tuple[str, ...] = ()  # models, or folders of evaluations that measured them
     audit: AuditConfig = AuditConfig()
-    include_text: bool = False
 
 
 class UnlearnConfig(MeasureRunConfig):
