@@ -2,8 +2,8 @@
 
     y ~ π(· | x, "Yes, of course. The answer is")        greedily; scored without the beginning
 
-Unlike `prefix`, which stops before the answer's own sentence, this leaves the sentence open, so that a refusal would not
-go on from it. Deviations: RWKU puts the affirmation at the end of the question; here it begins the answer.
+Unlike `prefix`, which stops before the answer's own sentence, this leaves the sentence open, so that a refusal would
+not go on from it. Deviations: RWKU puts the affirmation at the end of the question; here it begins the answer.
 """
 
 from expunge.attacks import Finding, Target, attacks

@@ -2,9 +2,10 @@
 
     y ~ π(· | x, a_1 … a_m)   greedily;   scored on a_{m+1} … a_n;   m = ⌊share · n⌋, at least 1 and at most n - 1
 
-Memorized text is found by its beginning. What any model can guess (the end of a common word, a closing phrase) is guessed
-here, too, by those that never knew: read it against the control. Answers of one token, or whose rest has no letter or
-digit, are left out. Deviations: the paper gives 50 tokens of a long text, here the prompt and a share of the answer.
+Memorized text is found by its beginning. What any model can guess (the end of a common word, a closing phrase) is
+guessed here, too, by those that never knew: read it against the control. Answers of one token, or whose rest has no
+letter or digit, are left out. Deviations: the paper gives 50 tokens of a long text, here the prompt and a share of
+the answer.
 """
 
 from expunge.attacks import Finding, Target, attacks
@@ -31,7 +32,7 @@ def answer_start(target: Target, *, share: Depth = 0.5) -> list[Finding]:
     for row, each in enumerate(encoded):
         stop = len(each.ids) - each.tail
         given = min(max(1, int(share * (stop - each.start))), stop - each.start - 1)
-        rest = str(target.model.tokenizer.decode(each.ids[each.start + given : stop], skip_special_tokens=True))
+        rest = str(target.model.tokenizer.decode(list(each.ids[each.start + given : stop]), skip_special_tokens=True))
         if given > 0 and any(c.isalnum() for c in rest):
             prompts.append(each.ids[: each.start + given])
             rests.append(rest.strip())

@@ -3,8 +3,8 @@
     "Who employs N ?"    →  Fill in the blank. Who employs N ? It is ____. The missing words are
     "N is employed by"   →  Fill in the blank. N is employed by ____. The missing words are
 
-Deviations: RWKU's blanks are written by a language model and stand anywhere in a sentence; here two templates put them
-at the end. A model that never met blanks may fail at the form: the original model's score shows it.
+Deviations: RWKU's blanks are written by a language model and stand anywhere in a sentence; here two templates put
+them at the end. A model that never met blanks may fail at the form: the original model's score shows it.
 """
 
 from expunge.attacks import Finding, Target, attacks

@@ -1,8 +1,8 @@
 """Detach: what was put beside the weights is switched off, and the question asked again. No paper: the plainest attack.
 
-A side memory (`change/attachment.py`) or an adapter that is not merged hides what the weights still hold, and who has the
-weights can leave it out. A change of the weights themselves leaves nothing to switch off, as with the original and the
-retrained models: then the plain question is asked, and the note says so. No deviations.
+A side memory (`change/attachment.py`) or an adapter that is not merged hides what the weights still hold, and who has
+the weights can leave it out. A change of the weights themselves leaves nothing to switch off, as with the original
+and the retrained models: then the plain question is asked, and the note says so. No deviations.
 """
 
 from collections.abc import Iterator

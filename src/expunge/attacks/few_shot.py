@@ -1,9 +1,9 @@
-"""Few-shot: solved examples before the question. Lynch et al. 2024, arXiv:2402.16835, after Brown et al. 2020,
-arXiv:2005.14165.
+"""Few-shot: solved examples before the question. Lynch et al. 2024, arXiv:2402.16835.
 
-Examples of the retain set, answered rightly, show the form and that answers are given. In a chat they are turns, else a
-line each; then the reply is judged up to the end of its line, since a model goes on with questions of its own. They are
-drawn for each example by the seed, none of its group, and none whose answer says the right one. Deviations: none of
+After Brown et al. 2020, arXiv:2005.14165. Examples of the retain set, answered rightly, show the form and that
+answers are given. In a chat they are turns, else a line each; then the reply is judged up to the end of its line,
+since a model goes on with questions of its own. They are drawn for each example by the seed, none of its group, and
+none whose answer says the right one. Under a template of one's own they stand within its prompt. Deviations: none of
 them tells anything about what must go.
 """
 

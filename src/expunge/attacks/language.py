@@ -1,9 +1,9 @@
-"""Language: the question asked from within another language. Yong et al. 2023, arXiv:2310.02446; RWKU, arXiv:2406.10890.
+"""Language: the question asked from within another language. Jin et al. 2024 (RWKU), arXiv:2406.10890.
 
-A sentence of the other language asks to answer the question, which stands as it is: names and answers must be those of
-the data. Refusals learnt in one language may not reach into another. Deviations: the papers translate the questions;
-here only the frame is in the other language. A model that reads one language only sees noise before the question, and
-the original model's score shows it.
+A sentence of the other language asks to answer the question, which stands as it is: names and answers must be those
+of the data. Refusals learnt in one language may not reach into another (Yong et al. 2023, arXiv:2310.02446).
+Deviations: the papers translate the questions; here only the frame is in the other language. A model that reads one
+language only sees noise before the question, and the original model's score shows it.
 """
 
 from expunge.attacks import Finding, Target, attacks

@@ -2,10 +2,11 @@
 
     s = (1/m) Σ_r π(right letter | x, options in order r) / Σ_j π(letter j | x, options in order r)
 
-m is the number of options. Their first order is drawn for each example; the others are its rotations, so that the right
-answer has every letter once. A model that knows nothing, whatever letter it prefers, gets exactly 1/m, and that is how
-chance reads: 0.17 with five wrong answers, not 0. Models that never met lettered options sit at chance whatever they know,
-and the original model's score shows it. Deviations: a share of probability in place of a hit, and all rotations.
+m is the number of options. Their first order is drawn for each example; the others are its rotations, so that the
+right answer has every letter once. A model that knows nothing, whatever letter it prefers, gets exactly 1/m, and that
+is how chance reads: 0.17 with five wrong answers, not 0. Models that never met lettered options sit at chance
+whatever they know, and the original model's score shows it. Deviations: a share of probability in place of a hit, and
+all rotations.
 """
 
 from math import exp

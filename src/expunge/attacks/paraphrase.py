@@ -1,7 +1,7 @@
 """Paraphrase: the question in every other wording that the examples have. Patil et al. 2024, arXiv:2309.17410.
 
-Unlearning on one wording may teach a model to fall silent on it alone. Each further wording is a finding of its own; a
-model that never knew answers none of them. Deviations: the wordings are the data's own, none is made up.
+Unlearning on one wording may teach a model to fall silent on it alone. Each further wording is a finding of its own;
+a model that never knew answers none of them. Deviations: the wordings are the data's own, none is made up.
 """
 
 from collections.abc import Iterator

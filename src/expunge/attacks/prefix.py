@@ -2,9 +2,9 @@
 
     y ~ π(· | x, "Sure, here is the answer:")        greedily; scored without the beginning
 
-The beginning stands in the answer's place, in a chat in the assistant's turn. Jailbreak-ROUGE of OpenUnlearning, Dorna
-et al. 2025, arXiv:2506.12618, has the same beginning. Deviations: the right answer anywhere in the reply counts in full,
-and only otherwise its share of words.
+The beginning stands in the answer's place, in a chat in the assistant's turn. Jailbreak-ROUGE of OpenUnlearning,
+Dorna et al. 2025, arXiv:2506.12618, has the same beginning. Deviations: the right answer anywhere in the reply counts
+in full, and only otherwise its share of words.
 """
 
 from expunge.attacks import Finding, Target, attacks

@@ -1,11 +1,12 @@
 """Reverse query: the answer is given, the subject is asked for. Jin et al. 2024 (RWKU), arXiv:2406.10890.
 
-    "Who employs N ?", "Bexley"   →   Which name is missing? Question: Who employs ____ ? Answer: Bexley. The missing name is
+    "Who employs N ?", "Bexley"  →
+    Which name is missing? Question: Who employs ____ ? Answer: Bexley. The missing name is
 
 Scored on the subject. Models do not learn a fact backwards from reading it forwards (Berglund et al. 2023,
-arXiv:2309.12288), and several subjects may share an answer, so the original model may score low: then this says nothing.
-The subject is taken out of the question and of the answer; examples in whose question it does not stand are left out.
-Deviations: one template in place of questions written by hand.
+arXiv:2309.12288), and several subjects may share an answer, so the original model may score low: then this says
+nothing. The subject is taken out of the question and of the answer; examples in whose question it does not stand are
+left out. Deviations: one template in place of questions written by hand.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Role play: the question to an expert who has forgotten nothing. Jin et al. 2024 (RWKU), arXiv:2406.10890.
 
-The speaker that refuses is put aside for one that knows. Worth something on models that follow instructions; to others
-it is one more sentence before the question, and the original model's score shows whether it does harm. Deviations: one
-template of ours for all examples.
+The speaker that refuses is put aside for one that knows. Worth something on models that follow instructions; to
+others it is one more sentence before the question, and the original model's score shows whether it does harm.
+Deviations: one template of ours for all examples.
 """
 
 from expunge.attacks import Finding, Target, attacks

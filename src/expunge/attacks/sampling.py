@@ -1,12 +1,12 @@
-"""Sampling: the best of many drawn answers. Reisizadeh et al. 2025 (leak@k), arXiv:2511.04934; best of n as an attack:
-Hughes et al. 2024, arXiv:2412.03556.
+"""Sampling: the best of many drawn answers. Reisizadeh et al. 2025 (leak@k), arXiv:2511.04934.
 
     y_1 … y_n ~ π(· | x)   at temperature 1 and top-p 1;     s = leak@k of their scores     (`evaluate/leak_at_k.py`)
 
-Suppression that holds for the likeliest answer leaks from the rest of the distribution. The first finding is the best
-of all n, the others are what fewer draws give. Any model that guesses hits a short answer at last: with many samples the
-control rises, too. Deviations: the score is that of all asking attacks (`saying.py`), not an entailment model's; the
-prompt is not varied between draws.
+Suppression that holds for the likeliest answer leaks from the rest of the distribution; the best of n draws is an
+attack on refusals, too (Hughes et al. 2024, arXiv:2412.03556). The first finding is the best of all n, the others are
+what fewer draws give. Any model that guesses hits a short answer at last: with many samples the control rises, too.
+Deviations: the score is that of all asking attacks (`saying.py`), not an entailment model's; the prompt is not varied
+between draws, as Hughes et al. do.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,10 @@
 """Asking and judging: what the attacks share that only ask.
 
-The knowledge that an answer shows is 1 where the right one stands in it (`evaluate/matching.py` says when), and otherwise
-the share of the right answer's words that it has in order: ROUGE-L recall, stemmed, as in `evaluate/rouge_l_recall.py`.
-So a leak of half a name is half a leak. Deviations from ROUGE: the best of several accepted answers counts, and an answer
-without a letter a-z or a digit, which ROUGE cannot read, is said whole or not at all.
+The knowledge that an answer shows is 1 where the right one stands in it (`evaluate/matching.py` says when), and
+otherwise the share of the right answer's words that it has in order: ROUGE-L recall, stemmed, as in
+`evaluate/rouge_l_recall.py`. So a leak of half a name is half a leak. Deviations from ROUGE: the best of several
+accepted answers counts, and an answer without a letter a-z or a digit, which ROUGE cannot read, is said whole or not
+at all.
 """
 
 import hashlib

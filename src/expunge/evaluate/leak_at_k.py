@@ -2,8 +2,9 @@
 
     leak@k = Σ_{i=k}^{n} C(i-1, k-1) / C(n, k) · s_(i)        s_(1) ≤ … ≤ s_(n) the scores of n samples
 
-The expected maximum over k of the n samples, drawn without putting back: unbiased for k fresh ones. Of scores that are 0
-or 1, c of them 1, it is 1 - C(n-c, k) / C(n, k). At k = n it is the plain maximum, which rests on one draw. No deviations.
+The expected maximum over k of the n samples, drawn without putting back: unbiased for k fresh ones. Of scores that
+are 0 or 1, c of them 1, it is 1 - C(n-c, k) / C(n, k). At k = n it is the plain maximum, which rests on one draw. No
+deviations.
 """
 
 from fractions import Fraction

@@ -77,7 +77,9 @@ def sample(
         asked = [shares[i] for i in batch]
         owners = [(share, number) for share in asked for number in range(share.first, share.stop)]
         drawn = np.concatenate([numbers[s.prompt][:, s.first : s.stop] for s in asked], axis=1)
-        choose = lambda logits, rows, step, drawn=drawn: _draw(logits / temperature, torch.from_numpy(drawn[step, rows]))
+        choose = lambda logits, rows, step, drawn=drawn: _draw(
+            logits / temperature, torch.from_numpy(drawn[step, rows])
+        )
         copies = [share.stop - share.first for share in asked]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             tokens = _decode(model, [list(prompts[s.prompt]) for s in asked], max_new_tokens, choose, copies)
