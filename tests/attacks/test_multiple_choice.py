@@ -61,3 +61,10 @@ def test_without_a_wrong_option_there_is_no_question() -> None:
     only = replace(FACTS[1], perturbed_answers=("Wexford.",), answer="Wexford.")
     assert judged(target_of((only, FACTS[2])), lambda *_: -1.0).rows == (1,)
     assert attacks.get("multiple_choice")(target_of((only,))) == []
+
+
+def test_on_a_network_neither_order_nor_budget_count() -> None:
+    (plain,) = attacks.get("multiple_choice")(target_of())
+    (turned,) = attacks.get("multiple_choice")(target_of(FACTS[::-1], budget=1))
+    assert turned.scores[::-1] == pytest.approx(plain.scores, rel=1e-4)
+    assert len({round(score, 5) for score in plain.scores}) == 3
