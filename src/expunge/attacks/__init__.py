@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Literal, TypeVar
 
+from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.models.model import Model
@@ -41,6 +42,7 @@ class Target:
     budget: int = 4096  # tokens of a forward pass
     bf16: bool = False
     peers: Mapping[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
+    attached: tuple[Attachment, ...] = ()  # side memories that stand beside the model's weights now
     tick: Callable[..., object] = lambda *_: None
 
 

@@ -93,6 +93,11 @@ class Encoder:
         if self.convention.end and not self._eos and not closes:
             raise ConfigError("end: this tokenizer has no end-of-sequence token; leave `end` out")
 
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are messages of a conversation (and not text that is gone on with)."""
+        return self._template.kind == "chat"
+
     def encode(self, example: Example, *, prompt: str | None = None, answer: str | None = None) -> Encoded:
         """Prompt and answer as one sequence; `prompt` and `answer` replace the example's own.
 
