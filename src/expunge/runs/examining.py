@@ -1,10 +1,10 @@
 """One model under an audit: measured, then attacked. What the store has of it is not done again."""
 
 import hashlib
-import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import resources
 from typing import Any
 
 from expunge.attacks import AttackEntry, Finding, Target, attacks, why_not
@@ -22,6 +22,8 @@ from expunge.runs.measuring import measure_sets
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, digest_of
 from expunge.store import Store
+
+_CODE = ("attacks", "data", "evaluate", "models", "train")  # folders of this package
 
 
 class Peers(Mapping[str, Model]):
@@ -62,6 +64,7 @@ class Examiner:
     peers: Peers
     store: Store
     phases: Phases
+    code: str = field(default_factory=lambda: code_digest())
 
     def measure(self, label: str, model: Model, measured: Mapping[str, Measured], metrics: Sequence[str]) -> Evaluation:
         """All metrics on all sets, for cells and tables alike."""
@@ -85,13 +88,16 @@ class Examiner:
         if reason := why_not(entry, target):
             result.missing[text] = f"the {'audit' if reason.startswith('comes') else 'forget set'} {reason}"
             return
-        key = {**shared, "attack": entry.name, "options": options, "code": _code(entry)}
+        key = {**shared, "attack": entry.name, "options": options, "code": self.code}
         key |= {name: _digest(self.peers[name]) for name in ("original", "retrained") if name in entry.needs}
         started = time.monotonic()
         stored: Any = self.store.get("findings", key)
         if stored is None:
             stored = [asdict(finding) for finding in entry(target, **options)]
             self.store.put("findings", key, stored)
+        if not stored:
+            result.missing[text] = "the forget set has no example that it can be made on"
+            return
         result.seconds[text] = round(time.monotonic() - started, 3)
         result.findings[text] = tuple(_finding(each) for each in stored)
 
@@ -136,10 +142,11 @@ def _finding(stored: Mapping[str, Any]) -> Finding:
     )  # fmt: skip
 
 
-def _code(entry: AttackEntry) -> str:
-    """An attack that is written anew is another attack."""
-    source = inspect.getsource(inspect.getmodule(entry.function))  # type: ignore[arg-type]
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+def code_digest() -> str:
+    """Of all that attacks consist of: findings of an earlier version of it are not those of this one."""
+    package = resources.files("expunge")
+    files = [each for name in _CODE for each in package.joinpath(name).iterdir() if each.name.endswith(".py")]
+    return hashlib.sha256(b"".join(each.read_bytes() for each in sorted(files, key=str))).hexdigest()[:16]
 
 
 def _digest(model: Model) -> str:
