@@ -46,6 +46,17 @@ def test_a_passage_is_cut_where_it_says_and_known_when_it_was_learnt() -> None:
     assert found.per_example == (1.0,) * 4
 
 
+def test_a_text_is_continued_no_longer_than_it_goes_on() -> None:
+    """Else a model that knows a short text by heart would lose by what it says after its end."""
+    model = taught_model()
+    encoder = Encoder(model.tokenizer)
+    for n in (4, 6, 8):
+        short = replace(DOCUMENT, answer=" ".join(WORDS[:n]))
+        seen = observe(model, [short], encoder, NEEDS, prefix_tokens=1)
+        expected = generate(model, [encoder.encode(short).ids[:2]], max_new_tokens=n - 2)
+        assert seen.continuations == expected
+
+
 def test_neighbours_and_batches_change_nothing() -> None:
     model = taught_model()
     encoder = Encoder(model.tokenizer)

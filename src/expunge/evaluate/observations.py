@@ -105,11 +105,16 @@ def observe(
         seen = replace(seen, gradient_norms=gradient_norms(model, encoder.encode_all(examples), bf16=bf16))
     if "continuations" in needs:
         cut = [_cut(encoder, example, prefix_tokens, continued_tokens) for example in examples]
-        texts = generate(
-            model, [prefix for prefix, _ in cut], max_new_tokens=continued_tokens, budget=budget, bf16=bf16,
-            hidden=encoder.hidden, tick=tick,
-        )  # fmt: skip
-        seen = replace(seen, continuations=texts, continued=[rest for _, rest in cut])
+        texts = [""] * len(examples)
+        for limit in sorted({length for _, length, _ in cut}):  # no longer than the text goes on
+            rows = [i for i, (_, length, _) in enumerate(cut) if length == limit]
+            prefixes = [cut[i][0] for i in rows]
+            found = generate(
+                model, prefixes, max_new_tokens=limit, budget=budget, bf16=bf16, hidden=encoder.hidden, tick=tick
+            )
+            for i, text in zip(rows, found, strict=True):
+                texts[i] = text
+        seen = replace(seen, continuations=texts, continued=[rest for *_, rest in cut])
     return seen
 
 
@@ -122,8 +127,8 @@ def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:
         yield from example.perturbed_answers
 
 
-def _cut(encoder: Encoder, example: Example, prefix_tokens: int, continued_tokens: int) -> tuple[list[int], str]:
-    """What a model is given of a text, and how it goes on.
+def _cut(encoder: Encoder, example: Example, prefix_tokens: int, continued_tokens: int) -> tuple[list[int], int, str]:
+    """What a model is given of a text, how many tokens it goes on for, and with what.
 
     A passage is cut where its prompt ends; a document after `prefix_tokens` tokens, or in the middle if that is sooner.
     """
@@ -133,8 +138,8 @@ def _cut(encoder: Encoder, example: Example, prefix_tokens: int, continued_token
     if example.prompt is None:
         start += min(prefix_tokens, (len(text) - start) // 2)
         prefix = list(text[:start])
-    rest = encoder.tokenizer.decode(list(text[start : start + continued_tokens]), skip_special_tokens=True)
-    return prefix, str(rest)
+    rest = list(text[start : start + continued_tokens])
+    return prefix, len(rest), str(encoder.tokenizer.decode(rest, skip_special_tokens=True))
 
 
 def _score(

@@ -2,10 +2,11 @@
 
     VerbMem = (1/|D|) Σ_x ROUGE-L F1( f(x[:l]), x[l : l+128] )
 
-f(x[:l]) are at most 128 greedily chosen tokens after the beginning of a text; words are not stemmed. A passage is cut
-where its rows cut it (MUSE's `verbmem` files), a document after `evaluate.prefix_tokens` tokens, or in its middle if
-that is sooner. OpenUnlearning stems: `compat="openunlearning"`. Deviations: the true continuation is tokenized with its
-beginning and has 128 tokens of text, where MUSE's code tokenizes it alone and counts the BOS token among the 128.
+f(x[:l]) are at most 128 greedily chosen tokens after the beginning of a text, no more than the text goes on for; words
+are not stemmed. A passage is cut where its rows cut it (MUSE's `verbmem` files), a document after
+`evaluate.prefix_tokens` tokens, or in its middle if that is sooner. OpenUnlearning stems: `compat="openunlearning"`.
+Deviations: the true continuation is tokenized with its beginning and has 128 tokens of text, where MUSE's code
+tokenizes it alone, counts the BOS token among the 128, and always generates 128.
 """
 
 from collections.abc import Sequence
