@@ -21,8 +21,8 @@ from expunge.objectives.options import Positive
     family="compression",
     title="Noise on the weights",
     reads=(
-        "What the model knows after Gaussian noise was added to its weights. A rise above the model without noise shows "
-        "knowledge that a fragile change had covered; a fall may be the noise alone."
+        "What the model knows after Gaussian noise was added to its weights. A rise above the model without noise "
+        "shows knowledge that a fragile change had covered; a fall may be the noise alone."
     ),
 )
 def noise(target: Target, *, sigma: Positive = 0.05) -> list[Finding]:
@@ -32,9 +32,7 @@ def noise(target: Target, *, sigma: Positive = 0.05) -> list[Finding]:
         return measured(target)
 
 
-def shaken(
-    weight: Float[Tensor, "out in"], sigma: float, generator: torch.Generator
-) -> Float[Tensor, "out in"]:
+def shaken(weight: Float[Tensor, "out in"], sigma: float, generator: torch.Generator) -> Float[Tensor, "out in"]:
     """The matrix with noise of `sigma` times its own size; drawn on the processor, so that every device draws alike."""
     drawn = torch.randn(weight.shape, generator=generator).to(weight.device)
     return weight + sigma * weight.square().mean().sqrt() * drawn

@@ -26,5 +26,7 @@ def relearn_unrelated(target: Target, *, rate: Positive | None = None, epochs: A
     attacked = {example.group or example.id for example in target.examples}
     others = [example for example in target.sets.retain if (example.group or example.id) not in attacked]
     if not others:
-        raise ConfigError("the retain set holds the groups that are attacked and no other: nothing unrelated to train on")
+        raise ConfigError(
+            "the retain set holds the groups that are attacked and no other: nothing unrelated to train on"
+        )
     return relearnt(target, sample_of(others, len(target.examples), target.seed), Budget(rate, epochs))

@@ -25,6 +25,4 @@ def said(text: str, answers: Sequence[str]) -> float:
 def ask(target: Target, examples: Sequence[Example]) -> list[str]:
     """The model's greedy answers, in the order of the examples."""
     prompts = [target.encoder.encode_prompt(example) for example in examples]
-    return generate(
-        target.model, prompts, max_new_tokens=target.max_new_tokens, budget=target.budget, bf16=target.bf16
-    )
+    return generate(target.model, prompts, max_new_tokens=target.max_new_tokens, budget=target.budget, bf16=target.bf16)
