@@ -94,11 +94,16 @@ def test_costs_by_brute_force(arch: str, budget: int) -> None:
 
 
 def test_an_example_without_a_layer_that_counts_is_left_out() -> None:
-    (few,) = attacks.get("patching")(target(), threshold=3.0)
-    assert few.rows is not None and 0 < len(few.rows) < 4 and len(few.scores) == len(few.rows)
-    assert few.note.startswith(f"{len(few.rows)} of 4 examples")
+    aimed = target()
+    encoded = aimed.encoder.encode_all(aimed.examples)
+    (retrained,) = costs(aimed.peers["original"], (aimed.peers["retrained"],), encoded)
+    dearest = retrained.amax(0)
+    order = dearest.argsort()
+    (few,) = attacks.get("patching")(aimed, threshold=dearest[order[1:3]].mean().item())
+    assert few.rows == tuple(sorted(order[2:].tolist())) and len(few.scores) == 2
+    assert few.note.startswith("2 of 4 examples")
     same = {"original": taught_model(), "retrained": taught_model()}
-    assert attacks.get("patching")(target(peers=same)) == []
+    assert attacks.get("patching")(replace(aimed, peers=same)) == []
 
 
 def test_models_that_speak_two_languages_have_no_score() -> None:

@@ -8,8 +8,8 @@ h_l is the residual stream after block l at the prompt's last token, standardize
 of the answer's tokens, less their mean over the retain set. A probe is trained on facts of the retain set only, so it
 cannot know a forgotten one: it learns how this model writes down an answer that it knows. The layer is chosen on one
 half of the forgotten groups and tested on the other, and the other way round, so that no example helps to choose the
-layer in which it is scored. 1/2 is guessing. Deviations: a probe is usually a classifier over fixed labels; free answers
-have none.
+layer in which it is scored. 1/2 is guessing. Deviations: a probe is usually a classifier over fixed labels, which free
+answers do not have.
 
 What it can say: the answer is there, linearly, in the form that kept answers have. What it cannot: that an answer is
 gone. It may be written down in another way (rotated, not linearly), or before the last token. A model that never knew
