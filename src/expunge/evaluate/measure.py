@@ -1,6 +1,6 @@
 """Metrics over sets: observe once, compute all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from expunge.config import EvaluateConfig, parse_name
@@ -9,21 +9,24 @@ from expunge.data.example import Example
 from expunge.errors import ConfigError
 from expunge.evaluate import MetricEntry, metrics
 from expunge.evaluate.interval import Resampling
+from expunge.evaluate.membership import SUFFIX, membership
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.observations import Tick, observe, why_not
+from expunge.evaluate.observations import Observed, Tick, observe, why_not
 from expunge.models.model import Model
 from expunge.objectives.options import checked
 
 _Chosen = tuple[MetricEntry, dict[str, object]]
+_UNASKED = ("loss", "min_k")  # membership scores that cost nothing where answers are scored
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by set and name, and what the model said, by set."""
+    """Metrics by set and name, what the model said by set, and what is told from two sets together."""
 
     metrics: dict[str, dict[str, Metric]] = field(default_factory=dict)
     generations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be measured, and why
+    between: dict[str, Metric] = field(default_factory=dict)  # forget against holdout: AUC by membership score
 
     def __getitem__(self, name: str) -> dict[str, Metric]:
         return self.metrics[name]
@@ -39,10 +42,13 @@ def measure(
 ) -> Evaluation:
     """Every metric of `config` on every set.
 
-    A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why.
+    A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why. With a
+    forget and a holdout set the AUCs of the membership scores among the metrics come too; of loss and Min-K if there
+    are none.
     """
     chosen = [_chosen(text) for text in config.metrics]
     result = Evaluation()
+    pair: dict[str, Observed] = {}
     for name, examples in sets.items():
         usable = _usable(name, examples, chosen, result.notes)
         if not usable:
@@ -50,18 +56,39 @@ def measure(
             continue
         needs = {need for entry, _ in usable for need in entry.needs}
         seen = observe(
-            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, budget=config.budget,
-            bf16=config.precision == "bfloat16", tick=tick,
+            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, prefix_tokens=config.prefix_tokens,
+            continued_tokens=config.continued_tokens, budget=config.budget, bf16=config.precision == "bfloat16",
+            tick=tick,
         )  # fmt: skip
         resampling = Resampling.of(examples, config.seed)
         result.metrics[name] = {
             entry.name: entry(seen.within(entry.span), resampling=resampling, **options) for entry, options in usable
         }
+        if name in ("forget", "holdout"):
+            pair[name] = seen
         if seen.generations:
             result.generations[name] = tuple(seen.generations)
     if sets and not any(result.metrics.values()):
         raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
+    if len(pair) == 2:
+        drawn = [Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")]
+        result.between.update(_between(pair["forget"], pair["holdout"], chosen, drawn))
     return result
+
+
+def _between(
+    forget: Observed, holdout: Observed, chosen: list[_Chosen], drawn: list[Resampling]
+) -> Iterator[tuple[str, Metric]]:
+    """The AUC of each membership score that both sets have."""
+    scores = [each for each in chosen if each[0].membership]
+    if not scores and forget.right and holdout.right:
+        scores = [(metrics.get(name), {}) for name in _UNASKED]
+    for entry, options in scores:
+        ours, theirs = (
+            entry(seen.within(entry.span), resampling=Resampling(draws=1), **options).per_example
+            for seen in (forget, holdout)
+        )
+        yield f"{entry.name}{SUFFIX}", membership(ours, theirs, *drawn).auc
 
 
 def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:
