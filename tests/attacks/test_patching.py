@@ -103,7 +103,8 @@ def test_an_example_without_a_layer_that_counts_is_left_out() -> None:
     assert few.rows == tuple(sorted(order[2:].tolist())) and len(few.scores) == 2
     assert few.note.startswith("2 of 4 examples")
     same = {"original": taught_model(), "retrained": taught_model()}
-    assert attacks.get("patching")(replace(aimed, peers=same)) == []
+    with pytest.raises(ConfigError, match="no layer holds what the retrained model lacks"):
+        attacks.get("patching")(replace(aimed, peers=same, sets=Sets()))
 
 
 def test_models_that_speak_two_languages_have_no_score() -> None:
@@ -114,7 +115,8 @@ def test_models_that_speak_two_languages_have_no_score() -> None:
     assert kept is not None
     assert found.note.endswith(f"nats a token and layer here, {kept:.2f} on facts that were kept")
     strange = replace(aimed, peers={**aimed.peers, "retrained": tiny_model(seed=7)})
-    assert attacks.get("patching")(strange) == []
+    with pytest.raises(ConfigError, match="not of one start"):
+        attacks.get("patching")(strange)
     assert (cost_of_kept(strange) or 0) > 2 * kept
     (without,) = attacks.get("patching")(replace(strange, sets=Sets()))
     assert "could not be tried" in without.note

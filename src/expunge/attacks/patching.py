@@ -9,7 +9,7 @@ is left out. Deviations: T are all tokens of the answer but its end, not a span 
 
 The three models must speak one language inside, as models do that were tuned from the same start. This is tried on
 facts of the retain set, which both R and the original know: R's states should cost little there. Where they cost more
-than half of what they cost on forgotten facts, the score would measure the languages, and there is none.
+than half of what they cost on forgotten facts, the score would measure the languages, and it is refused.
 """
 
 from collections.abc import Sequence
@@ -50,22 +50,27 @@ Table = Float[Tensor, "layers items"]
 def patching(target: Target, *, threshold: NonNegative = 0.05) -> list[Finding]:
     """`threshold` is τ, in nats. The curve is layer → mean of 1 - clip(Δ^S / Δ^R, 0, 1) where the layer counts.
 
-    No finding where no example has a layer that counts, or where the original and the retrained model differ too much.
+    Raises ConfigError when the original and the retrained model cannot be compared so.
     """
     full, never = target.peers["original"], target.peers["retrained"]
     check_alike(full, never, target.model)
     encoded = target.encoder.encode_all(target.examples)
     retrained, unlearned = costs(full, (never, target.model), encoded, budget=target.budget, bf16=target.bf16)
+    here, kept = retrained.mean().item(), cost_of_kept(target)
+    if kept is not None and kept > TOO_DEAR * here:
+        raise ConfigError(
+            f"the retrained model's hidden states cost the original {kept:.2f} nats a token and layer on facts that "
+            f"were kept and {here:.2f} on forgotten ones: the two are not of one start, and patching would measure that"
+        )
     depth = uds(retrained, unlearned, threshold)
     rows = depth.isfinite().nonzero().flatten().tolist()
-    kept = cost_of_kept(target)
-    if not rows or (kept is not None and kept > TOO_DEAR * retrained.mean().item()):
-        return []
+    if not rows:
+        raise ConfigError(f"no layer holds what the retrained model lacks: none costs more than {threshold:g} nats")
     left = 1 - erased(retrained, unlearned, threshold)
     curve = tuple((float(i), row.nanmean().item()) for i, row in enumerate(left) if row.isfinite().any())
     note = (
         f"{len(rows)} of {len(depth)} examples have a layer that counts; the retrained model's states cost "
-        f"{retrained.mean().item():.2f} nats a token and layer here, "
+        f"{here:.2f} nats a token and layer here, "
         + ("which could not be tried on kept facts" if kept is None else f"{kept:.2f} on facts that were kept")
     )
     return [Finding(tuple((1 - depth[rows]).tolist()), rows=tuple(rows), curve=curve, note=note)]
