@@ -1,24 +1,25 @@
 """Linear probe: can the answer be read off the hidden state, the way kept answers can? Alain and Bengio 2016,
 arXiv:1610.01644; Belinkov 2022, arXiv:2102.12452.
 
-    W_l = argmin_W Σ_retain ‖ W h_l(x) - e(y) ‖² + λ n ‖W‖²,
-    score = share of the wrong answers ȳ with cos(W_l h_l(x), e(ȳ)) < cos(W_l h_l(x), e(y))
+    W_l = argmin_W (1/n) Σ_retain ‖ W h_l(x) - e(y) ‖² + λ ‖W‖²
+    score = the share of the wrong answers ȳ with cos(W_l h_l(x), e(ȳ)) < cos(W_l h_l(x), e(y))
 
-h_l is the residual stream after block l at the prompt's last token, standardized; e(y) the mean of the head's rows of the
-answer's tokens, less their mean over the retain set. A probe is trained on facts of the retain set only, so it cannot
-know a forgotten one: it learns how this model writes down an answer that it knows. The layer is chosen on one half of the
-forgotten groups and tested on the other, and the other way round, so that no example is scored in a layer that it helped
-to choose. 1/2 is guessing. Deviations: probes are usually classifiers over a fixed set of labels; free answers have none.
+h_l is the residual stream after block l at the prompt's last token, standardized; e(y) is the mean of the head's rows
+of the answer's tokens, less their mean over the retain set. A probe is trained on facts of the retain set only, so it
+cannot know a forgotten one: it learns how this model writes down an answer that it knows. The layer is chosen on one
+half of the forgotten groups and tested on the other, and the other way round, so that no example helps to choose the
+layer in which it is scored. 1/2 is guessing. Deviations: a probe is usually a classifier over fixed labels, which free
+answers do not have.
 
-What it can say: the answer is there, linearly, in the form that kept answers have. What it cannot: that an answer is gone
-which is written down in another way (a rotated or non-linear one), or further back than the last token. A model that never
-knew scores above 1/2 where an answer can be guessed from the question: compare with it.
+What it can say: the answer is there, linearly, in the form that kept answers have. What it cannot: that an answer is
+gone. It may be written down in another way (rotated, not linearly), or before the last token. A model that never knew
+scores above 1/2 where the question lets an answer be guessed: it is the control.
 """
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from expunge.attacks import Finding, Target, attacks
@@ -67,18 +68,19 @@ def linear_probe(target: Target, *, ridge: Positive = 0.1, most: AtLeastOne = 20
     )
     curve = tuple((float(layer), value) for layer, value in enumerate(table.mean(1).tolist()))
     found, layers = crossed(table, first_half(target.examples, target.seed))
-    note = f"trained on {len(known)} examples of the retain set; layers {layers[0]} and {layers[1]} of {len(table)}, from 0"
+    note = (
+        f"trained on {len(known)} retained examples; read in layers {layers[0]} and {layers[1]} of {len(table)}, from 0"
+    )
     return [Finding(tuple(found.tolist()), curve=curve, note=note)]
 
 
 def fitted(
     shown: Float[Tensor, "known width"],
-    answers: Float[Tensor, "known width"],
+    answers: Float[Tensor, "known size"],
     asked: Float[Tensor, "items width"],
     ridge: float,
-) -> Float[Tensor, "items width"]:
-    """What the ridge regression from states to answers says of other states. States are standardized; no column weighs
-    by its scale."""
+) -> Float[Tensor, "items size"]:
+    """What the ridge regression from standardized states to answers says of other states."""
     middle, spread = shown.mean(0), shown.std(0).clamp(min=1e-6)
     x, new = (shown - middle) / spread, (asked - middle) / spread
     gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
@@ -86,7 +88,7 @@ def fitted(
 
 
 def scores(
-    said: Float[Tensor, "items width"], options: Sequence[Float[Tensor, "_options width"]]
+    said: Float[Tensor, "items size"], options: Sequence[Float[Tensor, "_options size"]]
 ) -> Float[Tensor, " items"]:
     """The share of the wrong options (all but the first) that are further from what is said; a tie counts half."""
     found = []
@@ -98,15 +100,15 @@ def scores(
 
 
 def crossed(
-    table: Float[Tensor, "layers items"], first: Float[Tensor, " items"] | Tensor
+    table: Float[Tensor, "layers items"], first: Bool[Tensor, " items"]
 ) -> tuple[Float[Tensor, " items"], tuple[int, int]]:
     """Each half's scores in the layer that is best on the other half, and the two layers."""
     best = [int(table[:, half].mean(1).argmax()) for half in (~first, first)]
     return table[best[0]].where(first, table[best[1]]), (best[0], best[1])
 
 
-def first_half(examples: Sequence[Example], seed: int) -> Tensor:
-    """Bool[items]: which examples are of the first half of the groups."""
+def first_half(examples: Sequence[Example], seed: int) -> Bool[Tensor, " items"]:
+    """Which examples are of the first half of the groups."""
     chosen = {example.id for example in halves(examples, seed)[0]}
     return torch.tensor([example.id in chosen for example in examples])
 

@@ -1,12 +1,12 @@
-"""Logit lens: what each layer would answer, read through the final norm and the head. nostalgebraist 2020, "interpreting
-GPT: the logit lens".
+"""Logit lens: what each layer would answer, read through the final norm and the head. nostalgebraist 2020,
+"interpreting GPT: the logit lens".
 
     π_l(y_t) = softmax( W_U · norm(h_l) )[y_t],   score = max_{l < L} exp( (1/|y|) Σ_t log π_l(y_t) )
 
-h_l is the residual stream after block l where y_t is predicted. The last layer is the model's own answer and is left out
-of the score; the curve has it. An unlearning that works on the last layers only leaves the answer in those before.
-As an attack on unlearning: Łucki et al. 2024, arXiv:2409.18025. Deviations: an example's best layer, in place of one
-number a layer; the end token is left out.
+h_l is the residual stream after block l where y_t is predicted. The last layer is the model's own answer and is left
+out of the score; the curve has it. An unlearning that works on the last layers only leaves the answer in those before:
+Łucki et al. 2024, arXiv:2409.18025. Deviations: an example's best layer, in place of one number a layer; the end token
+is left out.
 """
 
 import torch
@@ -26,9 +26,9 @@ from expunge.models.watching import module_at
     quick=True,
     title="Logit lens",
     reads=(
-        "How likely the answer is in the best of the layers before the last. High where the answer itself is not: it is "
-        "known on the way and suppressed at the end. Low proves little: early layers do not speak the head's language, "
-        "and in many models the answer takes shape in the last layers only."
+        "How likely the answer is in the best of the layers before the last. High where the model's answer is not: it "
+        "is known on the way and suppressed at the end. Low proves little: early layers do not speak the head's "
+        "language, and in many models the answer takes shape in the last layers only."
     ),
 )
 def logit_lens(target: Target) -> list[Finding]:

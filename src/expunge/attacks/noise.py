@@ -21,8 +21,8 @@ from expunge.objectives.options import Positive
     family="compression",
     title="Noise on the weights",
     reads=(
-        "What the model knows after Gaussian noise was added to its weights. A rise above the model without noise shows "
-        "knowledge that a fragile change had covered; a fall may be the noise alone."
+        "What the model knows after Gaussian noise was added to its weights. A rise above the model without noise "
+        "shows knowledge that a fragile change had covered; a fall may be the noise alone."
     ),
 )
 def noise(target: Target, *, sigma: Positive = 0.05) -> list[Finding]:

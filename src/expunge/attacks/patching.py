@@ -3,12 +3,13 @@
     Δ_l^S = (1/|T|) Σ_{t∈T} [ log π_full(y_t) - log π_full(y_t | h_l at the position predicting t replaced by S's) ]
     UDS   = Σ_l Δ_l^R · clip(Δ_l^S / Δ_l^R, 0, 1) / Σ_l Δ_l^R,   over the layers with Δ_l^R > τ
 
-full is the original model, R the retrained one, S the model under attack; τ = 0.05. 0: at every layer S carries what the
-original needs to answer; 1: no more of it than R. The knowledge of an example is 1 - UDS; one without such a layer is
-left out. Deviations: T are all tokens of the answer but its end, not a span within it that names the entity.
+full is the original model, R the retrained one, S the model under attack; τ = 0.05. 0: at every layer S carries what
+the original needs to answer; 1: no more of it than R. The knowledge of an example is 1 - UDS; one without such a layer
+is left out. Deviations: T are all tokens of the answer but its end, not a span within it that names the entity.
 
-The three models must speak one language inside, as models do that were tuned from the same start. The note gives what
-R's states cost on facts that both R and the original know: it should be little.
+The three models must speak one language inside, as models do that were tuned from the same start. This is tried on
+facts of the retain set, which both R and the original know: R's states should cost little there. Where they cost more
+than half of what they cost on forgotten facts, the score would measure the languages, and it is refused.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from expunge.models.watching import edit_residual
 from expunge.objectives.options import NonNegative
 
 CHECKED = 40  # facts of the retain set on which the patch itself is tried
+TOO_DEAR = 0.5  # what it may cost there, as a share of what it costs on the forgotten ones
 
 Table = Float[Tensor, "layers items"]
 
@@ -39,28 +41,38 @@ Table = Float[Tensor, "layers items"]
     needs=("original", "retrained"),
     title="Activation patching (1 - UDS)",
     reads=(
-        "How much of what the original needs for the answer its layers still find in this model's hidden states: 1 as in "
-        "the original, 0 as in the retrained model. Read it only where the retrained model's states cost little on facts "
-        "that were kept (see the note): models trained apart differ inside without knowing different things."
+        "How much of what the original needs for the answer it still finds in this model's hidden states: 1 as in "
+        "its own, 0 as in the retrained model's. It means something only where the retrained model's states cost "
+        "little on facts that were kept (see the note); models trained from different starts have no such score."
     ),
     aliases=("uds",),
 )
 def patching(target: Target, *, threshold: NonNegative = 0.05) -> list[Finding]:
     """`threshold` is τ, in nats. The curve is layer → mean of 1 - clip(Δ^S / Δ^R, 0, 1) where the layer counts.
 
-    No finding where no example has a layer that counts.
+    Raises ConfigError when the original and the retrained model cannot be compared so.
     """
     full, never = target.peers["original"], target.peers["retrained"]
     check_alike(full, never, target.model)
     encoded = target.encoder.encode_all(target.examples)
     retrained, unlearned = costs(full, (never, target.model), encoded, budget=target.budget, bf16=target.bf16)
+    here, kept = retrained.mean().item(), cost_of_kept(target)
+    if kept is not None and kept > TOO_DEAR * here:
+        raise ConfigError(
+            f"the retrained model's hidden states cost the original {kept:.2f} nats a token and layer on facts that "
+            f"were kept and {here:.2f} on forgotten ones: the two are not of one start, and patching would measure that"
+        )
     depth = uds(retrained, unlearned, threshold)
     rows = depth.isfinite().nonzero().flatten().tolist()
     if not rows:
-        return []
-    kept = 1 - erased(retrained, unlearned, threshold)
-    curve = tuple((float(i), row.nanmean().item()) for i, row in enumerate(kept) if row.isfinite().any())
-    note = f"{len(rows)} of {len(depth)} examples have a layer that counts{_known(target, retrained)}"
+        raise ConfigError(f"no layer holds what the retrained model lacks: none costs more than {threshold:g} nats")
+    left = 1 - erased(retrained, unlearned, threshold)
+    curve = tuple((float(i), row.nanmean().item()) for i, row in enumerate(left) if row.isfinite().any())
+    note = (
+        f"{len(rows)} of {len(depth)} examples have a layer that counts; the retrained model's states cost "
+        f"{here:.2f} nats a token and layer here, "
+        + ("which could not be tried on kept facts" if kept is None else f"{kept:.2f} on facts that were kept")
+    )
     return [Finding(tuple((1 - depth[rows]).tolist()), rows=tuple(rows), curve=curve, note=note)]
 
 
@@ -112,15 +124,12 @@ def check_alike(*models: Model) -> None:
         raise ConfigError(f"patching needs models of one shape, and these have {told}: leave it out of `--attacks`")
 
 
-def _known(target: Target, retrained: Table) -> str:
-    """What the retrained model's states cost on forgotten and on kept facts, for the note."""
+def cost_of_kept(target: Target) -> float | None:
+    """What the retrained model's states cost on a sample of kept facts, a token and layer; None without such facts."""
     sample = sample_of(target.sets.retain, CHECKED, target.seed)
     if not sample:
-        return ""
+        return None
     full, never = target.peers["original"], target.peers["retrained"]
     encoded = target.encoder.encode_all(sample)
     (kept,) = costs(full, (never,), encoded, budget=target.budget, bf16=target.bf16)
-    return (
-        f"; the retrained model's states cost {retrained.mean().item():.2f} nats a token and layer here, "
-        f"{kept.mean().item():.2f} on facts that were kept"
-    )
+    return kept.mean().item()

@@ -5,7 +5,6 @@
 Deviations: once, and without training afterwards.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

@@ -2,10 +2,11 @@
 
     ŵ = s · round(w / s),   s = max|w| / (2^(b-1) - 1)
 
-Round-to-nearest and symmetric: 8 bit with one s for each output of a matrix, 4 bit with one for each block of 64 weights
-of the flattened matrix. `code="nf4"` takes the 16 levels of NF4 for 4 bit (Dettmers et al. 2023, arXiv:2305.14314,
-appendix E), as bitsandbytes does, scales in float32. Deviations: the rounded weights are put back into the model in its
-own type, so that the arithmetic between them is not quantized; neither GPTQ nor AWQ, which need calibration texts.
+Round-to-nearest and symmetric: 8 bit with one s for each output of a matrix, 4 bit with one for each block of 64
+weights of the flattened matrix. `code="nf4"` takes the 16 levels of NF4 for 4 bit (Dettmers et al. 2023,
+arXiv:2305.14314, appendix E), as bitsandbytes does, with scales in float32. Deviations: the rounded weights are put
+back into the model in its own type, so only the weights are quantized, not the arithmetic; neither GPTQ nor AWQ, which
+need texts to calibrate on.
 """
 
 from functools import partial
@@ -33,8 +34,8 @@ NF4 = (
     quick=True,
     title="Quantization",
     reads=(
-        "What the model knows after its weights were rounded to 8 and 4 bit. Unlearning that moved weights by less than "
-        "a step of the rounding is undone by it. Rounding also blurs: a small model may lose here what it still knew."
+        "What the model knows after its weights were rounded to 8 and 4 bit. Unlearning that moved weights by less "
+        "than a step of the rounding is undone by it. Rounding also blurs: a small model may lose here what it knew."
     ),
     aliases=("quantization",),
 )

@@ -4,9 +4,9 @@ arXiv:2410.08827.
     forget = T ∪ V, by whole groups;   train on T, test on V
 
 Facts of T say nothing of those of V, so what rises on V was still in the weights, but for what a model that never knew
-gains by learning to guess: its control under the same training. The budget is more than OpenUnlearning's one epoch
-(arXiv:2506.12618), which it is with `epochs=1`. Deviations: one split; the score is what the model knows afterwards, not
-the share of the original's accuracy.
+gains by learning to guess: its control under the same training. OpenUnlearning relearns for one epoch
+(arXiv:2506.12618): `epochs=1`. Deviations: one split; the score is what the model knows afterwards, not the share of
+the original's accuracy that comes back.
 """
 
 from expunge.attacks import Finding, Target, attacks
@@ -29,9 +29,9 @@ def relearn_half(target: Target, budget: Budget) -> list[Finding]:
     needs=("groups",),
     title="Relearning on half of the facts",
     reads=(
-        "What the model knows of one half of the forgotten facts after it was fine-tuned on the other half. A rise above "
-        "the never-knew control is knowledge that was hidden, not gone. It holds for this budget; a longer training may "
-        "find more. If facts of one half follow from the other, both rise."
+        "What the model knows of one half of the forgotten facts after it was fine-tuned on the other half. A rise "
+        "above the never-knew control is knowledge that was hidden, not gone. It holds for this budget; a longer "
+        "training may find more. If facts of one half follow from the other, both rise."
     ),
 )
 def relearn(target: Target, *, rate: Positive | None = None, epochs: AtLeastOne = 5) -> list[Finding]:
