@@ -165,6 +165,7 @@ class EvaluateConfig(Config):
     budget: PositiveInt = 4096  # tokens of a forward pass
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0  # of the bootstrap
+    cache: bool = True  # commands keep what they observe (no texts) and do not observe it again
 
 
 class MeasureRunConfig(Config):

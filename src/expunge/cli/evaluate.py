@@ -22,6 +22,7 @@ def evaluate(
     columns: o.Columns = None,
     metrics: o.Metrics = None,
     max_new_tokens: o.MaxNewTokens = None,
+    no_cache: o.NoCache = False,
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -51,7 +52,11 @@ def evaluate(
     typed |= {
         "load": o.given(device=device, dtype=dtype, attention=attention),
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
-        "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
+        "evaluate": o.given(
+            metrics=None if metrics is None else o.listed(metrics),
+            max_new_tokens=max_new_tokens,
+            cache=False if no_cache else None,
+        ),
     }
     first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
     resolved, found = settled(MeasureRunConfig, over(o.recipe(config), typed), first)

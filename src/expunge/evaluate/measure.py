@@ -10,7 +10,8 @@ from expunge.errors import ConfigError
 from expunge.evaluate import MetricEntry, metrics
 from expunge.evaluate.interval import Resampling
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.observations import Tick, observe, why_not
+from expunge.evaluate.observations import Tick, why_not
+from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.models.model import Model
 from expunge.objectives.options import checked
 
@@ -36,10 +37,13 @@ def measure(
     config: EvaluateConfig,
     *,
     tick: Tick = lambda _: None,
+    kept: Kept | None = None,
 ) -> Evaluation:
     """Every metric of `config` on every set.
 
-    A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why.
+    A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why. With
+    `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and all
+    of it only where texts may be kept.
     """
     chosen = [_chosen(text) for text in config.metrics]
     result = Evaluation()
@@ -48,20 +52,36 @@ def measure(
         if not usable:
             result.metrics[name] = {}
             continue
-        needs = {need for entry, _ in usable for need in entry.needs}
-        seen = observe(
-            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, budget=config.budget,
-            bf16=config.precision == "bfloat16", tick=tick,
-        )  # fmt: skip
-        resampling = Resampling.of(examples, config.seed)
-        result.metrics[name] = {
-            entry.name: entry(seen.within(entry.span), resampling=resampling, **options) for entry, options in usable
-        }
-        if seen.generations:
-            result.generations[name] = tuple(seen.generations)
+        question = Question(
+            model, examples, encoder, config.max_new_tokens, config.budget, config.precision == "bfloat16"
+        )
+        found, said = _metrics(Shelf(kept or Kept(), question), usable, Resampling.of(examples, config.seed), tick)
+        result.metrics[name] = found
+        if said:
+            result.generations[name] = tuple(said)
     if sets and not any(result.metrics.values()):
         raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     return result
+
+
+def _metrics(
+    shelf: Shelf, usable: list[_Chosen], resampling: Resampling, tick: Tick
+) -> tuple[dict[str, Metric], list[str]]:
+    """All metrics of one set, and what the model said. Metrics of answers may be kept where the answers are not."""
+    asked = [{"options": options, "seed": resampling.seed} for _, options in usable]
+    found = [
+        shelf.metric(entry.name, about) if "generations" in entry.needs else None
+        for (entry, _), about in zip(usable, asked)
+    ]
+    seen = shelf.observe(
+        {need for (entry, _), each in zip(usable, found) if each is None for need in entry.needs}, tick
+    )
+    for i, (entry, options) in enumerate(usable):
+        if found[i] is None:
+            found[i] = metric = entry(seen.within(entry.span), resampling=resampling, **options)
+            if "generations" in entry.needs:
+                shelf.keep_metric(entry.name, asked[i], metric)
+    return {entry.name: metric for (entry, _), metric in zip(usable, found) if metric is not None}, seen.generations
 
 
 def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:

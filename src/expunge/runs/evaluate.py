@@ -12,7 +12,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
-from expunge.runs.measuring import as_json, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
@@ -42,11 +42,13 @@ def run_evaluate(
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite))
     measured = measured_of(sets, config, suite)
-    seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring")
+    info = model_info(model)
+    kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(info.digest)
+    seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring", kept)
     record = Record(
         command="evaluate", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
-        seeds={"bootstrap": config.evaluate.seed}, model=model_info(model),
+        seeds={"bootstrap": config.evaluate.seed}, model=info,
         sets={name: each.info(include_text=config.include_text) for name, each in measured.items()},
         before=as_json(seen), generations=seen.generations if config.include_text else {},
         glossary=readings({metric for metrics in seen.metrics.values() for metric in metrics}),
