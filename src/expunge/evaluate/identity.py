@@ -34,8 +34,7 @@ def observation_key(
     return {
         "weights": weights,
         "network": _network(model),
-        "tokenizer": _tokenizer(encoder),
-        "convention": encoder.convention.model_dump(),
+        "encoder": encoder.digest,
         "examples": _digest([{name: asdict(example)[name] for name in SCORED_FIELDS} for example in examples]),
         "arithmetic": {"budget": budget, "bf16": bf16, **_arithmetic(model)},
         "versions": versions(),
@@ -71,14 +70,6 @@ def _network(model: Model) -> str:
     generation = getattr(model.network, "generation_config", None)  # says what ends an answer
     ends = None if generation is None else generation.eos_token_id
     return _digest([config, rest, ends])
-
-
-def _tokenizer(encoder: Encoder) -> str:
-    tokenizer: Any = encoder.tokenizer
-    special = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.chat_template, tokenizer.model_max_length)
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    content.update(padding=None, truncation=None)  # what the last call asked for
-    return _digest([content, *map(str, special)])
 
 
 def _arithmetic(model: Model) -> dict[str, Any]:

@@ -67,20 +67,16 @@ def measure(
 def _metrics(
     shelf: Shelf, usable: list[_Chosen], resampling: Resampling, tick: Tick
 ) -> tuple[dict[str, Metric], list[str]]:
-    """All metrics of one set, and what the model said. Metrics of answers may be kept where the answers are not."""
+    """All metrics of one set, and what had to be generated for them."""
     asked = [{"options": options, "seed": resampling.seed} for _, options in usable]
-    found = [
-        shelf.metric(entry.name, about) if "generations" in entry.needs else None
-        for (entry, _), about in zip(usable, asked)
-    ]
+    found = [shelf.metric(entry, about) for (entry, _), about in zip(usable, asked)]
     seen = shelf.observe(
         {need for (entry, _), each in zip(usable, found) if each is None for need in entry.needs}, tick
     )
     for i, (entry, options) in enumerate(usable):
         if found[i] is None:
             found[i] = metric = entry(seen.within(entry.span), resampling=resampling, **options)
-            if "generations" in entry.needs:
-                shelf.keep_metric(entry.name, asked[i], metric)
+            shelf.keep_metric(entry, asked[i], metric)
     return {entry.name: metric for (entry, _), metric in zip(usable, found) if metric is not None}, seen.generations
 
 

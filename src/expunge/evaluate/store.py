@@ -3,7 +3,8 @@
     FOLDER/WEIGHTS/KEY.arrow          scores, see `columns.py`; WEIGHTS is the digest of the model's weights, KEY the
                                       hash of all that they depend on (`identity.py`)
     FOLDER/WEIGHTS/KEY-texts.arrow    generations, only where texts may be kept
-    FOLDER/metrics/HASH.json          metrics of generations, where texts may not be kept: numbers only
+    FOLDER/metrics/HASH.json          metrics with their evidence, numbers only: those of generations, too, where the
+                                      generations themselves may not be kept
 
 What a file lacks is computed and put beside what it has; a column once kept stays. Files are written whole, so two
 processes do no harm: the last one wins. A file that cannot be read is told of and made again. The folder may be
@@ -25,6 +26,7 @@ import pyarrow as pa
 
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.evaluate import MetricEntry
 from expunge.evaluate.columns import PARTS, TEXTS, Columns, columns_of, read_columns, scored_of, write_columns
 from expunge.evaluate.identity import observation_key, untouched
 from expunge.evaluate.metric import Metric
@@ -82,6 +84,7 @@ class Shelf:
 
     def __init__(self, kept: Kept, question: Question) -> None:
         self._kept, self._question = kept, question
+        self._numbers = Store(kept.folder, say=kept.say)
         self._on = bool(kept.weights) and untouched(question.model)
         self._key: Mapping[str, Any] = {}
         if self._on:
@@ -108,26 +111,24 @@ class Shelf:
             self._keep_texts(texts)
         return replace(seen, generations=texts or [], **{part: scored_of(part, columns) for part in PARTS})
 
-    def metric(self, name: str, asked: Mapping[str, Any]) -> Metric | None:
-        """A metric of generations that may not be kept themselves. `asked` is what it depends on besides."""
-        found: Any = self._numbers().get("metrics", self._metric_key(name, asked)) if self._remembers_metrics else None
+    def metric(self, entry: MetricEntry, asked: Mapping[str, Any]) -> Metric | None:
+        """A metric that was computed before. `asked` is what it depends on besides the observations."""
+        found: Any = self._numbers.get("metrics", self._metric_key(entry, asked)) if self._keeps(entry) else None
         return None if found is None else Metric(**{key: _tuples(value) for key, value in found.items()})
 
-    def keep_metric(self, name: str, asked: Mapping[str, Any], metric: Metric) -> None:
-        if self._remembers_metrics:
+    def keep_metric(self, entry: MetricEntry, asked: Mapping[str, Any], metric: Metric) -> None:
+        if self._keeps(entry):
             values = {each.name: getattr(metric, each.name) for each in fields(Metric)}
-            self._numbers().put("metrics", self._metric_key(name, asked), values)
+            self._numbers.put("metrics", self._metric_key(entry, asked), values)
 
-    @property
-    def _remembers_metrics(self) -> bool:
-        return self._on and not self._kept.texts
+    def _keeps(self, entry: MetricEntry) -> bool:
+        """Where texts may be kept they are wanted as well, and metrics of them come from them."""
+        return self._on and not (self._kept.texts and TEXTS in entry.needs)
 
-    def _metric_key(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _metric_key(self, entry: MetricEntry, asked: Mapping[str, Any]) -> dict[str, Any]:
         rows = [{**asdict(example), "source": ""} for example in self._question.examples]
-        return {"texts": self._texts_key, "metric": name, "rows": rows, **asked}
-
-    def _numbers(self) -> Store:
-        return Store(self._kept.folder, say=self._kept.say)
+        seen = self._texts_key if TEXTS in entry.needs else hash_of(self._key)
+        return {"seen": seen, "metric": entry.name, "rows": rows, **asked}
 
     def _scores(self) -> Columns:
         return self._read(self._file(hash_of(self._key)))
