@@ -105,8 +105,8 @@ def test_all_is_what_resolves() -> None:
     assert dir(expunge) == sorted(expunge.__all__)
     for name in expunge.__all__:
         assert getattr(expunge, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'audit'"):
-        expunge.audit  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'forget'"):
+        expunge.forget  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_static_names_are_the_lazy_ones() -> None:

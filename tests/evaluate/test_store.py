@@ -17,10 +17,10 @@ from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate import columns as columns_module
-from expunge.evaluate.columns import columns_of, read_columns, scored_of, write_columns
+from expunge.evaluate.columns import columns_of, fields_of, read_columns, write_columns
 from expunge.evaluate.identity import observation_key
 from expunge.evaluate.measure import Evaluation, measure
-from expunge.evaluate.observations import Scored, observe
+from expunge.evaluate.observations import Observed, Scored, observe
 from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.models.model import Model
 from expunge.models.watching import watch_residual
@@ -306,7 +306,7 @@ def test_a_folder_that_cannot_be_written_to_costs_time_only(tmp_path: Path) -> N
 
 def scored(*lengths: int) -> list[Scored]:
     draw = np.random.default_rng(sum(lengths))
-    return [Scored(np.log(draw.random(n)), draw.random(n) > 0.5, int(n > 1)) for n in lengths]
+    return [Scored(np.log(draw.random(n)), draw.random(n) > 0.5, int(n > 1), draw.random((n, 2))) for n in lengths]
 
 
 def same(one: Scored, other: Scored) -> bool:
@@ -317,12 +317,14 @@ def same(one: Scored, other: Scored) -> bool:
 def test_columns_come_back_as_they_were(tmp_path: Path) -> None:
     right, wrong = scored(3, 1, 7), [scored(2, 5), [], scored(1)]
     path = tmp_path / "key.arrow"
-    write_columns(path, {**columns_of("right", right), **columns_of("perturbed", wrong)})
+    write_columns(path, columns_of(Observed(right, perturbed=wrong, gradient_norms=[0.1, 5e-324, 1.0])))
     found = read_columns(path, rows=3)
-    back, several = scored_of("right", found), scored_of("perturbed", found)
+    fields = fields_of(found)
+    back, several = fields["right"], fields["perturbed"]
     assert all(map(same, back, right)) and [len(each) for each in several] == [2, 0, 1]
     assert all(same(a, b) for some, others in zip(several, wrong, strict=True) for a, b in zip(some, others))
-    assert not back[0].log_probs.flags.writeable and scored_of("paraphrased", found) == []
+    assert not back[0].log_probs.flags.writeable and fields["paraphrased"] == []
+    assert fields["gradient_norms"] == [0.1, 5e-324, 1.0]
     with pytest.raises(ValueError, match="rows"):
         read_columns(path, rows=4)
 
@@ -337,19 +339,19 @@ class Wider(Scored):
 def test_a_new_observation_is_a_new_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns_module, "Scored", Wider)
     plain = scored(3, 2)
-    wider = [Wider(each.log_probs, each.hits, each.tail, each.log_probs / 2) for each in plain]
+    wider = [Wider(each.log_probs, each.hits, each.tail, None, each.log_probs / 2) for each in plain]
     path = tmp_path / "key.arrow"
-    write_columns(path, columns_of("right", wider))
+    write_columns(path, columns_of(Observed(list(wider))))
     found = read_columns(path, rows=2)
-    assert all(map(same, scored_of("right", found), wider))
+    assert set(found) == {"right.log_probs", "right.hits", "right.tail", "right.means"}
+    assert all(map(same, fields_of(found)["right"], wider))
     del found["right.means"]
-    assert [each.means for each in scored_of("right", found)] == [None, None]
-    assert set(columns_of("right", [Wider(e.log_probs, e.hits, e.tail) for e in plain])) == set(found)
+    assert [each.means for each in fields_of(found)["right"]] == [None, None]
 
 
 def test_writers_at_once_do_no_harm(tmp_path: Path) -> None:
     path, values, wrong = tmp_path / "key.arrow", scored(3, 1, 7), []
-    columns = columns_of("right", values)
+    columns = columns_of(Observed(values))
     write_columns(path, columns)
 
     def write() -> None:
@@ -358,7 +360,7 @@ def test_writers_at_once_do_no_harm(tmp_path: Path) -> None:
 
     def read() -> None:
         for _ in range(60):
-            if not all(map(same, scored_of("right", read_columns(path, 3)), values)):
+            if not all(map(same, fields_of(read_columns(path, 3))["right"], values)):
                 wrong.append(1)
 
     threads = [threading.Thread(target=each) for each in (write, write, read)]

@@ -8,7 +8,7 @@ one (without those, on never-seen twins instead of the forget set). What a model
 attack is its control: an attack that *teaches* the fact raises both, one that *recovers* it raises only the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Literal, TypeVar
@@ -40,7 +40,7 @@ class Target:
     max_new_tokens: int = 32
     budget: int = 4096  # tokens of a forward pass
     bf16: bool = False
-    peers: dict[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
+    peers: Mapping[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
     tick: Callable[..., object] = lambda *_: None
 
 

@@ -3,8 +3,10 @@
     right.log_probs         list<double>          row i is example i
     right.hits              list<uint8>           0 and 1
     right.tail              int32
+    right.moments           list<double[2]>
     paraphrased.log_probs   list<double>          …
     perturbed.log_probs     list<list<double>>    a list for each wrong answer
+    gradient_norms          double                one number an example
     generations             string                in a file of texts
 
 A column is a field of `Scored` under the field of `Observed` that holds it, so a new one is stored as it is; one that
@@ -21,11 +23,11 @@ import numpy as np
 import pyarrow as pa
 
 from expunge.atomic import atomic_file
-from expunge.evaluate.observations import Scored
+from expunge.evaluate.observations import Observed, Scored
 
 FORMAT = b"1"
-PARTS = ("right", "paraphrased", "perturbed")  # fields of `Observed`
-TEXTS = "generations"
+PARTS = ("right", "paraphrased", "perturbed")  # fields of `Observed` that hold scores
+NUMBERS = ("gradient_norms",)  # fields of `Observed` that hold a number an example
 
 Columns = dict[str, pa.Array]
 
@@ -53,7 +55,20 @@ def read_columns(path: Path, rows: int) -> Columns:
     return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
-def columns_of(part: str, values: Sequence[Scored] | Sequence[Sequence[Scored]]) -> Columns:
+def columns_of(seen: Observed) -> Columns:
+    """Everything but texts that was measured."""
+    scores = {name: column for part in PARTS for name, column in _part(part, getattr(seen, part)).items()}
+    numbers = {name: pa.array(values, pa.float64()) for name in NUMBERS if (values := getattr(seen, name))}
+    return {**scores, **numbers}
+
+
+def fields_of(columns: Mapping[str, pa.Array]) -> dict[str, list[Any]]:
+    """The inverse: fields of `Observed`; arrays are views of the file and cannot be written to."""
+    scores = {part: _scored(part, columns) for part in PARTS}
+    return {**scores, **{name: columns[name].to_pylist() if name in columns else [] for name in NUMBERS}}
+
+
+def _part(part: str, values: Sequence[Scored] | Sequence[Sequence[Scored]]) -> Columns:
     """The columns of "right", "paraphrased" or "perturbed"; the last one has several answers a row."""
     if part != "perturbed":
         return {f"{part}.{name}": column for name, column in _flat(values).items()}  # type: ignore[arg-type]
@@ -62,8 +77,7 @@ def columns_of(part: str, values: Sequence[Scored] | Sequence[Sequence[Scored]])
     return {f"{part}.{name}": _ragged(column, counts) for name, column in _flat(flat).items()}
 
 
-def scored_of(part: str, columns: Mapping[str, pa.Array]) -> list[Any]:
-    """The inverse of `columns_of`; arrays are views of the file and cannot be written to."""
+def _scored(part: str, columns: Mapping[str, pa.Array]) -> list[Any]:
     own = {name.removeprefix(f"{part}."): col for name, col in columns.items() if name.startswith(f"{part}.")}
     if not own:
         return []
@@ -82,8 +96,9 @@ def _flat(scored: Sequence[Scored]) -> Columns:
             continue
         if isinstance(values[0], np.ndarray):
             numbers = np.concatenate(values)
-            plain = numbers.view(np.uint8) if numbers.dtype == bool else numbers
-            found[field.name] = _ragged(pa.array(plain), [len(value) for value in values])
+            plain = pa.array((numbers.view(np.uint8) if numbers.dtype == bool else numbers).reshape(-1))
+            rows = pa.FixedSizeListArray.from_arrays(plain, numbers.shape[1]) if numbers.ndim == 2 else plain
+            found[field.name] = _ragged(rows, [len(value) for value in values])
         else:
             found[field.name] = pa.array(values, pa.int32())
     return found
@@ -99,8 +114,11 @@ def _cut(column: pa.Array) -> list[Any]:
     """One entry a row: an array where the column is ragged."""
     if not isinstance(column, pa.ListArray):
         return column.to_pylist()
-    numbers = column.values.to_numpy(zero_copy_only=True)
+    rows = column.values
+    wide = isinstance(rows, pa.FixedSizeListArray)
+    numbers = (rows.values if wide else rows).to_numpy(zero_copy_only=True)
     numbers = numbers.view(bool) if numbers.dtype == np.uint8 else numbers
+    numbers = numbers.reshape(-1, rows.type.list_size) if wide else numbers
     bounds = column.offsets.to_pylist()
     return [numbers[start:stop] for start, stop in pairwise(bounds)]
 

@@ -23,7 +23,9 @@ from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.provenance import versions
 
-SCORED_FIELDS = ("prompt", "answer", "turns", "paraphrased_answer", "perturbed_answers")
+_UNSEEN = (  # of an example: what no observation looks at
+    "id", "source", "group", "aliases", "subject", "count", "popularity", "weight", "alternate", "paraphrases",
+)  # fmt: skip
 _NAMES_ONLY = ("_name_or_path", "transformers_version", "architectures")  # of a configuration: they change no number
 
 
@@ -35,7 +37,7 @@ def observation_key(
         "weights": weights,
         "network": _network(model),
         "encoder": encoder.digest,
-        "examples": _digest([{name: asdict(example)[name] for name in SCORED_FIELDS} for example in examples]),
+        "examples": _digest([_seen(example) for example in examples]),
         "arithmetic": {"budget": budget, "bf16": bf16, **_arithmetic(model)},
         "versions": versions(),
         "program": program(),
@@ -56,6 +58,10 @@ def program() -> str:
     root = Path(__file__).parents[1]
     files = sorted(path for folder in ("data", "models", "evaluate") for path in (root / folder).glob("*.py"))
     return _digest([path.read_text(encoding="utf-8") for path in files])
+
+
+def _seen(example: Example) -> dict[str, Any]:
+    return {name: value for name, value in asdict(example).items() if name not in _UNSEEN}
 
 
 def _network(model: Model) -> str:

@@ -2,7 +2,7 @@
 
     FOLDER/WEIGHTS/KEY.arrow          scores, see `columns.py`; WEIGHTS is the digest of the model's weights, KEY the
                                       hash of all that they depend on (`identity.py`)
-    FOLDER/WEIGHTS/KEY-texts.arrow    generations, only where texts may be kept
+    FOLDER/WEIGHTS/KEY-texts.arrow    what was generated, only where texts may be kept
     FOLDER/metrics/HASH.json          metrics with their evidence, numbers only: those of generations, too, where the
                                       generations themselves may not be kept
 
@@ -24,22 +24,28 @@ from typing import Any
 
 import pyarrow as pa
 
+from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate import MetricEntry
-from expunge.evaluate.columns import PARTS, TEXTS, Columns, columns_of, read_columns, scored_of, write_columns
+from expunge.evaluate.columns import Columns, columns_of, fields_of, read_columns, write_columns
 from expunge.evaluate.identity import observation_key, untouched
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.observations import Observed, Scored, Tick, observe
+from expunge.evaluate.observations import Observed, Tick, observe
 from expunge.models.model import Model
 from expunge.store import Store, hash_of, trim
 
-COLUMN = {  # where a metric's need is kept; any other one that is a field of `Scored` stands under "right"
+COLUMN = {  # where a metric's need is kept; one that stands neither here nor in `TEXT` is met anew each time
     "answer_logprobs": "right.log_probs",
     "hits": "right.hits",
+    "vocab_means": "right.moments",
+    "vocab_stds": "right.moments",
     "paraphrased_logprobs": "paraphrased.log_probs",
     "perturbed_logprobs": "perturbed.log_probs",
+    "gradient_norms": "gradient_norms",
 }
+TEXT = {"generations": "generations", "continuations": "continuations", "continued": "continuations"}  # need → kind
+TEXTS = {"generations": ("generations",), "continuations": ("continuations", "continued")}  # kind → fields
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Kept:
     weights: str = ""
     texts: bool = False
     say: Callable[[str], object] = lambda _: None
-    memory: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    memory: dict[str, dict[str, list[str]]] = field(default_factory=dict, repr=False)
 
     def of(self, weights: str) -> "Kept":
         """The same for other weights; "" where no digest says what the model is."""
@@ -69,12 +75,28 @@ class Question:
     examples: Sequence[Example]
     encoder: Encoder
     max_new_tokens: int = 32
+    prefix_tokens: int = 50
+    continued_tokens: int = 128
     budget: int = 4096
     bf16: bool = False
 
+    @classmethod
+    def of(cls, model: Model, examples: Sequence[Example], encoder: Encoder, config: EvaluateConfig) -> "Question":
+        return cls(
+            model, examples, encoder, config.max_new_tokens, config.prefix_tokens, config.continued_tokens,
+            config.budget, config.precision == "bfloat16",
+        )  # fmt: skip
+
+    def length(self, kind: str) -> dict[str, int]:
+        """What a kind of generated text depends on besides all else."""
+        if kind == "generations":
+            return {"max_new_tokens": self.max_new_tokens}
+        return {"prefix_tokens": self.prefix_tokens, "continued_tokens": self.continued_tokens}
+
     def ask(self, needs: Collection[str], tick: Tick) -> Observed:
         return observe(
-            self.model, self.examples, self.encoder, needs, max_new_tokens=self.max_new_tokens, budget=self.budget,
+            self.model, self.examples, self.encoder, needs, max_new_tokens=self.max_new_tokens,
+            prefix_tokens=self.prefix_tokens, continued_tokens=self.continued_tokens, budget=self.budget,
             bf16=self.bf16, tick=tick,
         )  # fmt: skip
 
@@ -92,24 +114,24 @@ class Shelf:
                 question.model, kept.weights, question.encoder, question.examples,
                 budget=question.budget, bf16=question.bf16,
             )  # fmt: skip
-        self._texts_key = hash_of({**self._key, "max_new_tokens": question.max_new_tokens})
 
     def observe(self, needs: Collection[str], tick: Tick = lambda _: None) -> Observed:
         """What is needed, from the store where it is there; the rest is measured now and kept."""
         if not self._on:
             return self._question.ask(needs, tick)
-        columns, texts = self._scores(), self._texts() if TEXTS in needs else None
-        lacking = {need for need in needs if need != TEXTS and _column(need) not in columns} - {"answers"}
-        wanted = {*lacking, *([TEXTS] if TEXTS in needs and texts is None else [])}
+        file = self._file(hash_of(self._key))
+        columns = self._read(file)
+        texts = {kind: self._texts(kind) for kind in {TEXT[need] for need in needs if need in TEXT}}
+        lacking = {need for need in needs if need in COLUMN and COLUMN[need] not in columns}
+        wanted = {kind for kind, found in texts.items() if found is None} | set(needs) - {*COLUMN, *TEXT} | lacking
         seen = self._question.ask(wanted, tick)
-        found = {name: column for part in PARTS for name, column in columns_of(part, getattr(seen, part)).items()}
-        if new := {name: column for name, column in found.items() if name not in columns}:
+        if new := {name: column for name, column in columns_of(seen).items() if name not in columns}:
             columns = {**columns, **new}
-            self._write(self._file(hash_of(self._key)), columns)
-        if texts is None and TEXTS in needs:
-            texts = seen.generations
-            self._keep_texts(texts)
-        return replace(seen, generations=texts or [], **{part: scored_of(part, columns) for part in PARTS})
+            self._write(file, columns)
+        said: dict[str, list[str]] = {}
+        for kind, found in texts.items():
+            said |= found or self._keep_texts(kind, {name: getattr(seen, name) for name in TEXTS[kind]})
+        return replace(seen, **said, **fields_of(columns))
 
     def metric(self, entry: MetricEntry, asked: Mapping[str, Any]) -> Metric | None:
         """A metric that was computed before. `asked` is what it depends on besides the observations."""
@@ -123,26 +145,30 @@ class Shelf:
 
     def _keeps(self, entry: MetricEntry) -> bool:
         """Where texts may be kept they are wanted as well, and metrics of them come from them."""
-        return self._on and not (self._kept.texts and TEXTS in entry.needs)
+        return self._on and not (self._kept.texts and any(need in TEXT for need in entry.needs))
 
     def _metric_key(self, entry: MetricEntry, asked: Mapping[str, Any]) -> dict[str, Any]:
         rows = [{**asdict(example), "source": ""} for example in self._question.examples]
-        seen = self._texts_key if TEXTS in entry.needs else hash_of(self._key)
+        seen = [hash_of(self._key), *sorted(self._text_key(TEXT[need]) for need in entry.needs if need in TEXT)]
         return {"seen": seen, "metric": entry.name, "rows": rows, **asked}
 
-    def _scores(self) -> Columns:
-        return self._read(self._file(hash_of(self._key)))
+    def _text_key(self, kind: str) -> str:
+        return hash_of({**self._key, "text": kind, **self._question.length(kind)})
 
-    def _texts(self) -> list[str] | None:
-        if self._texts_key in self._kept.memory:
-            return self._kept.memory[self._texts_key]
-        columns = self._read(self._file(f"{self._texts_key}-texts")) if self._kept.texts else {}
-        return columns[TEXTS].to_pylist() if TEXTS in columns else None
+    def _texts(self, kind: str) -> dict[str, list[str]] | None:
+        key = self._text_key(kind)
+        if key in self._kept.memory:
+            return self._kept.memory[key]
+        columns = self._read(self._file(f"{key}-texts")) if self._kept.texts else {}
+        return {name: columns[name].to_pylist() for name in TEXTS[kind]} if columns else None
 
-    def _keep_texts(self, texts: list[str]) -> None:
-        self._kept.memory[self._texts_key] = texts
+    def _keep_texts(self, kind: str, texts: dict[str, list[str]]) -> dict[str, list[str]]:
+        key = self._text_key(kind)
+        self._kept.memory[key] = texts
         if self._kept.texts:
-            self._write(self._file(f"{self._texts_key}-texts"), {TEXTS: pa.array(texts, pa.string())})
+            columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+            self._write(self._file(f"{key}-texts"), columns)
+        return texts
 
     def _file(self, name: str) -> Path | None:
         return None if self._kept.folder is None else self._kept.folder / self._kept.weights / f"{name}.arrow"
@@ -168,13 +194,6 @@ class Shelf:
             trim(self._kept.folder)
         except OSError as error:
             self._kept.say(f"cannot keep observations in {path.parent}: {error.strerror or type(error).__name__}")
-
-
-def _column(need: str) -> str | None:
-    """The column of a need; None for what cannot be kept, which is measured each time."""
-    if need in COLUMN:
-        return COLUMN[need]
-    return f"right.{need}" if need in {each.name for each in fields(Scored)} else None
 
 
 def _tuples(value: Any) -> Any:

@@ -20,13 +20,15 @@ def generate(
     generator: torch.Generator | None = None,
     budget: int = 2048,
     bf16: bool = False,
+    hidden: int | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> list[str]:
     """The model's continuations of tokenized prompts, in the order given, special tokens left out.
 
     Temperature 0 is greedy; otherwise `generator` makes the draw repeatable. Prompts are padded on the left to the
     longest of their batch and masked, so neighbours do not change an answer; a finished answer leaves its batch.
-    `budget` bounds prompt plus new tokens of a batch.
+    `budget` bounds prompt plus new tokens of a batch. `hidden` is a token that attention does not see and positions do
+    not count (see `data/convention.py`).
     """
     room = getattr(model.network.config, "max_position_embeddings", None)  # GPT-2 answers to this name, too
     if room is not None and (longest := max(map(len, prompts), default=0)) + max_new_tokens > room:
@@ -39,7 +41,7 @@ def generate(
     answers = [""] * len(prompts)
     for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, temperature, generator)
+            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, temperature, generator, hidden)
         for i, ids in zip(batch, tokens):
             answers[i] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
         tick(len(batch))
@@ -47,14 +49,20 @@ def generate(
 
 
 def _decode(
-    model: Model, prompts: list[list[int]], limit: int, temperature: float, generator: torch.Generator | None
+    model: Model,
+    prompts: list[list[int]],
+    limit: int,
+    temperature: float,
+    generator: torch.Generator | None,
+    hidden: int | None,
 ) -> list[list[int]]:
     """The loop itself: one key-value cache, from which finished rows are dropped."""
     longest = max(map(len, prompts))
     ends = end_tokens(model)
     device = model.device
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    seen = [[int(token != hidden) for token in p] for p in prompts]
+    mask = torch.tensor([[0] * (longest - len(p)) + p for p in seen], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = list(range(len(prompts)))  # which prompt each row of the batch still is
     done: list[list[int]] = [[] for _ in prompts]

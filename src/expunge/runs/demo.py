@@ -116,7 +116,7 @@ def _known(
 ) -> dict[str, list[Example]]:
     """What the model answers right and what not, asked with the first wording."""
     with phases.phase("asking what it knows", len(asked)) as tick:
-        question = Question(model, asked, encoder, EVALUATE.max_new_tokens, EVALUATE.budget)
+        question = Question.of(model, asked, encoder, EVALUATE)
         seen = Shelf(kept, question).observe({"generations"}, tick)
     right = generated_contains(seen.generations, seen.answers).per_example
     return {

@@ -34,7 +34,7 @@ def run_evaluate(
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         return done
-    sets = sets_of(config, suite)
+    sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):

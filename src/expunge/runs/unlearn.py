@@ -74,7 +74,7 @@ def run_unlearn(
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
         return done
-    sets = sets_of(config, suite)
+    sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
