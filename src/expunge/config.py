@@ -189,9 +189,15 @@ class SetsRunConfig(Config):
 
 
 class MeasureRunConfig(SetsRunConfig):
-    """What `expunge evaluate` runs: a model, sets, conventions."""
+    """What every run has that measures one model: the model, sets, conventions."""
 
     model: str
+
+
+class EvaluateRunConfig(MeasureRunConfig):
+    """`expunge evaluate` with tasks of others beside."""
+
+    lm_eval: tuple[str, ...] = ()  # tasks of lm-evaluation-harness: NAME:limit=100,shots=5,batch=4,chat=true
 
 
 class TaughtConfig(Config):
