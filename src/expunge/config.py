@@ -168,6 +168,7 @@ class EvaluateConfig(Config):
     budget: PositiveInt = 4096  # tokens of a forward pass
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0  # of the bootstrap
+    cache: bool = True  # commands keep what they observe (no texts) and do not observe it again
 
 
 class SetsRunConfig(Config):
@@ -186,9 +187,15 @@ class SetsRunConfig(Config):
 
 
 class MeasureRunConfig(SetsRunConfig):
-    """What `expunge evaluate` runs: a model, sets, conventions."""
+    """What every run has that measures one model: the model, sets, conventions."""
 
     model: str
+
+
+class EvaluateRunConfig(MeasureRunConfig):
+    """`expunge evaluate` with tasks of others beside."""
+
+    lm_eval: tuple[str, ...] = ()  # tasks of lm-evaluation-harness: NAME:limit=100,shots=5,batch=4,chat=true
 
 
 class TaughtConfig(Config):

@@ -20,7 +20,8 @@ from expunge.models.scoring import Scores, score
 
 Tick = Callable[[int], object]
 MOMENTS = frozenset({"vocab_means", "vocab_stds"})
-SCORED = MOMENTS | {"answer_logprobs", "hits", "paraphrased_logprobs", "perturbed_logprobs"}
+RIGHT = MOMENTS | {"answer_logprobs", "hits"}  # of the right answer
+SCORED = RIGHT | {"paraphrased_logprobs", "perturbed_logprobs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,13 @@ def observe(
 
 def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:
     """What is scored after an example's prompt: the answer, its paraphrase where there is one, the wrong ones."""
-    yield example.answer
-    if "paraphrased_logprobs" in needs and example.paraphrased_answer is not None:
-        yield example.paraphrased_answer
+    if RIGHT & set(needs):
+        yield example.answer
+    if "paraphrased_logprobs" in needs:
+        if example.paraphrased_answer is not None:
+            yield example.paraphrased_answer
+        elif not RIGHT & set(needs):
+            yield example.answer
     if "perturbed_logprobs" in needs:
         yield from example.perturbed_answers
 
@@ -163,10 +168,11 @@ def _sorted(
     examples: Sequence[Example], scored: list[list[Scored]], needs: Collection[str], answers: list[list[str]]
 ) -> Observed:
     """The scored answers by what they are (see `_answers`)."""
-    right = [each[0] for each in scored]
+    right = [each[0] for each in scored] if RIGHT & set(needs) else []
     paraphrased, perturbed = [], []
     if "paraphrased_logprobs" in needs:
-        paraphrased = [s[0 if e.paraphrased_answer is None else 1] for e, s in zip(examples, scored)]
+        second = 1 if right else 0
+        paraphrased = [s[0 if e.paraphrased_answer is None else second] for e, s in zip(examples, scored)]
     if "perturbed_logprobs" in needs:
         perturbed = [s[len(s) - len(e.perturbed_answers) :] for e, s in zip(examples, scored)]
     return Observed(right, paraphrased, perturbed, answers=answers)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from expunge.config import (
     AuditRunConfig,
+    EvaluateRunConfig,
     InjectConfig,
     MeasureRunConfig,
     SetsRunConfig,
@@ -23,7 +24,7 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
+C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
 
 
 def settled(
