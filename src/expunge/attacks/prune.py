@@ -32,7 +32,8 @@ def prune(target: Target, *, share: Share = 0.2) -> list[Finding]:
 def pruned(weight: Float[Tensor, "out in"], share: float) -> Float[Tensor, "out in"]:
     """The smallest ⌊share · n⌋ weights are zero; of equal ones the first go.
 
-    >>> pruned(torch.tensor([[3.0, -1.0], [0.5, -2.0]]), 0.5).tolist()
+    >>> from torch import tensor
+    >>> pruned(tensor([[3.0, -1.0], [0.5, -2.0]]), 0.5).tolist()
     [[3.0, 0.0], [0.0, -2.0]]
     """
     order = weight.abs().flatten().argsort(stable=True)
