@@ -18,7 +18,7 @@ from expunge.models.model import Model
 from expunge.objectives.options import checked
 from expunge.parameters import parameters_of
 from expunge.provenance import versions
-from expunge.runs.measuring import measure_sets
+from expunge.runs.measuring import kept_by, measure_sets
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, digest_of
 from expunge.store import Store
@@ -70,7 +70,8 @@ class Examiner:
         """All metrics on all sets, for cells and tables alike."""
         encoder = Encoder(model.tokenizer, self.config.convention)
         config = self.config.evaluate.model_copy(update={"metrics": tuple(metrics)})
-        return measure_sets(model, measured, encoder, config, self.phases, f"measuring the {label}")
+        kept = kept_by(config, self.phases, include_text=self.config.include_text).of(digest_of_model(model))
+        return measure_sets(model, measured, encoder, config, self.phases, f"measuring the {label}", kept)
 
     def attack(self, label: str, model: Model, examples: Sequence[Example]) -> Examined:
         """Every attack of the panel on one set of examples."""
@@ -89,11 +90,15 @@ class Examiner:
             result.missing[text] = f"the {'audit' if reason.startswith('comes') else 'forget set'} {reason}"
             return
         key = {**shared, "attack": entry.name, "options": options, "code": self.code}
-        key |= {name: _digest(self.peers[name]) for name in ("original", "retrained") if name in entry.needs}
+        key |= {name: digest_of_model(self.peers[name]) for name in ("original", "retrained") if name in entry.needs}
         started = time.monotonic()
         stored: Any = self.store.get("findings", key)
         if stored is None:
-            stored = [asdict(finding) for finding in entry(target, **options)]
+            try:
+                stored = [asdict(finding) for finding in entry(target, **options)]
+            except ConfigError as error:  # what only the model or the sets themselves can show
+                result.missing[text] = str(error)
+                return
             self.store.put("findings", key, stored)
         if not stored:
             result.missing[text] = "the forget set has no example that it can be made on"
@@ -113,8 +118,8 @@ class Examiner:
         """Everything that a finding depends on, but for the attack itself."""
         config = self.config
         return {
-            "model": _digest(model), "dtype": str(model.network.dtype), "device": model.device.type,
-            "tokenizer": _tokenizer(model), "convention": config.convention.model_dump(),
+            "model": digest_of_model(model), "dtype": str(model.network.dtype), "device": model.device.type,
+            "encoder": Encoder(model.tokenizer, config.convention).digest,
             "examples": digest_of(examples), "retain": digest_of(self.sets.retain),
             "holdout": digest_of(self.sets.holdout), "seed": config.audit.seed,
             "max_new_tokens": config.evaluate.max_new_tokens, "precision": config.evaluate.precision,
@@ -149,10 +154,6 @@ def code_digest() -> str:
     return hashlib.sha256(b"".join(each.read_bytes() for each in sorted(files, key=str))).hexdigest()[:16]
 
 
-def _digest(model: Model) -> str:
+def digest_of_model(model: Model) -> str:
+    """Of its weights."""
     return Fingerprint.of(parameters_of(model.network)).id
-
-
-def _tokenizer(model: Model) -> str:
-    text = model.tokenizer.backend_tokenizer.to_str() + str(model.tokenizer.chat_template)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
