@@ -10,7 +10,11 @@ import pytest
 from expunge.store import Store, trim
 
 KEY = {"model": "abc", "attack": "prefix", "options": {"tokens": 4, "share": 0.1}}
-VALUE = {"scores": [0.1 + 0.2, 5e-324, float("inf"), -0.0, 1.0], "note": "", "more": [None, True, 3]}
+VALUE = {
+    "scores": [0.1 + 0.2, 5e-324, float("inf"), -0.0, 1.0],
+    "note": "",
+    "more": [{"deep": [[0.5, {"x": [1]}]]}, None, True, 3],
+}
 
 
 def test_a_value_comes_back_to_the_bit_also_in_another_process(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from expunge.atomic import atomic_file
 
-JSON: TypeAlias = Any  # what JSON can say: a checker of types at run time cannot follow the recursive type
+JSON: TypeAlias = bool | int | float | str | list[Any] | tuple[Any, ...] | Mapping[str, Any] | None  # one level of it
 FORMAT = 1
 LIMIT = 2**30  # bytes of a folder
 Say = Callable[[str], object]

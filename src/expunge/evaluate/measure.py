@@ -106,7 +106,8 @@ def _between(
     scores = [each for each in chosen if each[0].membership]
     if not scores and forget.scored and holdout.scored:
         scores = [(metrics.get(name), {}) for name in _UNASKED]
-    sides = [_Asked(each.shelf, scores).metrics(Resampling(draws=1))[0] for each in (forget, holdout)]
+    # drawn as in the sets' own tables, so that what was kept serves both
+    sides = [_Asked(each.shelf, scores).metrics(draw)[0] for each, draw in zip((forget, holdout), drawn)]
     for entry, _ in scores:
         ours, theirs = (each[entry.name].per_example for each in sides)
         yield f"{entry.name}{SUFFIX}", membership(ours, theirs, *drawn).auc
