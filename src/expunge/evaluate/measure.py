@@ -1,6 +1,6 @@
 """Metrics over sets: observe once, compute all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from expunge.config import EvaluateConfig, parse_name
@@ -70,24 +70,22 @@ def measure(
     if sets and not any(result.metrics.values()):
         raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     if len(pair) == 2:
+        scores = {name: _membership_scores(result.metrics[name], seen, chosen) for name, seen in pair.items()}
         drawn = [Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")]
-        result.between.update(_between(pair["forget"], pair["holdout"], chosen, drawn))
+        for score, ours in scores["forget"].items():
+            if score in scores["holdout"]:
+                result.between[score + SUFFIX] = membership(ours, scores["holdout"][score], *drawn).auc
     return result
 
 
-def _between(
-    forget: Observed, holdout: Observed, chosen: list[_Chosen], drawn: list[Resampling]
-) -> Iterator[tuple[str, Metric]]:
-    """The AUC of each membership score that both sets have."""
-    scores = [each for each in chosen if each[0].membership]
-    if not scores and forget.right and holdout.right:
-        scores = [(metrics.get(name), {}) for name in _UNASKED]
-    for entry, options in scores:
-        ours, theirs = (
-            entry(seen.within(entry.span), resampling=Resampling(draws=1), **options).per_example
-            for seen in (forget, holdout)
-        )
-        yield f"{entry.name}{SUFFIX}", membership(ours, theirs, *drawn).auc
+def _membership_scores(
+    found: Mapping[str, Metric], seen: Observed, chosen: list[_Chosen]
+) -> dict[str, Sequence[float]]:
+    """Those that were asked for, else those that the scored answers give."""
+    if asked := [entry.name for entry, _ in chosen if entry.membership]:
+        return {name: found[name].per_example for name in asked}
+    free = [metrics.get(name) for name in _UNASKED] if seen.right else []
+    return {entry.name: entry(seen.within(entry.span)).per_example for entry in free}
 
 
 def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:

@@ -51,8 +51,7 @@ def min_k_plus_plus(
     4.0
     """
     each = [
-        -lowest_mean(_standardized(*parts), k)
-        for parts in zip(answer_logprobs, vocab_means, vocab_stds, strict=True)
+        -lowest_mean(_standardized(*parts), k) for parts in zip(answer_logprobs, vocab_means, vocab_stds, strict=True)
     ]
     return mean_metric(each, "lower", resampling, bounds=None, unit="σ")
 

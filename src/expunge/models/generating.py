@@ -41,9 +41,7 @@ def generate(
     answers = [""] * len(prompts)
     for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(
-                model, [list(prompts[i]) for i in batch], max_new_tokens, temperature, generator, hidden
-            )
+            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, temperature, generator, hidden)
         for i, ids in zip(batch, tokens):
             answers[i] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
         tick(len(batch))

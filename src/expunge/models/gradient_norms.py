@@ -22,7 +22,7 @@ def gradient_norms(model: Model, encoded: Sequence[Encoded], *, bf16: bool = Fal
     NLL is the mean over the answer tokens without those that close the answer. A tied parameter counts once.
     """
     found = []
-    with torch.enable_grad(), _streamed(model.network) as norms:
+    with torch.inference_mode(False), torch.enable_grad(), _streamed(model.network) as norms:
         for each in encoded:
             forest = plant([[each]]).to(model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):

@@ -12,7 +12,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
-from expunge.runs.measuring import as_json, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, between_json, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
@@ -48,8 +48,9 @@ def run_evaluate(
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
         seeds={"bootstrap": config.evaluate.seed}, model=model_info(model),
         sets={name: each.info(include_text=config.include_text) for name, each in measured.items()},
-        before=as_json(seen), generations=seen.generations if config.include_text else {},
-        glossary=readings({metric for metrics in seen.metrics.values() for metric in metrics}),
+        before=as_json(seen), between=between_json(seen),
+        generations=seen.generations if config.include_text else {},
+        glossary=readings({metric for metrics in (*seen.metrics.values(), seen.between) for metric in metrics}),
         seconds=phases.seconds, peak_memory=peak_memory(), warnings=(*sets.warnings, *seen.notes),
         include_text=config.include_text,
     )  # fmt: skip
