@@ -48,7 +48,7 @@ def test_what_a_hidden_token_is_does_not_matter() -> None:
     """Another token in its place changes what is predicted there, and nothing after it."""
     model = tiny_model()
     other = replace(A, ids=(5, 11, 7, 8, 4, 9, 4, 2), hidden=11)
-    one, two = (score(model, [[replace(each, ids=each.ids[:4] + (6, 9, 3, 2))]])[0][0] for each in (A, other))
+    one, two = (score(model, [[replace(each, ids=(*each.ids[:4], 6, 9, 3, 2))]])[0][0] for each in (A, other))
     torch.testing.assert_close(one.log_probs, two.log_probs, rtol=1e-6, atol=1e-6)
     seen = score(model, [[replace(A, hidden=None)]])[0][0]
     assert not torch.allclose(seen.log_probs, score(model, [[A]])[0][0].log_probs, atol=1e-3)

@@ -6,7 +6,7 @@ from math import log
 import pytest
 import torch
 
-from expunge.config import EvaluateConfig
+from expunge.config import ConventionConfig, EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate.forget_quality import forget_quality
@@ -59,7 +59,7 @@ def test_a_uniform_predictor() -> None:
 def test_a_perfect_memorizer() -> None:
     """A model that has learnt the examples to the last digit knows, extracts and says them all."""
     model = tiny_model()
-    encoder = Encoder(model.tokenizer)
+    encoder = Encoder(model.tokenizer, ConventionConfig(end=True))
     encoded = encoder.encode_all(EXAMPLES)
     optimizer = torch.optim.Adam(model.network.parameters(), lr=1e-2)
     for _ in range(150):

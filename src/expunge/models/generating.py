@@ -7,6 +7,7 @@ from torch import Tensor
 
 from expunge.data.forest import pack
 from expunge.errors import ConfigError
+from expunge.models.key_values import reserved_cache
 from expunge.models.model import Model
 
 
@@ -66,13 +67,12 @@ def _decode(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = list(range(len(prompts)))  # which prompt each row of the batch still is
     done: list[list[int]] = [[] for _ in prompts]
-    cache = None
+    cache = reserved_cache(model, longest + limit)
     for _ in range(limit):
         output = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip
-        cache = output.past_key_values
         chosen = _choose(output.logits[:, -1].float(), temperature, generator)
         picked = chosen.tolist()
         going = [i for i, token in enumerate(picked) if token not in ends]
