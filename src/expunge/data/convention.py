@@ -140,7 +140,7 @@ class Encoder:
         if not self._as_theirs:
             return example.answer
         encoded = self.encode(example)
-        return str(self.tokenizer.decode(encoded.ids[encoded.start :], skip_special_tokens=True))
+        return str(self.tokenizer.decode(list(encoded.ids[encoded.start :]), skip_special_tokens=True))
 
     def measure(self, wanted: Iterable[tuple[Example, str | None, str | None]]) -> list[Encoded]:
         """Tokens of (example, prompt or None, answer or None), whatever their length."""
