@@ -83,7 +83,7 @@ def test_generation_hides_them_and_does_not_count_them(arch: str) -> None:
                 eos_token_id=[1],
             )  # fmt: skip
         expected.append([token for token in output[0, len(prompt) :].tolist() if token != 1])
-    assert _decode(model, prompts, 8, 0.0, None, HIDDEN) == expected
+    assert _decode(model, prompts, 8, lambda logits, *_: logits.argmax(-1), hidden=HIDDEN) == expected
     assert generate(model, prompts, max_new_tokens=8, hidden=30) == generate(model, prompts, max_new_tokens=8)
 
 

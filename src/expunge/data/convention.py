@@ -22,8 +22,11 @@
   hidden tokens when generating.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -92,6 +95,21 @@ class Encoder:
         closes = self._template.kind == "chat" and self._template.after
         if self.convention.end and not self._eos and not closes:
             raise ConfigError("end: this tokenizer has no end-of-sequence token; leave `end` out")
+
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are messages of a conversation (and not text that is gone on with)."""
+        return self._template.kind == "chat"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides which tokens an example becomes: the tokenizer and the convention."""
+        own: Any = self.tokenizer
+        content = json.loads(own.backend_tokenizer.to_str())
+        content.update(padding=None, truncation=None)  # what the last call asked for
+        special = (own.eos_token_id, own.bos_token_id, own.chat_template, own.model_max_length)
+        parts = [content, *map(str, special), self.convention.model_dump()]
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def encode(self, example: Example, *, prompt: str | None = None, answer: str | None = None) -> Encoded:
         """Prompt and answer as one sequence; `prompt` and `answer` replace the example's own.

@@ -29,6 +29,8 @@ OBSERVATIONS = {  # what the engine measures, one entry an example, in the order
     "vocab_stds": "list of Float[' tokens']: its standard deviation there",
     "answer_texts": "list of str: the text of what is scored, which is the trained answer",
     "gradient_norms": "list of float: the mean over parameters of the norm of the loss's gradient, without the end",
+    "continuations": "list of str: the greedy continuation of the beginning of each document or passage",
+    "continued": "list of str: as many tokens of how each really goes on",
     "answers": "list of list of str: the answers of each example that count as right, the trained one first",
 }
 

@@ -59,6 +59,8 @@ def interval_of(
     values = sums / counts
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return all_equal(float(values[0]), n, draw, resampling.level, bounds)
+    if resampling.draws < 2:
+        return None, ""  # the caller wants the values only
     return _bootstrap(sums, counts, resampling), f"bootstrap over {n} groups" if resampling.groups else ""
 
 

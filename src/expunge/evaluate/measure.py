@@ -11,7 +11,8 @@ from expunge.evaluate import MetricEntry, metrics
 from expunge.evaluate.interval import Resampling
 from expunge.evaluate.membership import SUFFIX, membership
 from expunge.evaluate.metric import Metric
-from expunge.evaluate.observations import Observed, Tick, observe, why_not
+from expunge.evaluate.observations import RIGHT, Tick, why_not
+from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.models.model import Model
 from expunge.objectives.options import checked
 
@@ -39,53 +40,76 @@ def measure(
     config: EvaluateConfig,
     *,
     tick: Tick = lambda _: None,
+    kept: Kept | None = None,
 ) -> Evaluation:
     """Every metric of `config` on every set.
 
     A metric that a set cannot serve (no prompt to answer, no wrong answers) is absent, and `notes` say why. With a
     forget and a holdout set the AUCs of the membership scores among the metrics come too; of loss and Min-K if there
     are none.
+
+    With `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and
+    all of it only where texts may be kept.
     """
     chosen = [_chosen(text) for text in config.metrics]
     result = Evaluation()
-    pair: dict[str, Observed] = {}
+    pair: dict[str, _Asked] = {}
     for name, examples in sets.items():
         usable = _usable(name, examples, chosen, result.notes)
         if not usable:
             result.metrics[name] = {}
             continue
-        needs = {need for entry, _ in usable for need in entry.needs}
-        seen = observe(
-            model, examples, encoder, needs, max_new_tokens=config.max_new_tokens, budget=config.budget,
-            bf16=config.precision == "bfloat16", tick=tick,
-        )  # fmt: skip
-        resampling = Resampling.of(examples, config.seed)
-        result.metrics[name] = {
-            entry.name: entry(seen.within(entry.span), resampling=resampling, **options) for entry, options in usable
-        }
+        asked = _Asked(Shelf(kept or Kept(), Question.of(model, examples, encoder, config)), usable)
+        result.metrics[name], said = asked.metrics(Resampling.of(examples, config.seed), tick)
         if name in ("forget", "holdout"):
-            pair[name] = seen
-        if seen.generations:
-            result.generations[name] = tuple(seen.generations)
+            pair[name] = asked
+        if said:
+            result.generations[name] = tuple(said)
     if sets and not any(result.metrics.values()):
         raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     if len(pair) == 2:
-        scores = {name: _membership_scores(result.metrics[name], seen, chosen) for name, seen in pair.items()}
-        drawn = [Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")]
-        for score, ours in scores["forget"].items():
-            if score in scores["holdout"]:
-                result.between[score + SUFFIX] = membership(ours, scores["holdout"][score], *drawn).auc
+        drawn = {name: Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")}
+        scores = [_membership_scores(result.metrics[name], pair[name], chosen, drawn[name]) for name in drawn]
+        for score in scores[0]:
+            if score in scores[1]:
+                result.between[score + SUFFIX] = membership(scores[0][score], scores[1][score], *drawn.values()).auc
     return result
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One set and the metrics that it can serve."""
+
+    shelf: Shelf
+    usable: list[_Chosen]
+
+    def metrics(self, resampling: Resampling, tick: Tick = lambda _: None) -> tuple[dict[str, Metric], list[str]]:
+        """All of them, from the store or computed now, and what had to be generated for them."""
+        drawn = {"seed": resampling.seed, "draws": resampling.draws, "level": resampling.level}
+        asked = [{"options": options, **drawn} for _, options in self.usable]
+        found = [self.shelf.metric(entry, about) for (entry, _), about in zip(self.usable, asked)]
+        missing = [entry for (entry, _), each in zip(self.usable, found) if each is None]
+        seen = self.shelf.observe({need for entry in missing for need in entry.needs}, tick)
+        for i, (entry, options) in enumerate(self.usable):
+            if found[i] is None:
+                found[i] = metric = entry(seen.within(entry.span), resampling=resampling, **options)
+                self.shelf.keep_metric(entry, asked[i], metric)
+        return {e.name: m for (e, _), m in zip(self.usable, found) if m is not None}, seen.generations
+
+    @property
+    def scored(self) -> bool:
+        """Whether right answers are scored in any case."""
+        return any(RIGHT & set(entry.needs) for entry, _ in self.usable)
+
+
 def _membership_scores(
-    found: Mapping[str, Metric], seen: Observed, chosen: list[_Chosen]
+    found: Mapping[str, Metric], asked: _Asked, chosen: list[_Chosen], resampling: Resampling
 ) -> dict[str, Sequence[float]]:
     """Those that were asked for, else those that the scored answers give."""
-    if asked := [entry.name for entry, _ in chosen if entry.membership]:
-        return {name: found[name].per_example for name in asked}
-    free = [metrics.get(name) for name in _UNASKED] if seen.right else []
-    return {entry.name: entry(seen.within(entry.span)).per_example for entry in free}
+    if names := [entry.name for entry, _ in chosen if entry.membership]:
+        return {name: found[name].per_example for name in names}
+    free = [(metrics.get(name), {}) for name in _UNASKED] if asked.scored else []
+    return {name: each.per_example for name, each in _Asked(asked.shelf, free).metrics(resampling)[0].items()}
 
 
 def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:

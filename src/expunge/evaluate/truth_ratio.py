@@ -6,8 +6,8 @@ arXiv:2401.06121, §2.2.2.
 p_right is that of the paraphrased answer, p_wrong the mean over the J perturbed answers: geometric,
 exp((1/J) Σ_j log p(a_j)), in OpenUnlearning and in the original repository's aggregate_eval_stat.py;
 `wrong="arithmetic"` is the paper's (1/J) Σ_j p(a_j), which the original utils.py takes for model utility. Forget
-quality is geometric everywhere. `compat="tofu"` chooses as the original utils.py does: arithmetic for the form "retain",
-geometric for the others. The value of an example, by `form`:
+quality is geometric everywhere. `compat="tofu"` chooses as the original utils.py does: arithmetic for the form
+"retain", geometric for the others. The value of an example, by `form`:
 
     knowledge   p_right / (p_right + p_wrong) = 1 / (1 + TR)     OpenUnlearning's paper; 1 knows, 1/2 cannot tell
     forget      min(TR, 1/TR)                                    TOFU on the forget set; near 1 cannot tell
@@ -29,6 +29,7 @@ from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Better, Metric, mean_metric
 
 Form = Literal["knowledge", "forget", "retain"]
+ARITHMETIC = "arithmetic mean of the wrong answers"  # in a metric's note
 Logs = Float[np.ndarray, " examples"]
 
 
@@ -67,7 +68,8 @@ def truth_ratio(
     with np.errstate(invalid="ignore"):  # impossible answers on both sides: `mean_metric` says which example
         values = _of_log(np.array(means) - np.array(logs), form)
     better: Better = "lower" if form == "forget" else "higher"
-    return mean_metric(values.tolist(), better, resampling, note="" if form == "knowledge" else f"form “{form}”")
+    notes = ["" if form == "knowledge" else f"form “{form}”", ARITHMETIC if wrong == "arithmetic" else ""]
+    return mean_metric(values.tolist(), better, resampling, note="; ".join(filter(None, notes)))
 
 
 def of_form(knowledge: Sequence[float], form: Form) -> list[float]:

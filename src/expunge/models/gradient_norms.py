@@ -40,7 +40,8 @@ def _streamed(network: nn.Module) -> Iterator[list[Tensor]]:
 
     def measure(parameter: Tensor) -> None:
         assert parameter.grad is not None
-        norms.append(torch.linalg.vector_norm(parameter.grad, dtype=torch.float32))
+        exact = torch.promote_types(parameter.grad.dtype, torch.float32)
+        norms.append(torch.linalg.vector_norm(parameter.grad, dtype=exact))
         parameter.grad = None
 
     parameters = [each for each in network.parameters() if each.is_floating_point()]
