@@ -7,8 +7,9 @@
     ├── model: ModelInfo                    name as typed, digest of the weights
     ├── sets: {set: SetInfo}                role, source as typed, digest, rows in the data's order
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
+    ├── between: {metric: Measured}         the same model, forget against holdout set: AUCs of membership
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
-    │   └── after, generations, trajectory, selection, change, seconds, peak_memory
+    │   └── after, between, generations, trajectory, selection, change, seconds, peak_memory
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
@@ -130,6 +131,7 @@ class Outcome(_Part):
     """One method's result."""
 
     after: dict[str, dict[str, Measured]] = {}
+    between: dict[str, Measured] = {}  # as in Record
     generations: dict[str, tuple[str, ...]] = {}
     trajectory: tuple[Point, ...] = ()
     selection: Selection | None = None
@@ -160,6 +162,7 @@ class Record(_Part):
     model: ModelInfo | None = None
     sets: dict[str, SetInfo] = {}
     before: dict[str, dict[str, Measured]] = {}
+    between: dict[str, Measured] = {}  # forget against holdout set, told from both together; `per_example`: of forget
     generations: dict[str, tuple[str, ...]] = {}
     methods: dict[str, Outcome] = {}
     audit: Audit | None = None

@@ -29,6 +29,8 @@ def test_evaluate(expunge: Callable, files, tmp_path: Path) -> None:
     assert (record.command, record.status) == ("evaluate", "done")
     assert set(record.before) == {"forget", "forget, wording 2", "holdout"}
     assert set(record.before["forget"]) == {"probability", "generated_contains"}
+    assert set(record.between) == {"loss_auc", "min_k_auc"}
+    assert record.glossary["loss_auc"].title == "Loss: AUC"
     assert f"report: {tmp_path / 'run' / 'report.html'}" in said.out
     assert evaluate(expunge, files, "--holdout", files.holdout, "--out", tmp_path / "run").code == 2
     assert evaluate(expunge, files, "--holdout", files.holdout, "--out", tmp_path / "run", "--resume").code == 0

@@ -149,6 +149,10 @@ def test_every_metric_runs_by_name_and_keeps_its_declared_direction(name: str) -
         "continuations": ["a b", "no", "c"],
         "continued": ["a b", "yes", "c d"],
         "answers": [["a b"], ["yes"], ["c d"]],
+        "vocab_means": [np.array([-0.7, -0.7]), np.array([-1.0]), np.array([-0.3, -0.4, -0.5])],
+        "vocab_stds": [np.array([0.1, 0.1]), np.array([0.5]), np.array([0.2, 0.3, 0.4])],
+        "answer_texts": ["a b", "yes", "c d"],
+        "gradient_norms": [0.5, 2.0, 1.0],
     }
     assert set(observations) == set(OBSERVATIONS)
     entry = metrics.get(name)

@@ -105,3 +105,10 @@ def test_forget_quality_refuses_what_is_no_sample() -> None:
         forget_quality([0.5], [])
     with pytest.raises(ConfigError, match="not numbers for the unlearned"):
         forget_quality([float("nan")], [0.5])
+
+
+def test_tofu_takes_the_arithmetic_mean_for_model_utility_only() -> None:
+    right, wrong = [np.log([0.5])], [[np.log([0.25]), np.log([0.0625])]]
+    for form, mean in (("retain", "arithmetic"), ("forget", "geometric"), ("knowledge", "geometric")):
+        found = truth_ratio(right, wrong, form=form, compat="tofu")  # type: ignore[arg-type]
+        assert found.value == truth_ratio(right, wrong, form=form, wrong=mean).value  # type: ignore[arg-type]

@@ -1,16 +1,19 @@
 """Generated answers do not depend on neighbours, and are those of Transformers' own loop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache
 
 from expunge.data.convention import Encoder
 from expunge.errors import ConfigError
 from expunge.models.generating import _draw, end_tokens, generate, sample
+from expunge.models.key_values import cached_tokens, reserved_cache
 from expunge.models.model import Model
 from steps import taught_model, unequal_sets
 from tiny import ARCHITECTURES, tiny_model
@@ -139,6 +142,34 @@ def test_nothing_to_say_and_progress() -> None:
     done: list[int] = []
     generate(model, PROMPTS, max_new_tokens=2, budget=10, tick=done.append)
     assert sum(done) == len(PROMPTS) and len(done) > 1
+
+
+def test_a_cache_may_take_the_memory_of_the_logits() -> None:
+    model = tiny_model()  # 2 layers of 2 heads of width 8: 64 numbers a token
+    assert cached_tokens(model, 100) == max(100, 100 * model.layout.vocabulary // 64)
+    small = replace(model, layout=replace(model.layout, depth=1, kv_heads=1, head_dim=4))
+    assert cached_tokens(small, 100) == 100 * model.layout.vocabulary // 8
+
+
+@pytest.mark.parametrize("arch", ["llama", "gemma2", "gpt2"])
+def test_the_cache_is_written_in_place(arch: str) -> None:
+    """One store for the whole answer, the same contents as Transformers' cache, also after rows have left."""
+    model = tiny_model(arch=arch)
+    ids = torch.tensor([[5, 6, 7], [8, 9, 10], [11, 12, 13]])
+    plain, ours = DynamicCache(config=model.network.config), reserved_cache(model, 8)
+    stores = set()
+    with torch.no_grad():
+        for step in (ids, ids[:, :1], ids[:, 1:2]):
+            for cache in (plain, ours):
+                model.network(input_ids=step, past_key_values=cache, use_cache=True)
+            stores.add(ours.layers[1].keys.untyped_storage().data_ptr())
+        for cache in (plain, ours):
+            cache.batch_select_indices(torch.tensor([0, 2]))
+            model.network(input_ids=ids[:2, :1], past_key_values=cache, use_cache=True)
+    assert len(stores) == 1
+    for one, other in zip(plain.layers, ours.layers, strict=True):
+        torch.testing.assert_close(one.keys, other.keys)
+        torch.testing.assert_close(one.values, other.values)
 
 
 def drawn(

@@ -25,7 +25,7 @@ OBSERVATIONS = {  # what the engine measures, one entry an example, in the order
     "perturbed_logprobs": "list of list of Float[' tokens']: the same of each example's wrong answers",
     "hits": "list of Bool[' tokens']: whether each answer token was the likeliest of the vocabulary",
     "generations": "list of str: the greedy continuation of each example's prompt",
-    "vocab_means": "list of Float[' tokens']: the mean of log π over the vocabulary, where each token is predicted",
+    "vocab_means": "list of Float[' tokens']: the mean of log π over the vocabulary at each answer token's place",
     "vocab_stds": "list of Float[' tokens']: its standard deviation there",
     "answer_texts": "list of str: the text of what is scored, which is the trained answer",
     "gradient_norms": "list of float: the mean over parameters of the norm of the loss's gradient, without the end",

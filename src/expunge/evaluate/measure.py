@@ -1,6 +1,6 @@
 """Metrics over sets: observe once, compute all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from expunge.config import EvaluateConfig, parse_name
@@ -68,8 +68,11 @@ def measure(
     if sets and not any(result.metrics.values()):
         raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     if len(pair) == 2:
-        drawn = [Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")]
-        result.between.update(_between(pair["forget"], pair["holdout"], chosen, drawn))
+        drawn = {name: Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")}
+        scores = [_membership_scores(result.metrics[name], pair[name], chosen, drawn[name]) for name in drawn]
+        for score in scores[0]:
+            if score in scores[1]:
+                result.between[score + SUFFIX] = membership(scores[0][score], scores[1][score], *drawn.values()).auc
     return result
 
 
@@ -99,18 +102,14 @@ class _Asked:
         return any(RIGHT & set(entry.needs) for entry, _ in self.usable)
 
 
-def _between(
-    forget: _Asked, holdout: _Asked, chosen: list[_Chosen], drawn: list[Resampling]
-) -> Iterator[tuple[str, Metric]]:
-    """The AUC of each membership score that both sets have."""
-    scores = [each for each in chosen if each[0].membership]
-    if not scores and forget.scored and holdout.scored:
-        scores = [(metrics.get(name), {}) for name in _UNASKED]
-    # drawn as in the sets' own tables, so that what was kept serves both
-    sides = [_Asked(each.shelf, scores).metrics(draw)[0] for each, draw in zip((forget, holdout), drawn)]
-    for entry, _ in scores:
-        ours, theirs = (each[entry.name].per_example for each in sides)
-        yield f"{entry.name}{SUFFIX}", membership(ours, theirs, *drawn).auc
+def _membership_scores(
+    found: Mapping[str, Metric], asked: _Asked, chosen: list[_Chosen], resampling: Resampling
+) -> dict[str, Sequence[float]]:
+    """Those that were asked for, else those that the scored answers give."""
+    if names := [entry.name for entry, _ in chosen if entry.membership]:
+        return {name: found[name].per_example for name in names}
+    free = [(metrics.get(name), {}) for name in _UNASKED] if asked.scored else []
+    return {name: each.per_example for name, each in _Asked(asked.shelf, free).metrics(resampling)[0].items()}
 
 
 def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes: list[str]) -> list[_Chosen]:

@@ -14,7 +14,7 @@ How it misleads: the two sets must be of the same distribution. A difference in 
 The interval is that of the percentiles of a bootstrap over the groups of both sets, drawn independently. No deviations.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,9 +90,9 @@ def reference_scores(loss: Sequence[float], of_reference: Sequence[float]) -> li
     return [own - other for own, other in zip(loss, of_reference, strict=True)]
 
 
-def reading(metric: Mapping[str, str]) -> dict[str, str]:
-    """How to read the AUC of a score, from the reading of the score itself."""
-    return {"title": f"{metric['title']}, AUC", "better": "higher", "reads": READS}
+def reading(title: str) -> dict[str, str]:
+    """How to read the AUC of a score with this title, for `Record.glossary`."""
+    return {"title": f"{title}: AUC", "better": "higher", "reads": READS}
 
 
 def _roc(members: Float[np.ndarray, " n"], others: Float[np.ndarray, " m"]) -> Roc:

@@ -15,6 +15,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.models.generating import generate
 from expunge.models.gradient_norms import gradient_norms
+from expunge.models.key_values import cached_tokens
 from expunge.models.model import Model
 from expunge.models.scoring import Scores, score
 
@@ -97,8 +98,9 @@ def observe(
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
         texts = generate(
-            model, prompts, max_new_tokens=max_new_tokens, budget=budget, bf16=bf16, hidden=encoder.hidden, tick=tick
-        )
+            model, prompts, max_new_tokens=max_new_tokens, budget=cached_tokens(model, budget), bf16=bf16,
+            hidden=encoder.hidden, tick=tick,
+        )  # fmt: skip
         seen = replace(seen, generations=texts)
     if "answer_texts" in needs:
         seen = replace(seen, answer_texts=[encoder.answer_text(example) for example in examples])
@@ -111,8 +113,9 @@ def observe(
             rows = [i for i, (_, length, _) in enumerate(cut) if length == limit]
             prefixes = [cut[i][0] for i in rows]
             found = generate(
-                model, prefixes, max_new_tokens=limit, budget=budget, bf16=bf16, hidden=encoder.hidden, tick=tick
-            )
+                model, prefixes, max_new_tokens=limit, budget=cached_tokens(model, budget), bf16=bf16,
+                hidden=encoder.hidden, tick=tick,
+            )  # fmt: skip
             for i, text in zip(rows, found, strict=True):
                 texts[i] = text
         seen = replace(seen, continuations=texts, continued=[rest for *_, rest in cut])

@@ -6,7 +6,8 @@ arXiv:2401.06121, §2.2.2.
 p_right is that of the paraphrased answer, p_wrong the mean over the J perturbed answers: geometric,
 exp((1/J) Σ_j log p(a_j)), in OpenUnlearning and in the original repository's aggregate_eval_stat.py;
 `wrong="arithmetic"` is the paper's (1/J) Σ_j p(a_j), which the original utils.py takes for model utility. Forget
-quality is geometric everywhere. The value of an example, by `form`:
+quality is geometric everywhere. `compat="tofu"` chooses as the original utils.py does: arithmetic for the form
+"retain", geometric for the others. The value of an example, by `form`:
 
     knowledge   p_right / (p_right + p_wrong) = 1 / (1 + TR)     OpenUnlearning's paper; 1 knows, 1/2 cannot tell
     forget      min(TR, 1/TR)                                    TOFU on the forget set; near 1 cannot tell
@@ -48,6 +49,7 @@ def truth_ratio(
     *,
     form: Form = "knowledge",
     wrong: Literal["geometric", "arithmetic"] = "geometric",
+    compat: Literal["none", "tofu"] = "none",
     resampling: Resampling = SINGLY,
 ) -> Metric:
     """Between 0 and 1.
@@ -59,6 +61,8 @@ def truth_ratio(
     >>> round(truth_ratio(right, wrong).value, 9)
     0.8
     """
+    if compat == "tofu":
+        wrong = "arithmetic" if form == "retain" else "geometric"
     logs = [float(np.mean(right)) for right in paraphrased_logprobs]
     means = [_mean([float(np.mean(each)) for each in several], wrong) for several in perturbed_logprobs]
     with np.errstate(invalid="ignore"):  # impossible answers on both sides: `mean_metric` says which example

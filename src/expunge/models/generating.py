@@ -10,6 +10,7 @@ from torch import Tensor
 
 from expunge.data.forest import pack
 from expunge.errors import ConfigError
+from expunge.models.key_values import reserved_cache
 from expunge.models.model import Model
 
 
@@ -130,13 +131,12 @@ def _decode(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
     done: list[list[int]] = [[] for _ in rows]
-    cache = None
+    cache = reserved_cache(model, longest + limit)
     for step in range(limit):
         output = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip
-        cache = output.past_key_values
         logits = output.logits[:, -1].float()
         if step == 0 and copies is not None:
             spread = torch.repeat_interleave(torch.tensor(copies)).to(device)

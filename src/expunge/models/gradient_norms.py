@@ -22,7 +22,7 @@ def gradient_norms(model: Model, encoded: Sequence[Encoded], *, bf16: bool = Fal
     NLL is the mean over the answer tokens without those that close the answer. A tied parameter counts once.
     """
     found = []
-    with torch.enable_grad(), _streamed(model.network) as norms:
+    with torch.inference_mode(False), torch.enable_grad(), _streamed(model.network) as norms:
         for each in encoded:
             forest = plant([[each]]).to(model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
@@ -40,7 +40,8 @@ def _streamed(network: nn.Module) -> Iterator[list[Tensor]]:
 
     def measure(parameter: Tensor) -> None:
         assert parameter.grad is not None
-        norms.append(torch.linalg.vector_norm(parameter.grad, dtype=torch.float32))
+        exact = torch.promote_types(parameter.grad.dtype, torch.float32)
+        norms.append(torch.linalg.vector_norm(parameter.grad, dtype=exact))
         parameter.grad = None
 
     parameters = [each for each in network.parameters() if each.is_floating_point()]

@@ -18,6 +18,7 @@ GOALS = {
     "holdout": "like the forget set, but never trained on: a control",
     "twins": "like the forget set, but never seen by any model: the never-known level",
 }
+BETWEEN = "can membership be told? 0.5 cannot; the goal is the level of a model that never saw either set"
 DIRECTIONS = {
     "higher": "higher: knows more",
     "lower": "lower: knows more",
@@ -68,8 +69,11 @@ def metric_title(records: Sequence[Record], metric: str) -> str:
 
 
 def set_tables(group: Group) -> list[SetTable]:
-    """Sets in the order forget, test, retain, controls; sets that no model was measured on are left out."""
-    return [
+    """Sets in the order forget, test, retain, controls; sets that no model was measured on are left out.
+
+    What is told from the forget and the holdout set together comes last.
+    """
+    tables = [
         SetTable(
             name, set_title(name, info), info.role, GOALS[info.role], info.n, info.note,
             tuple(_row(group, name, metric) for metric in group.metrics(name)),
@@ -77,14 +81,32 @@ def set_tables(group: Group) -> list[SetTable]:
         for name, info in group.sets.items()
         if group.metrics(name)
     ]  # fmt: skip
+    return [*tables, *_between(group)]
+
+
+def _between(group: Group) -> list[SetTable]:
+    names = _names_between(group)
+    rows = [_drawn(group, "both sets", name, [column.between.get(name) for column in group.columns]) for name in names]
+    n = sum(group.sets[name].n for name in ("forget", "holdout") if name in group.sets)
+    return [SetTable("between", "Forget set against holdout set", "holdout", BETWEEN, n, "", tuple(rows))] * bool(rows)
+
+
+def _names_between(group: Group) -> list[str]:
+    return list(dict.fromkeys(name for column in group.columns for name in column.between))
 
 
 def _row(group: Group, name: str, metric: str) -> MetricRow:
     found = [column.metric(name, metric) for column in group.columns]
+    return _drawn(group, name, metric, found, _never_known(group, name, metric))
+
+
+def _drawn(
+    group: Group, name: str, metric: str, found: list[Measured | None], never_known: float | None = None
+) -> MetricRow:
     title = title_of(group, metric)
     better = next(m.better for m in found if m)
     values = [(c.label, c.colour, m) for c, m in zip(group.columns, found) if m]
-    picture = strip(f"{title} on {name}", values, _never_known(group, name, metric))
+    picture = strip(f"{title} on {name}", values, never_known)
     return MetricRow(metric, title, ARROWS[better], tuple(map(_cell, found)), picture)
 
 
@@ -107,4 +129,7 @@ def readings(group: Group) -> list[tuple[str, str, str]]:
             better = next(m.better for c in group.columns if (m := c.metric(name, metric)))
             reads = next((r.glossary[metric].reads for r in group.records if metric in r.glossary), "")
             found.setdefault(metric, (title_of(group, metric), DIRECTIONS[better], reads))
+    for metric in _names_between(group):
+        reads = next((r.glossary[metric].reads for r in group.records if metric in r.glossary), "")
+        found.setdefault(metric, (title_of(group, metric), DIRECTIONS["higher"], reads))
     return list(found.values())

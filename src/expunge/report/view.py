@@ -6,7 +6,7 @@ column.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from expunge.record import Measured, Outcome, Record, SetInfo
 
@@ -24,6 +24,7 @@ class Column:
     baseline: "Column | None" = None  # the starting model of a method's column
     outcome: Outcome | None = None
     colour: int = 0  # 0: what methods started from; everything else counts from 1
+    between: dict[str, Measured] = field(default_factory=dict)  # forget against holdout set
 
     def metric(self, set_name: str, metric: str) -> Measured | None:
         return self.results.get(set_name, {}).get(metric)
@@ -80,12 +81,15 @@ def _columns(records: Sequence[Record]) -> tuple[Column, ...]:
     starts: list[Column] = []
     for record in records:
         if record.before and not any(_same_start(column.record, record) for column in starts):
-            starts.append(Column(_start_label(records, record), record.before, record.generations, record))
+            starts.append(
+                Column(_start_label(records, record), record.before, record.generations, record, between=record.between)
+            )
     outcomes = [(name, outcome, r) for r in records for name, outcome in r.methods.items()]
     methods = [
         Column(
             label, outcome.after, outcome.generations, record,
             next((column for column in starts if _same_start(column.record, record)), None), outcome, number,
+            outcome.between,
         )
         for number, (label, (_, outcome, record)) in enumerate(zip(_labels(outcomes), outcomes), start=1)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
 from expunge.runs.harness import run_tasks
-from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
@@ -57,9 +57,10 @@ def run_evaluate(
         command="evaluate", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
         seeds={"bootstrap": config.evaluate.seed}, model=info,
-        sets={**sizes, **beside.sets}, before={**as_json(seen), **beside.metrics},
+        sets={**sizes, **beside.sets}, before={**as_json(seen), **beside.metrics}, between=between_json(seen),
         generations=seen.generations if config.include_text else {},
-        glossary=readings({metric for metrics in seen.metrics.values() for metric in metrics}) | beside.glossary,
+        glossary=readings({metric for metrics in (*seen.metrics.values(), seen.between) for metric in metrics})
+        | beside.glossary,
         seconds=phases.seconds, peak_memory=peak_memory(), warnings=(*sets.warnings, *seen.notes),
         include_text=config.include_text,
     )  # fmt: skip

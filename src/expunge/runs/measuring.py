@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from expunge.change.fingerprint import Fingerprint
 from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
-from expunge.evaluate import glossary
+from expunge.evaluate import glossary, metrics
 from expunge.evaluate.measure import Evaluation, measure
+from expunge.evaluate.membership import SUFFIX, reading
 from expunge.evaluate.store import Kept
 from expunge.models.cache import cache_folder
 from expunge.models.model import Model
@@ -49,9 +50,17 @@ def as_json(evaluation: Evaluation) -> dict[str, dict[str, MeasuredJSON]]:
     }
 
 
-def readings(metrics: Iterable[str]) -> dict[str, Reading]:
-    """How to read these metrics, for the record."""
-    return {name: Reading.model_validate(entry) for name, entry in glossary(sorted(metrics)).items()}
+def between_json(evaluation: Evaluation) -> dict[str, MeasuredJSON]:
+    """For the record."""
+    return {metric: MeasuredJSON(**value.to_json()) for metric, value in evaluation.between.items()}
+
+
+def readings(names: Iterable[str]) -> dict[str, Reading]:
+    """How to read these metrics (and AUCs between two sets), for the record."""
+    names = sorted(names)
+    found = glossary([name for name in names if not name.endswith(SUFFIX)])
+    found |= {name: reading(metrics.get(name.removesuffix(SUFFIX)).title) for name in names if name.endswith(SUFFIX)}
+    return {name: Reading.model_validate(entry) for name, entry in found.items()}
 
 
 def model_info(model: Model) -> ModelInfo:

@@ -27,7 +27,7 @@ from expunge.record_file import save_record
 from expunge.runs.editing import edit
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, claim
-from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
@@ -140,9 +140,10 @@ def _work(
         status="done",
         sets={name: each.info(include_text=config.include_text) for name, each in measured.items()},
         before=as_json(before),
+        between=between_json(before),
         generations=before.generations if config.include_text else {},
         methods={config.train.method: outcome},
-        glossary=readings({metric for each in before.metrics.values() for metric in each}),
+        glossary=readings({metric for each in (*before.metrics.values(), before.between) for metric in each}),
         seconds=phases.seconds,
         peak_memory=peak_memory(),
         warnings=(*record.warnings, *before.notes),
@@ -179,6 +180,7 @@ def unlearn_once(
     change.save(out / CHANGE)
     outcome = Outcome(
         after=as_json(after),
+        between=between_json(after),
         generations=after.generations if config.include_text else {},
         trajectory=tuple(Point.model_validate(point.as_json()) for point in trained.points),
         selection=_selection(trained, settings),
