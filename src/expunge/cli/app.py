@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from expunge import __version__
-from expunge.cli import apply, demo, evaluate, finetune, ls, report, unlearn, world
+from expunge.cli import apply, bench, demo, evaluate, finetune, ls, report, unlearn, world
 from expunge.cli import options as o
 from expunge.errors import ExpungeError, UsageError
 
@@ -36,6 +36,7 @@ app.command("finetune", short_help="Teach a model a set, save the change.")(fine
 app.command("evaluate")(evaluate.evaluate)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
 app.command("revert")(apply.revert)
+app.command("bench", short_help="Tune, run and audit many methods on the same terms, and rank them.")(bench.bench)
 app.command("report", short_help="One report from one or several runs.")(report.report)
 app.add_typer(world.world, name="world", short_help="Make data and models with known truth.")
 app.command("ls")(ls.ls)
@@ -81,7 +82,9 @@ def run(arguments: Sequence[str]) -> int:
         raise
     if code == 130:
         way = (
-            "; the same command with --resume goes on" if {"unlearn", "finetune", "world"} & set(arguments[:1]) else ""
+            "; the same command with --resume goes on"
+            if {"unlearn", "finetune", "world", "bench"} & set(arguments[:1])
+            else ""
         )
         print(f"interrupted{way}", file=sys.stderr)
     return code

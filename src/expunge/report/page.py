@@ -24,9 +24,8 @@ from expunge.report.view import Column, Group, grouped, set_title
 def to_html(records: Sequence[Record]) -> str:
     """The whole page; the same text for the same records."""
     groups = grouped(records)
-    style = resources.files("expunge.report").joinpath("templates/style.css").read_text("utf-8")
-    return _environment().get_template("page.html").render(
-        title=title_of(records), style=Markup(style), groups=[_shown(group) for group in groups],
+    return environment().get_template("page.html").render(
+        title=title_of(records), style=style(), groups=[_shown(group) for group in groups],
         set_title=set_title, version=records[0].versions.get("expunge", ""),
     )  # fmt: skip
 
@@ -40,9 +39,15 @@ def title_of(records: Sequence[Record]) -> str:
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
 
 
-def _environment() -> Environment:
+def style() -> Markup:
+    """The style sheet that every page carries in itself."""
+    return Markup(resources.files("expunge.report").joinpath("templates/style.css").read_text("utf-8"))
+
+
+def environment(package: str = "expunge.report") -> Environment:
+    """Templates of a package: everything escaped, numbers as people read them."""
     environment = Environment(
-        loader=PackageLoader("expunge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
     environment.filters.update(

@@ -6,6 +6,7 @@ from pathlib import Path
 from expunge.config import MeasureRunConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.lengths import check_lengths
+from expunge.errors import ConfigError
 from expunge.evaluate.measure import check_metrics
 from expunge.models.loading import load_model
 from expunge.provenance import peak_memory, platform_facts, versions
@@ -30,6 +31,8 @@ def run_evaluate(
 ) -> Record:
     """Measure and write `record.json`. Everything about the data is checked before the model is loaded."""
     phases = phases or Phases()
+    if not config.evaluate.metrics:
+        raise ConfigError("nothing to measure: name at least one metric")
     check_metrics(config.evaluate)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from expunge.config import InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
+from expunge.config import AuditRunConfig, InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
 from expunge.data.example import Example, Sets
 from expunge.data.overlap import check_overlap
 from expunge.data.problems import Problems
@@ -14,7 +14,7 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig)
+C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
 
 
 def settled(
