@@ -1,13 +1,14 @@
 """Cells: what a bench consists of, in a fixed order, each with its folder."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from expunge.config import BenchConfig
+from expunge.errors import ConfigError
 
 NONE = "none"
 Role = Literal["tuning", "final"]
@@ -75,9 +76,18 @@ def cells_of(contender: Contender, config: BenchConfig) -> list[Cell]:
 
 
 def slug(text: str) -> str:
-    """A file's name for any text. What such a name cannot hold is written as a number: two texts never share one.
+    """A file's name for any text. Two texts may share one: `check_places` sees to that.
 
     >>> slug("world:people"), slug("npo:beta=0.1")
-    ('world%3Apeople', 'npo%3Abeta=0.1')
+    ('world-people', 'npo-beta=0.1')
     """
-    return re.sub(r"[^\w.=,#@-]|^\.", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
+    return re.sub(r"[^\w.=,#@-]+|^\.", "-", text)
+
+
+def check_places(found: Sequence[Contender]) -> None:
+    """Raises ConfigError for two whose results would lie in one folder."""
+    seen: dict[Path, Contender] = {}
+    for each in found:
+        other = seen.setdefault(each.place, each)
+        if other != each:
+            raise ConfigError(f"{other.suite} {other.label} and {each.suite} {each.label} would share {each.place}")

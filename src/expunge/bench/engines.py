@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from expunge.bench.jobs import Job
 from expunge.bench.worker import alone, work_in
 from expunge.errors import MissingExtraError
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs jobs side by side."""
 
@@ -43,7 +44,7 @@ class LocalEngine:
         return len(self._running) < self._processes
 
     def start(self, job: Job) -> None:
-        process = self._context.Process(target=alone, args=(job,), name=job.label)
+        process = self._context.Process(target=alone, args=(job, dict(os.environ)), name=job.label)
         process.start()
         self._running[process.sentinel] = (job, process)
 

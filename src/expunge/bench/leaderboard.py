@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from expunge.bench.cells import Contender
 from expunge.bench.table import Row
 from expunge.report.markdown import inline
-from expunge.report.numbers import duration, number, percent, size
+from expunge.report.numbers import percent, size
 
 STRICT = 0.99  # utility kept that the headline names beside the floor
 RATE, SHARE = "never-knew rate", "share of quick cells passed"
@@ -51,6 +51,10 @@ class Standing:
     @property
     def failed(self) -> bool:
         return self.done == 0
+
+    @property
+    def ranked(self) -> bool:
+        return self.holds and not self.failed
 
     @property
     def score(self) -> Spread | None:
@@ -125,21 +129,27 @@ def lines(found: Sequence[Standing]) -> list[list[str]]:
     """The cells of the table, under HEAD. A method below the floor, or that failed, has no rank."""
     table, rank = [], 0
     for s in found:
-        rank += s.holds
+        rank += s.ranked
+        ceiling = "–" if s.ceiling is None else f"{s.ceiling:.2f}"
         table.append([
-            str(rank) if s.holds else "", s.contender.label, spread(s.rate), number(s.ceiling), spread(s.passed),
-            spread(s.utility_kept, percent), f"{s.at_floor} of {s.seeds}", f"{s.at_strict} of {s.seeds}",
-            spread(s.seconds, duration), spread(s.audit_seconds, duration),
+            str(rank) if s.ranked else "", s.contender.label, spread(s.rate), ceiling, spread(s.passed),
+            spread(s.utility_kept, "{:.1f}", " %", 100), f"{s.at_floor} of {s.seeds}", f"{s.at_strict} of {s.seeds}",
+            spread(s.seconds, "{:.1f}", " s"), spread(s.audit_seconds, "{:.1f}", " s"),
             size(s.peak_memory) if s.peak_memory else "–", "; ".join(s.problems) or "–",
         ])  # fmt: skip
     return table
 
 
-def spread(value: Spread | None, shown: Callable[[float], str] = number) -> str:
-    """Mean ± standard deviation; with one run the mean."""
+def spread(value: Spread | None, form: str = "{:.2f}", unit: str = "", times: float = 1) -> str:
+    """Mean ± standard deviation; with one run the mean.
+
+    >>> spread(Spread(0.5, 0.125, 3)), spread(Spread(0.5, 0.0, 1), "{:.1f}", " %", 100)
+    ('0.50 ± 0.12', '50.0 %')
+    """
     if value is None:
         return "–"
-    return f"{shown(value.mean)} ± {shown(value.sd)}" if value.n > 1 else shown(value.mean)
+    mean, sd = form.format(times * value.mean), form.format(times * value.sd)
+    return f"{mean} ± {sd}{unit}" if value.n > 1 else f"{mean}{unit}"
 
 
 def caption(found: Sequence[Standing], floor: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from expunge.atomic import atomic_file
 from expunge.bench.board import Board
+from expunge.bench.cells import check_places, contenders
 from expunge.bench.engines import ENGINES, Engine, check_engine
 from expunge.bench.jobs import RUNS, Job, models_of, train_config
 from expunge.bench.leaderboard import standings, to_json, to_markdown
@@ -86,7 +87,9 @@ def resolved(config: BenchConfig) -> BenchConfig:
     for each in models.values():
         for name in (each.before, *each.retrained):
             find(split_change(name)[0])
-    return config.model_copy(update={"methods": methods, "suites": suites, "models": models})
+    config = config.model_copy(update={"methods": methods, "suites": suites, "models": models})
+    check_places(contenders(config))
+    return config
 
 
 def publish(out: Path) -> list[Row]:

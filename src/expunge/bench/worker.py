@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,11 @@ def read_failure(job_folder: Path) -> dict[str, str] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def alone(job: Job) -> None:
+def alone(job: Job, environment: Mapping[str, str]) -> None:
     """`work` in a process of its own: it ends when the bench does, and an interrupt is the bench's matter."""
     from multiprocessing import parent_process
 
+    os.environ.update(environment)  # the server that processes are forks of may have an older one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
