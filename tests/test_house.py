@@ -14,7 +14,8 @@ import yaml
 
 import expunge
 from expunge.bench.run import resolved
-from expunge.config import BenchConfig, UnlearnConfig, settings
+from expunge.config import BenchConfig, UnlearnConfig, parse_name, settings
+from expunge.edit import editors
 from expunge.objectives import objectives
 from expunge.runs.unlearn import check_method
 
@@ -271,7 +272,7 @@ def test_recipes_of_benches(recipe: Path) -> None:
     text = recipe.read_text(encoding="utf-8")
     given = yaml.safe_load(text)
     config = resolved(settings(BenchConfig, given, recipe.name))
-    assert {*objectives, "redirect"} <= {*config.methods}
+    assert {*objectives, *editors} <= {parse_name(method)[0] for method in config.methods}
     assert text.startswith("# ")
     default = BenchConfig(suites=("s",))
     for name, values in given.items():

@@ -21,7 +21,7 @@ from expunge.models.finding import find, split_change
 from expunge.objectives import objectives
 from expunge.provenance import platform_facts, versions
 from expunge.record import Record
-from expunge.record_file import load_record, save_record
+from expunge.record_file import load_record, record_path, save_record
 from expunge.report.numbers import number, percent
 from expunge.runs.failing import recorded
 from expunge.runs.folder import check, check_free, claim
@@ -63,7 +63,7 @@ def run_bench(
         with recorded(record, out, fresh=done is None, keep=lambda _: None):
             _work(Board(config, out, runs), ENGINES[engine](processes, config.threads), phases)
     finally:
-        rows = publish(out)
+        rows = publish(out) if record_path(out).exists() else []
     failed = [row for row in rows if "failed" in (row.status, row.audit_status, row.full_status)]
     record = record.updated(
         status="failed" if failed else "done", headline=headline(rows, config.train.utility_floor),

@@ -4,6 +4,7 @@ An objective's learning rate, its retain weight and its first option that is a p
 logarithmic scale; of an option from a quarter of its default to four times that. `SPACES` says otherwise where that
 makes no sense. Settings are quasi-random (Sobol, scrambled by the seed): each method gets the same points of its unit
 cube, and no trial waits for another. From the eleventh on a tree-structured Parzen estimator goes by those before it.
+Both samplers are Optuna's (arXiv:1907.10902).
 """
 
 import warnings
@@ -23,11 +24,13 @@ AXES = ("learning_rate", "retain_weight")
 DIMENSIONS = 5  # of the cube that settings are drawn from: AXES and up to three options
 Bounds = tuple[float, float]
 
-SPACES: Mapping[str, Mapping[str, Bounds]] = {  # options of methods whose first is not the one that matters
+SPACES: Mapping[str, Mapping[str, Bounds]] = {  # options of methods that the rule does not suit
+    "rmu": {"c": (6.5, 200.0), "layer": (0.25, 0.6)},  # in units of hidden states, whose norms differ by model
+    "adaptive_rmu": {"beta": (2.5, 20.0), "layer": (0.25, 0.6)},
     "redirect": {"first": (0.1, 0.5), "ridge": (5.0, 500.0), "gain": (0.5, 2.0)},
 }
 RETAIN_LOSSES = {"rmu": "hidden", "adaptive_rmu": "hidden"}  # part of the method; others take the recipe's
-HEAVIER = {"hidden": 10.0}  # retain loss → factor of the range of its weight: a mean square of states is small
+STEEPER = {"rmu": 3.0, "adaptive_rmu": 3.0}  # factor of the range of rates: they train three matrices, not all
 OWN_WEIGHT = ("pdu",)  # methods that set the retain weight themselves
 
 
@@ -49,11 +52,11 @@ def space_of(method: str, search: SearchConfig) -> Space:
     fixed: dict[str, Any] = {"method": name, "options": given}
     if loss := RETAIN_LOSSES.get(objective.name):
         fixed["retain_loss"] = loss
-    bounds = {"learning_rate": search.learning_rate}
+    low, high = search.learning_rate
+    factor = STEEPER.get(objective.name, 1.0)
+    bounds = {"learning_rate": (low * factor, high * factor)}
     if objective.name not in OWN_WEIGHT:
-        low, high = search.retain_weight
-        factor = HEAVIER.get(fixed.get("retain_loss", ""), 1.0)
-        bounds["retain_weight"] = (low * factor, high * factor)
+        bounds["retain_weight"] = search.retain_weight
     return Space({**bounds, **_options(objective.name, objective.options, given)}, fixed)
 
 
