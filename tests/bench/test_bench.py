@@ -23,6 +23,8 @@ from expunge.record_file import load_record
 from made_up_audit import RUNS, SMALL, WORLD
 
 pytest.importorskip("optuna", reason="the extra `search` is not installed")
+TESTS = Path(__file__).parents[1]
+PATH = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
 
 
 def config(**given: Any) -> BenchConfig:
@@ -120,11 +122,11 @@ def test_resuming_what_is_done_runs_nothing(done: Path, monkeypatch: pytest.Monk
     assert (settled(done), (done / FILE).read_bytes()) == (before, table)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(done: Path, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "kills"), [(0, 1), pytest.param(1, 4, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(done: Path, tmp_path: Path, seed: int, kills: int) -> None:
     """The bench is killed, and its workers go with it; what was done keeps its bytes, and the table is the same."""
     draw, out, kept = random.Random(seed), tmp_path / "out", {}
-    moments = sorted(draw.sample(range(1, 14), 3))
+    moments = sorted(draw.sample(range(1, 14), kills))
     for moment in moments:
         bench = _bench(out)
         _wait(bench, out, moment)
@@ -164,7 +166,10 @@ def test_a_killed_worker_is_a_failed_cell(done: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="the extra `ray` is not installed")
 @pytest.mark.filterwarnings("ignore")  # ray's own
-def test_two_workers_of_a_ray_cluster_give_the_same_table(cache: Path, tmp_path: Path) -> None:
+def test_two_workers_of_a_ray_cluster_give_the_same_table(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", PATH)  # the cluster's processes have only what they inherit
     given = {"methods": ["gradient_ascent"], "seeds": 1, "full_panel": "none"}
     assert run(tmp_path / "local", given=given).status == "done"
     assert run(tmp_path / "ray", given=given, engine="ray").status == "done"
@@ -172,11 +177,9 @@ def test_two_workers_of_a_ray_cluster_give_the_same_table(cache: Path, tmp_path:
 
 
 def _bench(out: Path) -> subprocess.Popen[bytes]:
-    here = Path(__file__).parents[1]
-    path = os.pathsep.join([str(here), str(here.parent / "src")])
     return subprocess.Popen(
-        [sys.executable, str(here / "made_up_audit.py"), str(out), "2"],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        [sys.executable, str(TESTS / "made_up_audit.py"), str(out), "2"],
+        env={**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
 
 
