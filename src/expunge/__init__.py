@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from expunge.api import audit as audit
     from expunge.api import evaluate as evaluate
     from expunge.api import load_model as load_model
     from expunge.api import load_suite as load_suite
@@ -50,6 +51,7 @@ _HOMES = {  # public name → the module that holds it
     "Sets": "expunge.data.example",
     "Suite": "expunge.suites.suite",
     "WeightChange": "expunge.change.weights",
+    "audit": "expunge.api",
     "evaluate": "expunge.api",
     "load_data": "expunge.data.sets",
     "load_model": "expunge.api",

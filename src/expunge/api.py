@@ -1,12 +1,23 @@
 """The functions of the Python surface: settings as keywords, checked like those of the command line."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from expunge.change import WeightChange
-from expunge.config import ConventionConfig, EvaluateConfig, LoadConfig, TrainConfig, parse_name, settings
+from expunge.config import (
+    AuditConfig,
+    AuditRunConfig,
+    ConventionConfig,
+    EvaluateConfig,
+    LoadConfig,
+    TrainConfig,
+    parse_name,
+    settings,
+)
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
@@ -19,6 +30,7 @@ from expunge.models.model import Model
 from expunge.record import Record
 from expunge.record_file import load_record
 from expunge.report import write_report
+from expunge.runs.audit import Models, audit_models, check_audit
 from expunge.runs.editing import edit
 from expunge.runs.sets import Measured, wordings
 from expunge.runs.unlearn import signed
@@ -94,6 +106,40 @@ def evaluate(model: Model, data: Sets, *, convention: Convention = None, **optio
     if not (sets := _sets(data, config)):
         raise ConfigError("nothing to measure on: every set is empty")
     return measure(model, sets, encoder, config)
+
+
+def audit(
+    model: Model,
+    change: WeightChange,
+    data: Sets,
+    *,
+    retrained: Model | Sequence[Model] = (),
+    convention: Convention = None,
+    evaluate: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Record:
+    """Is it gone, what did it cost, and what brings it back? `record.audit` holds the cells, the rate and the verdict.
+
+    `model` is the original, `change` what was done to it, `retrained` one or several models that never saw the forget
+    set; without them `data.twins`, else `data.holdout`, stand in. `options` are those of `config.AuditConfig` (panel,
+    attacks, delta, …), `evaluate` those of `config.EvaluateConfig`. The model is copied once and itself unchanged.
+
+    Raises UnknownNameError or ConfigError before a model is run, DataError for what is too long.
+    """
+    how, golds = _convention(convention), [retrained] if isinstance(retrained, Model) else list(retrained)
+    config = AuditRunConfig(
+        before=model.name, after=f"{model.name}, unlearned", retrained=tuple(each.name for each in golds),
+        convention=how, evaluate=settings(EvaluateConfig, evaluate or {}), audit=settings(AuditConfig, options),
+    )  # fmt: skip
+    check_audit(config)
+
+    def unlearned() -> Model:
+        copied = replace(model, network=copy.deepcopy(model.network))
+        change.apply_to(copied)
+        return copied
+
+    loaders = tuple((lambda each=each: each) for each in golds)
+    return audit_models(Models(lambda: model, unlearned, loaders), data, config)
 
 
 def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathLike) -> Path:

@@ -43,6 +43,7 @@ class ConventionConfig(Config):
     system_prompt: str | None = None
     end: bool | None = None  # append the end token to answers; None: yes, except with "plain"
     max_length: PositiveInt = 1024
+    compat: Literal["none", "openunlearning"] = "none"  # another project's labels and mask, to compare numbers with it
 
 
 class LoadConfig(Config):
@@ -171,16 +172,18 @@ class EvaluateConfig(Config):
         "perplexity",
     )
     max_new_tokens: PositiveInt = 32
+    prefix_tokens: PositiveInt = 50  # of a document, given to be continued; of a short one its first half
+    continued_tokens: PositiveInt = 128  # of a document or passage
     paraphrases: bool = True  # ask every wording that the examples have
     budget: PositiveInt = 4096  # tokens of a forward pass
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0  # of the bootstrap
+    cache: bool = True  # commands keep what they observe (no texts) and do not observe it again
 
 
-class MeasureRunConfig(Config):
-    """What `expunge evaluate` runs: a model, sets, conventions."""
+class SetsRunConfig(Config):
+    """What every run has that measures: sets, conventions."""
 
-    model: str
     suite: str | None = None  # a benchmark or a world: its sets where no file is given, and more that is measured
     forget: str | None = None
     retain: str | None = None
@@ -191,6 +194,18 @@ class MeasureRunConfig(Config):
     convention: ConventionConfig = ConventionConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     include_text: bool = False
+
+
+class MeasureRunConfig(SetsRunConfig):
+    """What every run has that measures one model: the model, sets, conventions."""
+
+    model: str
+
+
+class EvaluateRunConfig(MeasureRunConfig):
+    """`expunge evaluate` with tasks of others beside."""
+
+    lm_eval: tuple[str, ...] = ()  # tasks of lm-evaluation-harness: NAME:limit=100,shots=5,batch=4,chat=true
 
 
 class TaughtConfig(Config):
@@ -243,23 +258,13 @@ class AuditConfig(Config):
     seed: int = 0
 
 
-class AuditRunConfig(Config):
+class AuditRunConfig(SetsRunConfig):
     """What `expunge audit` runs: the models before and after, those that never knew, the sets."""
 
     before: str
     after: str
-    retrained: tuple[str, ...] = ()  # models, or folders of audits and evaluations that measured them
-    suite: str | None = None
-    forget: str | None = None
-    retain: str | None = None
-    holdout: str | None = None
-    twins: str | None = None
-    columns: dict[str, str] = {}  # a file's column → ours
-    load: LoadConfig = LoadConfig()
-    convention: ConventionConfig = ConventionConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    retrained: tuple[str, ...] = ()  # models, or folders of evaluations that measured them
     audit: AuditConfig = AuditConfig()
-    include_text: bool = False
 
 
 class UnlearnConfig(MeasureRunConfig):

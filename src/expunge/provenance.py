@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGES = (
     "expunge", "torch", "transformers", "accelerate", "peft", "safetensors", "tokenizers", "gguf", "numpy",
-    "scipy", "pyarrow", "pydantic", "rouge-score", "datasets",
+    "scipy", "pyarrow", "pydantic", "rouge-score", "datasets", "lm-eval",
 )  # fmt: skip
 
 

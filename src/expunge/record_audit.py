@@ -56,9 +56,10 @@ class FamilyResult(_Part):
 class Ceiling(_Part):
     """A retrained model left out and judged against the others: what can be had at best."""
 
-    rate: Number
-    left_out: str  # "retrained#0"
-    statuses: dict[str, int] = {}  # status → cells
+    rate: Number  # the mean of `rates`
+    left_out: str  # who, in words
+    rates: tuple[Number, ...] = ()  # with each retrained model left out
+    statuses: dict[str, int] = {}  # status → cells, over all of them
 
 
 class Audit(_Part):

@@ -43,6 +43,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(str(folder / "model"), *(str(folder / f"{name}.jsonl") for name in ("forget", "retain", "holdout")))
 
 
+@pytest.fixture(autouse=True)
+def observations(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's commands keep what they observe: nothing comes from earlier tests."""
+    cache = tmp_path_factory.mktemp("observed")
+    monkeypatch.setattr("expunge.runs.measuring.cache_folder", lambda: cache)
+    return cache / "observations"
+
+
 @pytest.fixture
 def expunge(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     def call(*arguments: object) -> Said:
@@ -63,6 +71,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expunge.runs.unlearn.load_model", loaded)
     monkeypatch.setattr("expunge.runs.evaluate.load_model", loaded)
     monkeypatch.setattr("expunge.runs.finetune.load_model", loaded)
+    monkeypatch.setattr("expunge.runs.audit.load_model", loaded)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from expunge.data.example import Example
 from expunge.errors import ConfigError, UnknownNameError
 from expunge.evaluate import OBSERVATIONS, metrics
 from expunge.evaluate.measure import Evaluation, measure
+from expunge.evaluate.metric import Metric
 from steps import taught_model, unequal_sets
 from tiny import tiny_model
 
@@ -31,14 +33,20 @@ def seen(*, taught: bool, order: int = 1, budget: int = 4096, part: int = 8) -> 
     """All metrics at once, as a run measures them; `set` is the examples in some order."""
     model = taught_model() if taught else tiny_model()
     examples = EXAMPLES[::order]
-    sets = {"set": examples[:part]}
-    config = EvaluateConfig(metrics=tuple(NAMES), max_new_tokens=6, budget=budget)
+    passages = [replace(each, passage=True) for each in examples]
+    sets = {"set": examples[:part], "passages": passages[:part]}
+    config = EvaluateConfig(metrics=tuple(NAMES), max_new_tokens=6, continued_tokens=5, budget=budget)
     return measure(model, sets, Encoder(model.tokenizer), config)
+
+
+def of(name: str, evaluation: Evaluation) -> Metric:
+    """A metric of questions, or of passages where it needs these."""
+    return evaluation["passages" if "continuations" in metrics.get(name).needs else "set"][name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_direction_is_that_of_knowing(name: str) -> None:
-    knows, ignorant = (seen(taught=taught)["set"][name] for taught in (True, False))
+    knows, ignorant = (of(name, seen(taught=taught)) for taught in (True, False))
     assert knows.better == metrics.get(name).better
     if knows.better == "higher":
         assert knows.value > ignorant.value
@@ -48,7 +56,7 @@ def test_its_direction_is_that_of_knowing(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_brings_its_evidence(name: str) -> None:
-    found = seen(taught=True)["set"][name]
+    found = of(name, seen(taught=True))
     assert found.n == len(EXAMPLES) == len(found.per_example)
     assert found.interval is not None and found.interval[0] <= found.value <= found.interval[1]
     assert len(set(found.per_example)) > 1 or found.value in (0.0, 1.0)
@@ -57,10 +65,16 @@ def test_it_brings_its_evidence(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_it_stands_on_the_page_of_metrics(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs/metrics.md"
+    assert f"| `{name}` |" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_order_batches_and_company_change_nothing(name: str) -> None:
-    plain = seen(taught=True)["set"][name].per_example
+    plain = of(name, seen(taught=True)).per_example
     for other in (seen(taught=True, order=-1), seen(taught=True, budget=1), seen(taught=True, part=3)):
-        values = other["set"][name].per_example
+        values = of(name, other).per_example
         expected = plain[::-1] if other is seen(taught=True, order=-1) else plain[: len(values)]
         assert values == pytest.approx(expected, rel=1e-5)
 
@@ -82,6 +96,7 @@ def test_documents_have_no_generated_answers() -> None:
     found = measure(model, {"d": documents}, Encoder(model.tokenizer), config)["d"]
     unserved = {"generations", "perturbed_logprobs"}
     assert set(found) == {n for n in NAMES if not unserved & set(metrics.get(n).needs)}
+    assert {"verbatim_memory", "perplexity"} <= set(found)
 
 
 def test_an_answer_of_one_token_and_one_example() -> None:

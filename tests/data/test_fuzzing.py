@@ -41,6 +41,7 @@ optional = {
     "count": st.integers(0, 10**12),
     "popularity": st.floats(-1e3, 1e3),
     "weight": st.floats(0.001, 1e6),
+    "passage": st.booleans(),
 }
 question_rows = st.fixed_dictionaries({"prompt": words, "answer": words}, optional=optional)
 text_rows = st.fixed_dictionaries({"text": words}, optional={"group": words})

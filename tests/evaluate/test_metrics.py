@@ -124,9 +124,11 @@ def test_exactly_forgives_case_and_punctuation_only() -> None:
 
 
 def test_registry_names_what_each_metric_needs() -> None:
-    assert set(metrics) == {
+    assert set(metrics) >= {
         "probability", "perplexity", "exact_memorization", "extraction_strength", "rouge_l_recall",
         "generated_exact", "generated_contains", "truth_ratio", "probability_normalized", "choice_accuracy",
+        "rouge_l_f1", "verbatim_memory", "knowledge_memory", "fluency", "repetition", "refusal_rate", "edit_success",
+        "teacher_forced_success",
     }  # fmt: skip
     assert metrics.get("rouge").needs == ("generations", "answers")
     assert metrics.get("es").span == "without_end"
@@ -144,6 +146,8 @@ def test_every_metric_runs_by_name_and_keeps_its_declared_direction(name: str) -
         "perturbed_logprobs": [[np.log([0.4])], [np.log([0.5]), np.log([0.1, 0.2])], [np.log([0.2])]],
         "hits": [np.array([True, False]), np.array([False]), np.array([True, True, True])],
         "generations": ["a b", "no", "c"],
+        "continuations": ["a b", "no", "c"],
+        "continued": ["a b", "yes", "c d"],
         "answers": [["a b"], ["yes"], ["c d"]],
     }
     assert set(observations) == set(OBSERVATIONS)

@@ -65,7 +65,7 @@ def test_only_what_is_needed_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[observe.__module__], "score", counted)
     for needs in ({"hits"}, {"paraphrased_logprobs"}, NEEDS, {"answers"}):
         observe(model, EXAMPLES, Encoder(model.tokenizer), needs)
-    assert sizes == [[1] * 4, [2] * 4, [5] * 4]
+    assert sizes == [[1] * 4, [1] * 4, [5] * 4]
 
 
 def measured(examples: list[Example]) -> tuple[set[str], list[str]]:

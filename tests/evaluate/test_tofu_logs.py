@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from expunge.evaluate.forget_quality import forget_quality
-from expunge.evaluate.metric import Metric
+from expunge.evaluate.metric import Metric, mean_metric
+from expunge.evaluate.model_utility import model_utility
 from expunge.evaluate.probability import probability
 from expunge.evaluate.probability_normalized import probability_normalized
 from expunge.evaluate.truth_ratio import truth_ratio
@@ -88,3 +89,36 @@ def test_forget_quality() -> None:
     assert found.distance == pytest.approx(want["KS Test Forget"], rel=1e-12)
     assert found.log10_p == pytest.approx(-15.6587, abs=1e-4)
     assert found.n == (300, 300)
+
+
+def everything(model: str) -> dict[str, dict[str, Metric]]:
+    """All metrics of a log under the names of the suite `tofu`."""
+    parts = {"retain": "Retain", "real authors": "Real Authors", "world facts": "Real World"}
+    found = {}
+    for title, part in parts.items():
+        right, wrong = means(model, part, "avg_gt_loss"), means(model, part, "average_perturb_loss")
+        rows = log_of(model)[FILES[part]]["rougeL_recall"]
+        found[title] = {
+            "probability": probability(right), "probability_normalized": probability_normalized(right, wrong),
+            "rouge_l_recall": mean_metric([rows[str(i)] for i in range(len(rows))], "higher"),
+            "truth_ratio": ratio(model, part),
+        }  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("model", ["full", "retain90"])
+def test_model_utility(model: str) -> None:
+    found = model_utility(everything(model))
+    assert found.value == pytest.approx(expected(model)["Model Utility"], abs=5e-7)
+    for title, part in (("retain", "Retain"), ("real authors", "Real Authors"), ("world facts", "Real World")):
+        rouge = found.parts[f"{title}: rouge_l_recall"]
+        assert rouge == pytest.approx(expected(model)[f"ROUGE {part}"], rel=1e-9)
+
+
+def test_model_utility_with_arithmetic_means_is_another_number() -> None:
+    """The form that the original evaluation script takes; `expected.json` has the geometric one."""
+    arithmetic = everything("full")
+    for title, part in (("retain", "Retain"), ("real authors", "Real Authors"), ("world facts", "Real World")):
+        arithmetic[title]["truth_ratio"] = ratio("full", part, wrong="arithmetic")
+    found = model_utility(arithmetic, compat="tofu")
+    assert 0.01 < expected("full")["Model Utility"] - found.value < 0.05

@@ -1,13 +1,16 @@
 """Generated answers do not depend on neighbours, and are those of Transformers' own loop."""
 
 from collections.abc import Sequence
+from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 
 from expunge.data.convention import Encoder
-from expunge.models.generating import end_tokens, generate
+from expunge.errors import ConfigError
+from expunge.models.generating import _draw, end_tokens, generate, sample
 from expunge.models.model import Model
 from steps import taught_model, unequal_sets
 from tiny import ARCHITECTURES, tiny_model
@@ -136,3 +139,74 @@ def test_nothing_to_say_and_progress() -> None:
     done: list[int] = []
     generate(model, PROMPTS, max_new_tokens=2, budget=10, tick=done.append)
     assert sum(done) == len(PROMPTS) and len(done) > 1
+
+
+def drawn(
+    model: Model, prompts: Sequence[Sequence[int]] = PROMPTS, seeds: Sequence[int] = range(4), **options: Any
+) -> list[list[str]]:
+    draws = [np.random.default_rng(seed) for seed in seeds]
+    return sample(model, prompts, draws, **{"samples": 5, "max_new_tokens": NEW, "temperature": 1.5, **options})
+
+
+@pytest.mark.parametrize("arch", ["llama", "gemma2", "gpt2", "opt", "mistral"])
+def test_samples_depend_on_their_own_generator_only(arch: str) -> None:
+    """Not on neighbours, on their order, on the budget (which parts the samples of one prompt, too)."""
+    model = tiny_model(arch=arch)
+    together = drawn(model)
+    assert together == [drawn(model, [prompt], [seed])[0] for seed, prompt in enumerate(PROMPTS)]
+    assert together[::-1] == drawn(model, PROMPTS[::-1], [3, 2, 1, 0])
+    for budget in (1, 50, 170):
+        assert together == drawn(model, budget=budget)
+    assert together != drawn(model, seeds=[4, 5, 6, 7])
+    assert all(len(set(each)) > 1 for each in together)
+
+
+def test_a_prompt_is_computed_once_for_all_of_its_samples() -> None:
+    model = tiny_model()
+    seen: list[tuple[int, ...]] = []
+    handle = model.network.register_forward_pre_hook(
+        lambda _, __, named: seen.append(tuple(named["input_ids"].shape)), with_kwargs=True
+    )
+    drawn(model, samples=7)
+    handle.remove()
+    assert seen[0] == (4, 9)  # prompts × longest
+    assert seen[1][1] == 1 and 4 < seen[1][0] <= 28
+    assert sum(width for width, _ in seen[1:]) <= 28 * (NEW - 1)
+
+
+@pytest.mark.parametrize("arch", ["llama", "gemma2"])
+def test_samples_follow_the_models_distribution(arch: str) -> None:
+    """Two tokens after one prompt, 4000 draws of the pair: its likeliest ones come as often as they should."""
+    model = tiny_model(arch=arch)
+    with torch.no_grad():
+        first = (model.network(input_ids=torch.tensor([[5, 6, 7]])).logits[0, -1] / 0.7).softmax(-1)
+        token = int(first.argmax())
+        second = (model.network(input_ids=torch.tensor([[5, 6, 7, token]])).logits[0, -1] / 0.7).softmax(-1)
+    said = drawn(model, [[5, 6, 7]], [0], samples=4000, max_new_tokens=2, temperature=0.7, budget=10**6)[0]
+    for following in second.topk(3).indices.tolist():
+        expected = float(first[token] * second[following])
+        share = said.count(spoken(model, [token, following])) / 4000
+        assert abs(share - expected) <= 5 * (expected * (1 - expected) / 4000) ** 0.5
+
+
+def test_at_no_temperature_samples_are_the_greedy_answer() -> None:
+    model = tiny_model()
+    greedy = generate(model, PROMPTS, max_new_tokens=NEW)
+    assert drawn(model, temperature=1e-4, samples=3) == [[text] * 3 for text in greedy]
+
+
+def test_a_number_falls_into_a_tokens_stretch() -> None:
+    heights = torch.tensor([[0.0, 0.25, 0.25, 0.5, 0.0]]).log().expand(6, -1)
+    numbers = torch.tensor([0.0, 0.24, 0.26, 0.49, 0.51, 1 - 2**-53], dtype=torch.float64)
+    assert _draw(heights, numbers).tolist() == [1, 1, 2, 2, 3, 3]
+
+
+def test_samples_of_nothing_and_progress() -> None:
+    model = tiny_model()
+    assert drawn(model, [], []) == []
+    assert drawn(model, max_new_tokens=0) == [[""] * 5] * 4
+    done: list[int] = []
+    drawn(model, budget=40, tick=done.append)
+    assert sum(done) == len(PROMPTS) and len(done) > 4
+    with pytest.raises(ConfigError, match="positions"):
+        drawn(model, max_new_tokens=300)

@@ -61,8 +61,11 @@ def write_muse(folder: Path) -> Path:
             for split in ("forget", "retain1")
         }
         lists: dict[str, list[Any]] = {f"raw/{split}": documents for split, documents in raw.items()}
-        lists |= {f"privleak/{s}": [f"Document {i} of {corpus}, {s}." for i in range(4)] for s in ("forget", "holdout")}
-        lists["verbmem/forget"] = [{"prompt": f"Passage {i} of {corpus} begins", "gt": "and goes on."} for i in (1, 2)]
+        lists |= {
+            f"privleak/{s}": [f"Document {i} of {corpus}, {s}, is the answer." for i in range(4)]
+            for s in ("forget", "holdout")
+        }
+        lists["verbmem/forget"] = [{"prompt": f"Passage {i} of {corpus} begins", "gt": "and the rest."} for i in (1, 2)]
         for split in ("forget_qa", "retain_qa"):
             lists[f"knowmem/{split}"] = [{"question": f"{split} {i}?", "answer": f"Yes {i}"} for i in range(3)]
             lists[f"knowmem/{split}_icl"] = [{"question": f"Solved {i}?", "answer": f"So {i}"} for i in range(2)]

@@ -67,7 +67,7 @@ def test_muse_asks_after_solved_examples(folders: dict[str, Path]) -> None:
     assert tokenizer.decode(encoded.ids) == f"{example.prompt} Yes 1"  # no chat template, no end token
     assert tokenizer.decode(encoded.ids[encoded.start :]) == " Yes 1"
     verbatim = suite.probes["verbatim"][0]
-    assert (verbatim.prompt, verbatim.answer) == ("Passage 1 of books begins", "and goes on.")
+    assert (verbatim.prompt, verbatim.answer, verbatim.passage) == ("Passage 1 of books begins", "and the rest.", True)
 
 
 def test_muse_requests(folders: dict[str, Path]) -> None:
@@ -170,16 +170,17 @@ def test_knowundo(folders: dict[str, Path]) -> None:
 def test_every_suite_can_be_measured_as_it_says(folders: dict[str, Path], name: str) -> None:
     """Each set gives the metrics that its kind allows, and what is left out is said."""
     suite, model = find_suite(name), tiny_model()
-    config = suite.evaluate.model_copy(update={"max_new_tokens": 2})
+    config = suite.evaluate.model_copy(update={"max_new_tokens": 2, "continued_tokens": 3})
     found = measure(model, suite.measured(), Encoder(model.tokenizer, suite.convention), config)
     assert set(found.metrics) == set(suite.measured())
     assert all(found.metrics.values())
     every = {parse_name(each)[0] for each in config.metrics}
     for title, examples in suite.measured().items():
-        documents = examples[0].prompt is None
-        left_out = {each for each in every if documents and "generations" in metrics.get(each).needs}
+        texts = examples[0].prompt is None or examples[0].passage
+        left_out = {each for each in every if ("generations" if texts else "continuations") in metrics.get(each).needs}
         assert set(found[title]) == every - left_out
-        assert bool(left_out) == any(note.startswith(f"{title}: holds documents") for note in found.notes)
+        said = "holds documents" if texts else "holds questions"
+        assert bool(left_out) == any(note.startswith(f"{title}: {said}") for note in found.notes)
 
 
 def test_published_numbers_name_metrics_and_sets_that_exist(folders: dict[str, Path]) -> None:

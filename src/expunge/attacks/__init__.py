@@ -8,11 +8,12 @@ one (without those, on never-seen twins instead of the forget set). What a model
 attack is its control: an attack that *teaches* the fact raises both, one that *recovers* it raises only the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Literal, TypeVar
 
+from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.models.model import Model
@@ -40,7 +41,8 @@ class Target:
     max_new_tokens: int = 32
     budget: int = 4096  # tokens of a forward pass
     bf16: bool = False
-    peers: dict[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
+    peers: Mapping[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
+    attached: tuple[Attachment, ...] = ()  # side memories that stand beside the model's weights now
     tick: Callable[..., object] = lambda *_: None
 
 

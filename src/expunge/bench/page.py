@@ -35,7 +35,8 @@ def to_html(rows: Sequence[Row], config: BenchConfig, record: Record) -> str:
     floor = config.train.utility_floor
     suites = [_suite(suite, found, rows, config) for suite, found in standings(rows, floor).items()]
     return environment("expunge.bench").get_template("bench.html").render(
-        title="Which method forgets, and what it costs", style=style(), suites=suites, record=record, config=config,
+        title="Which method forgets, and what it costs", style=style("style.css"), suites=suites, record=record,
+        config=config,
         dates=dates(rows), head=HEAD, cells_head=CELLS, floor=percent(floor), strict=percent(STRICT),
         settings=json.dumps(record.configuration, indent=1, ensure_ascii=False),
         version=record.versions.get("expunge", ""),

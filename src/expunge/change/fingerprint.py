@@ -46,6 +46,11 @@ class Fingerprint:
         summary = json.dumps([[name, stamp.digest] for name, stamp in self.stamps.items()])
         return blake2b(summary.encode(), digest_size=16).hexdigest()
 
+    def with_digests(self, digests: Mapping[str, str]) -> "Fingerprint":
+        """The same tensors with other contents where `digests` has their name."""
+        stamps = {name: stamp._replace(digest=digests.get(name, stamp.digest)) for name, stamp in self.stamps.items()}
+        return Fingerprint(stamps, self.ties)
+
     def problem(self, name: str, tensor: Tensor | None, expected: str) -> str | None:
         """How `tensor` differs from the stamp of that name with digest `expected`; None if it does not.
 

@@ -125,6 +125,11 @@ class WeightChange:
         """Digests of the touched tensors afterwards; empty for a computed change."""
         return self.stored.results if self.stored else {}
 
+    @property
+    def result_id(self) -> str:
+        """`Fingerprint.id` of the weights afterwards; "" for a computed change, which says nothing before it is met."""
+        return self.base.with_digests(self.results).id if self.stored is not None else ""
+
     def after(self, name: str, before: Tensor) -> Tensor:
         """The changed tensor from that of the base. Does not check that it is the base."""
         return evaluate(self.terms, name, before)

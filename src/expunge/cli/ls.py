@@ -16,6 +16,7 @@ class Kind(str, Enum):
     RETAIN_LOSSES = "retain-losses"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
+    ATTACKS = "attacks"
     SUITES = "suites"
     WORLDS = "worlds"
     MODELS = "models"

@@ -66,6 +66,9 @@ EvalEvery = Annotated[
 Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)]
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")]
 MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Measure all anew, and keep nothing of it for the next time.")
+]
 SaveAs = Annotated[str | None, typer.Option("--save-as", help="change, peft or full; the change is saved always.")]
 Device = Annotated[str | None, typer.Option("--device", rich_help_panel=_MODEL, help="auto, cpu, cuda, cuda:1 …")]
 Dtype = Annotated[

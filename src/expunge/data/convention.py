@@ -12,10 +12,21 @@
 - There is no padding and no attention mask: forests of tokens are packed. So a padding token that equals the
   end token can hide nothing.
 - Nothing is ever cut off: what exceeds `max_length` is an error (`data/lengths.py` finds all at once).
+
+`compat="openunlearning"` does as OpenUnlearning (d3d7cf9) does, in order to compare numbers with it:
+- an answer is closed by all that the template writes after it, and by one more end token unless that is
+  the last already (SmolLM2: end, newline, end); a document by nothing;
+- all of these are scored, and "without the end" (extraction strength …) leaves out the last token only;
+- the padding token, which is the end token unless the tokenizer has one of its own, is hidden from
+  attention wherever it stands: its mask is `ids != padding`. Positions stay when scoring, and do not count
+  hidden tokens when generating.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -37,7 +48,8 @@ class Encoded:
     ids: tuple[int, ...]
     start: int
     example: str  # its id
-    tail: int = 0  # how many of the last tokens close the answer and are not of its text
+    tail: int = 0  # how many of the last tokens are left out "without the end": they close the answer
+    hidden: int | None = None  # a token that attention does not see, wherever it stands
 
 
 class _Text(NamedTuple):
@@ -70,12 +82,34 @@ class Encoder:
         self.limit = min(self.convention.max_length, tokenizer.model_max_length)
         shorter = tokenizer.model_max_length < self.convention.max_length
         self._limit_name = "the tokenizer's model_max_length" if shorter else "max_length"
-        self._template = template_of(tokenizer, self.convention.template, self.convention.system_prompt)
+        self._as_theirs = self.convention.compat == "openunlearning"
+        if self._as_theirs and self.convention.end is not None:
+            raise ConfigError("compat='openunlearning' says itself how answers end: leave `end` out")
+        padding: Any = eos if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.hidden: int | None = padding if self._as_theirs else None  # a token that attention does not see
+        self._template = template_of(
+            tokenizer, self.convention.template, self.convention.system_prompt, whole=self._as_theirs
+        )
         self._front = self._front_tokens()
         self._before: dict[tuple[tuple[Turn, ...], str], str] = {}
         closes = self._template.kind == "chat" and self._template.after
         if self.convention.end and not self._eos and not closes:
             raise ConfigError("end: this tokenizer has no end-of-sequence token; leave `end` out")
+
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are messages of a conversation (and not text that is gone on with)."""
+        return self._template.kind == "chat"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides which tokens an example becomes: the tokenizer and the convention."""
+        own: Any = self.tokenizer
+        content = json.loads(own.backend_tokenizer.to_str())
+        content.update(padding=None, truncation=None)  # what the last call asked for
+        special = (own.eos_token_id, own.bos_token_id, own.chat_template, own.model_max_length)
+        parts = [content, *map(str, special), self.convention.model_dump()]
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def encode(self, example: Example, *, prompt: str | None = None, answer: str | None = None) -> Encoded:
         """Prompt and answer as one sequence; `prompt` and `answer` replace the example's own.
@@ -118,6 +152,13 @@ class Encoder:
         else:
             ids = ids[:kept]
         return list(self._fronted(ids, document=False))
+
+    def answer_text(self, example: Example) -> str:
+        """The text of what is scored of an example, special tokens left out."""
+        if not self._as_theirs:
+            return example.answer
+        encoded = self.encode(example)
+        return str(self.tokenizer.decode(list(encoded.ids[encoded.start :]), skip_special_tokens=True))
 
     def measure(self, wanted: Iterable[tuple[Example, str | None, str | None]]) -> list[Encoded]:
         """Tokens of (example, prompt or None, answer or None), whatever their length."""
@@ -171,12 +212,14 @@ class Encoder:
             start = next((i for i, (_, stop) in enumerate(offsets) if stop > text.start), len(ids))
             tail = sum(begin >= text.stop for begin, _ in offsets[start:])
             start += len(whole) - len(ids)
-        by_text = self._template.kind == "chat" and self._template.after and not text.document
+        by_text = self._template.kind == "chat" and self._template.after and not text.document and not self._as_theirs
         if self._ends(text.document) and not by_text and self._eos and whole[-1:] != self._eos:
             whole, tail = whole + self._eos, tail + 1
-        return Encoded(whole, max(start, 1), text.example.id, tail)
+        return Encoded(whole, max(start, 1), text.example.id, 1 if self._as_theirs else tail, self.hidden)
 
     def _ends(self, document: bool) -> bool:
+        if self._as_theirs:
+            return not document
         if self.convention.end is not None:
             return self.convention.end
         return document or self._template.kind != "plain"

@@ -35,6 +35,7 @@ class Example:
     popularity: float | None = None  # a proxy for `count` where there is none: higher is better known (any scale)
     weight: float = 1.0  # of its loss; the loop normalizes to mean 1 over the set
     source: str = ""  # "file.jsonl:12", for error messages
+    passage: bool = False  # prompt and answer are one text cut in two: nothing is asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,13 @@ def popularity(value: Any) -> float:
     return float(_number(value))
 
 
+def flag(value: Any) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise WrongValueError(f"must be true or false, but is {kind_of(value)}")
+    return value
+
+
 def _number(value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongValueError(f"must be a number, but is {kind_of(value)}")
@@ -119,12 +126,12 @@ def _turn(value: Any, part: str) -> Turn:
 OPTIONAL: dict[str, Callable[[Any], Any]] = {
     "paraphrases": texts, "aliases": texts, "perturbed_answers": texts, "paraphrased_answer": text,
     "alternate": text, "subject": text, "group": name, "count": count,
-    "popularity": popularity, "weight": weight,
+    "popularity": popularity, "weight": weight, "passage": flag,
 }  # fmt: skip
 CONTENT = ("prompt", "answer", "messages", "text")
 FIELDS = ("id", *CONTENT, *OPTIONAL)
 _NUMBERS = ("count", "popularity", "weight")
-_STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", *_NUMBERS)
+_STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", *_NUMBERS, "passage")
 
 
 def from_cell(field: str, cell: str) -> Any:
@@ -138,7 +145,7 @@ def from_cell(field: str, cell: str) -> Any:
     if field not in _STRUCTURED or (field in ("paraphrases", "aliases", "perturbed_answers") and cell[0] != "["):
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell.lower() if field == "passage" else cell)
     except (ValueError, RecursionError):
-        what = "a number" if field in _NUMBERS else "a list written as JSON"
+        what = {"passage": "true or false"}.get(field, "a number" if field in _NUMBERS else "a list written as JSON")
         raise WrongValueError(f"must be {what}") from None

@@ -3,6 +3,8 @@
 Encoded examples that begin alike become one tree: a token that several of them share stands in it once. Trees are
 laid end to end in one row. A token sees its ancestors only, and its position is its depth, so what the network
 computes for an example is what it would compute for it alone. A group of one example is a plain chain.
+
+A convention may hide tokens (`Encoded.hidden`): they keep their place and are computed, but no token sees them.
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ class Forest:
     positions: Int[Tensor, " nodes"]
     slots: Int[Tensor, " nodes"]  # place of each node in a grid of trees × longest, flattened
     shape: tuple[int, int]  # trees, longest
-    ancestors: Bool[Tensor, "trees longest longest"] | None  # None: all trees are chains
+    ancestors: Bool[Tensor, "trees longest longest"] | None  # None: all trees are chains, and all is seen
     predictors: Int[Tensor, " tokens"]  # the node whose output predicts the token
     own: Int[Tensor, " tokens"] | None  # the token's own node; None unless asked for
     targets: Int[Tensor, " tokens"]  # the token's id
@@ -55,9 +57,10 @@ class Forest:
         if span:
             depth = torch.zeros(trees * longest, dtype=self.positions.dtype, device=self.ids.device)
             depth = depth.index_copy(0, self.slots, self.positions).view(trees, longest)
-            near = depth[:, :, None] - depth[:, None, :] < span
-            # an empty place sees itself, so that no row of a softmax is empty
-            ancestors = (ancestors & near) | torch.eye(longest, dtype=torch.bool, device=self.ids.device)
+            ancestors = ancestors & (depth[:, :, None] - depth[:, None, :] < span)
+            # who would see nothing sees itself, so that no row of a softmax is empty
+            itself = torch.eye(longest, dtype=torch.bool, device=self.ids.device)
+            ancestors = ancestors | (itself & ~ancestors.any(-1, keepdim=True))
         return ancestors[:, None]
 
     def to(self, device: torch.device) -> "Forest":
@@ -87,13 +90,13 @@ def plant(groups: Sequence[Sequence[Encoded]], *, keep_last: bool = False) -> Fo
                 tokens["index"].append(position - encoded.start)
             branch += 1
     table = {name: torch.tensor(values, dtype=torch.long) for name, values in tokens.items()}
-    chains = all(tree.is_chain for tree in trees)
+    causal = all(tree.is_chain and not tree.hidden for tree in trees)
     return Forest(
         ids=torch.tensor([i for tree in trees for i in tree.ids], dtype=torch.long),
         positions=torch.tensor([d for tree in trees for d in tree.depths], dtype=torch.long),
         slots=torch.from_numpy(slots).long(),
         shape=(len(trees), longest),
-        ancestors=None if chains else torch.from_numpy(np.stack([tree.ancestors(longest) for tree in trees])),
+        ancestors=None if causal else torch.from_numpy(np.stack([tree.ancestors(longest) for tree in trees])),
         branches=branch,
         **{**table, "own": table["own"] if keep_last else None},
     )
@@ -108,6 +111,7 @@ class _Tree:
         self.depths: list[int] = []
         self.parents: list[int] = []
         self.paths: list[list[int]] = []
+        self.hidden: list[int] = []  # nodes that no token sees
         children: dict[tuple[int, int], int] = {}
         for encoded in group:
             node, path = -1, []
@@ -118,6 +122,8 @@ class _Tree:
                     self.ids.append(token)
                     self.depths.append(depth)
                     self.parents.append(node)
+                    if token == encoded.hidden:
+                        self.hidden.append(children[key])
                 node = children[key]
                 path.append(node)
             self.paths.append(path)
@@ -131,6 +137,9 @@ class _Tree:
         for i, parent in enumerate(self.parents):
             if parent >= 0:
                 seen[i] |= seen[parent]
+        seen[:, self.hidden] = False
+        blind = np.flatnonzero(~seen.any(1))
+        seen[blind, blind] = True  # no row of a softmax is empty
         return seen
 
 

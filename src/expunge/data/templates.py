@@ -43,18 +43,23 @@ class Template(NamedTuple):
     after: str  # text that closes an answer when the convention ends answers
 
 
-def template_of(tokenizer: PreTrainedTokenizerBase, name: str, system_prompt: str | None) -> Template:
-    """The template that a convention names. Raises ConfigError for one that cannot be used."""
+def template_of(
+    tokenizer: PreTrainedTokenizerBase, name: str, system_prompt: str | None, *, whole: bool = False
+) -> Template:
+    """The template that a convention names; `whole` keeps all that a chat template writes after an answer.
+
+    Raises ConfigError for one that cannot be used.
+    """
     if name == "auto":
         name = "chat" if tokenizer.chat_template else "plain"
     if name == "chat":
-        return _chat(tokenizer, system_prompt)
+        return _chat(tokenizer, system_prompt, whole)
     if name == "plain":
         return Template("plain", lambda turns, prompt: _flat(turns, system_prompt, prompt), _one_space, "")
     return _custom(name, system_prompt)
 
 
-def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None) -> Template:
+def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, keep: bool) -> Template:
     if not tokenizer.chat_template:
         raise ConfigError('template "chat": this tokenizer has no chat template; use "plain" or your own string')
 
@@ -66,7 +71,8 @@ def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None) -> Temp
     head, _, tail = whole.partition(_MARK)
     gap = head.removeprefix(opening)
     blank = gap if head.startswith(opening) and gap.isspace() else ""
-    return Template("chat", before, lambda _, answer: "" if answer[:1].isspace() else blank, _end(tokenizer, tail))
+    after = tail if keep else _end(tokenizer, tail)
+    return Template("chat", before, lambda _, answer: "" if answer[:1].isspace() else blank, after)
 
 
 def _end(tokenizer: PreTrainedTokenizerBase, tail: str) -> str:

@@ -25,6 +25,12 @@ OBSERVATIONS = {  # what the engine measures, one entry an example, in the order
     "perturbed_logprobs": "list of list of Float[' tokens']: the same of each example's wrong answers",
     "hits": "list of Bool[' tokens']: whether each answer token was the likeliest of the vocabulary",
     "generations": "list of str: the greedy continuation of each example's prompt",
+    "vocab_means": "list of Float[' tokens']: the mean of log π over the vocabulary, where each token is predicted",
+    "vocab_stds": "list of Float[' tokens']: its standard deviation there",
+    "answer_texts": "list of str: the text of what is scored, which is the trained answer",
+    "gradient_norms": "list of float: the mean over parameters of the norm of the loss's gradient, without the end",
+    "continuations": "list of str: the greedy continuation of the beginning of each document or passage",
+    "continued": "list of str: as many tokens of how each really goes on",
     "answers": "list of list of str: the answers of each example that count as right, the trained one first",
 }
 
@@ -40,6 +46,7 @@ class MetricEntry:
     span: Span  # which answer tokens: "without_end" leaves out the end token that the convention appended
     title: str
     reads: str  # how to read it, and how it misleads: for the report
+    membership: bool = False  # a score that is higher for what is less of a member: see `membership.py`
 
     @property
     def options(self) -> dict[str, Parameter]:
@@ -64,6 +71,7 @@ class _Metrics(Registry[MetricEntry]):
         title: str,
         reads: str,
         span: Span = "all",
+        membership: bool = False,
         aliases: tuple[str, ...] = (),
     ) -> Callable[[F], F]:
         def register(function: F) -> F:
@@ -71,7 +79,7 @@ class _Metrics(Registry[MetricEntry]):
             needs = tuple(p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD)
             if unknown := [need for need in needs if need not in OBSERVATIONS]:
                 raise ValueError(f"metric {name!r} needs {unknown}; there are {sorted(OBSERVATIONS)}")
-            self.put(name, MetricEntry(name, function, better, needs, span, title, reads), aliases)
+            self.put(name, MetricEntry(name, function, better, needs, span, title, reads, membership), aliases)
             return function
 
         return register

@@ -58,7 +58,9 @@ def interval_of(
         return None, f"one {draw}: no interval"
     values = sums / counts
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
-        return _all_equal(float(values[0]), n, draw, resampling.level, bounds)
+        return all_equal(float(values[0]), n, draw, resampling.level, bounds)
+    if resampling.draws < 2:
+        return None, ""  # the caller wants the values only
     return _bootstrap(sums, counts, resampling), f"bootstrap over {n} groups" if resampling.groups else ""
 
 
@@ -78,7 +80,7 @@ def _by_group(
     return sums[order], counts[order]
 
 
-def _all_equal(value: float, n: int, draw: str, level: float, bounds: Bounds | None) -> tuple[tuple[float, float], str]:
+def all_equal(value: float, n: int, draw: str, level: float, bounds: Bounds | None) -> tuple[tuple[float, float], str]:
     if bounds is None:
         return (
             value,

@@ -11,10 +11,10 @@ scoring 0.
 
 from collections.abc import Sequence
 
-from expunge.errors import RunError
 from expunge.evaluate import metrics
 from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Metric, mean_metric
+from expunge.evaluate.rouge import rouge_l
 
 
 @metrics.add(
@@ -36,15 +36,5 @@ def rouge_l_recall(
     >>> rouge_l_recall(["It is in Paris."], [["Paris is the city"]]).value
     0.25
     """
-    from rouge_score.rouge_scorer import RougeScorer  # imports nltk: a second
-
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    each = []
-    for number, (said, accepted) in enumerate(zip(generations, answers, strict=True)):
-        if not any(c.isascii() and c.isalnum() for answer in accepted for c in answer.lower()):
-            raise RunError(
-                f"ROUGE reads only the letters a-z and digits, and the answer of example {number} has none; "
-                "leave `rouge_l_recall` out of `--metrics`, or use `generated_contains`"
-            )
-        each.append(max(scorer.score(answer, said)["rougeL"].recall for answer in accepted))
+    each = rouge_l(generations, answers, "recall", stemmer=True, metric="rouge_l_recall")
     return mean_metric(each, "higher", resampling)

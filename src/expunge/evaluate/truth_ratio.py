@@ -28,6 +28,7 @@ from expunge.evaluate.interval import SINGLY, Resampling
 from expunge.evaluate.metric import Better, Metric, mean_metric
 
 Form = Literal["knowledge", "forget", "retain"]
+ARITHMETIC = "arithmetic mean of the wrong answers"  # in a metric's note
 Logs = Float[np.ndarray, " examples"]
 
 
@@ -63,7 +64,8 @@ def truth_ratio(
     with np.errstate(invalid="ignore"):  # impossible answers on both sides: `mean_metric` says which example
         values = _of_log(np.array(means) - np.array(logs), form)
     better: Better = "lower" if form == "forget" else "higher"
-    return mean_metric(values.tolist(), better, resampling, note="" if form == "knowledge" else f"form “{form}”")
+    notes = ["" if form == "knowledge" else f"form “{form}”", ARITHMETIC if wrong == "arithmetic" else ""]
+    return mean_metric(values.tolist(), better, resampling, note="; ".join(filter(None, notes)))
 
 
 def of_form(knowledge: Sequence[float], form: Form) -> list[float]:

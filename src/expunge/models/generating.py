@@ -1,8 +1,11 @@
 """Greedy and sampled answers, batched by prompt length."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from expunge.data.forest import pack
@@ -20,52 +23,126 @@ def generate(
     generator: torch.Generator | None = None,
     budget: int = 2048,
     bf16: bool = False,
+    hidden: int | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> list[str]:
     """The model's continuations of tokenized prompts, in the order given, special tokens left out.
 
     Temperature 0 is greedy; otherwise `generator` makes the draw repeatable. Prompts are padded on the left to the
     longest of their batch and masked, so neighbours do not change an answer; a finished answer leaves its batch.
-    `budget` bounds prompt plus new tokens of a batch.
+    `budget` bounds prompt plus new tokens of a batch. `hidden` is a token that attention does not see and positions do
+    not count (see `data/convention.py`).
     """
-    room = getattr(model.network.config, "max_position_embeddings", None)  # GPT-2 answers to this name, too
-    if room is not None and (longest := max(map(len, prompts), default=0)) + max_new_tokens > room:
-        raise ConfigError(
-            f"a prompt of {longest:,} tokens and {max_new_tokens:,} new ones do not fit into the model's {room:,} "
-            "positions: lower `max_new_tokens`, or leave out the metrics that generate"
-        )
+    _check_room(model, prompts, max_new_tokens)
     if temperature and generator is None:
         raise ValueError("sampling needs a `generator`, so that it can be repeated")
+    choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
     answers = [""] * len(prompts)
     for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, temperature, generator)
+            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, choose, hidden=hidden)
         for i, ids in zip(batch, tokens):
             answers[i] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
         tick(len(batch))
     return answers
 
 
+@torch.inference_mode()
+def sample(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    draws: Sequence[np.random.Generator],
+    *,
+    samples: int,
+    max_new_tokens: int = 32,
+    temperature: float = 1.0,
+    budget: int = 2048,
+    bf16: bool = False,
+    tick: Callable[[int], object] = lambda _: None,
+) -> list[list[str]]:
+    """Several drawn continuations of each prompt, in the order given, special tokens left out.
+
+    A prompt is computed once for all of its samples. Each has a generator of its own, from which all its numbers are
+    drawn beforehand, so neither the other prompts nor their order nor the batches change what is drawn. `budget` bounds
+    prompt plus new tokens of a batch, counted once a sample.
+    """
+    _check_room(model, prompts, max_new_tokens)
+    numbers = [draw.random((max_new_tokens, samples)) for draw in draws]
+    shares = [
+        _Share(i, first, min(first + room, samples))
+        for i, prompt in enumerate(prompts)
+        for room in [max(1, budget // (len(prompt) + max_new_tokens))]
+        for first in range(0, samples, room)
+    ]
+    answers = [[""] * samples for _ in prompts]
+    for batch in pack([(s.stop - s.first) * (len(prompts[s.prompt]) + max_new_tokens) for s in shares], budget):
+        asked = [shares[i] for i in batch]
+        owners = [(share, number) for share in asked for number in range(share.first, share.stop)]
+        drawn = np.concatenate([numbers[s.prompt][:, s.first : s.stop] for s in asked], axis=1)
+        choose = lambda logits, rows, step, drawn=drawn: _draw(
+            logits / temperature, torch.from_numpy(drawn[step, rows])
+        )
+        copies = [share.stop - share.first for share in asked]
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            tokens = _decode(model, [list(prompts[s.prompt]) for s in asked], max_new_tokens, choose, copies)
+        for (share, number), ids in zip(owners, tokens, strict=True):
+            answers[share.prompt][number] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
+        tick(sum(share.stop == samples for share in asked))
+    return answers
+
+
+class _Share(NamedTuple):
+    """Those samples of a prompt that are drawn in one batch."""
+
+    prompt: int
+    first: int
+    stop: int
+
+
+def _check_room(model: Model, prompts: Sequence[Sequence[int]], new: int) -> None:
+    room = getattr(model.network.config, "max_position_embeddings", None)  # GPT-2 answers to this name, too
+    if room is not None and (longest := max(map(len, prompts), default=0)) + new > room:
+        raise ConfigError(
+            f"a prompt of {longest:,} tokens and {new:,} new ones do not fit into the model's {room:,} "
+            "positions: lower `max_new_tokens`, or leave out the metrics that generate"
+        )
+
+
 def _decode(
-    model: Model, prompts: list[list[int]], limit: int, temperature: float, generator: torch.Generator | None
+    model: Model,
+    prompts: list[list[int]],
+    limit: int,
+    choose: Callable[[Tensor, list[int], int], Tensor],
+    copies: Sequence[int] | None = None,
+    hidden: int | None = None,
 ) -> list[list[int]]:
-    """The loop itself: one key-value cache, from which finished rows are dropped."""
+    """The loop itself: one key-value cache, from which finished rows are dropped.
+
+    `choose` takes logits, which row each of them is, and the step. With `copies` a prompt's row becomes that many
+    after the pass over the prompts.
+    """
     longest = max(map(len, prompts))
     ends = end_tokens(model)
     device = model.device
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    seen = [[int(token != hidden) for token in p] for p in prompts]
+    mask = torch.tensor([[0] * (longest - len(p)) + p for p in seen], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    rows = list(range(len(prompts)))  # which prompt each row of the batch still is
-    done: list[list[int]] = [[] for _ in prompts]
+    rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
+    done: list[list[int]] = [[] for _ in rows]
     cache = None
-    for _ in range(limit):
+    for step in range(limit):
         output = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip
         cache = output.past_key_values
-        chosen = _choose(output.logits[:, -1].float(), temperature, generator)
+        logits = output.logits[:, -1].float()
+        if step == 0 and copies is not None:
+            spread = torch.repeat_interleave(torch.tensor(copies)).to(device)
+            cache.batch_select_indices(spread)
+            logits, mask, positions = logits[spread], mask[spread], positions[spread]
+        chosen = choose(logits, rows, step)
         picked = chosen.tolist()
         going = [i for i, token in enumerate(picked) if token not in ends]
         for i in going:
@@ -88,6 +165,14 @@ def _choose(logits: Tensor, temperature: float, generator: torch.Generator | Non
         return logits.argmax(-1)
     # drawn on the processor, so that every device draws the same
     return torch.multinomial((logits / temperature).softmax(-1).cpu(), 1, generator=generator)[:, 0].to(logits.device)
+
+
+def _draw(logits: Float[Tensor, "rows vocab"], numbers: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """The token in whose stretch of the cumulative distribution a row's number (from 0 to 1) falls."""
+    # on the processor, so that every device draws the same
+    heights = logits.softmax(-1).cpu().double().cumsum(-1)
+    places = torch.searchsorted(heights, (numbers * heights[:, -1])[:, None], right=True)[:, 0]
+    return places.clamp(max=heights.shape[1] - 1).to(logits.device)
 
 
 def end_tokens(model: Model) -> set[int]:

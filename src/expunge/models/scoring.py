@@ -29,6 +29,7 @@ class Pass:
     features: Float[Tensor, "tokens width"] | None = None  # what the head reads, at the predicting positions
     residual: Float[Tensor, "nodes width"] | None = None  # the residual stream after the block asked for
     hits: Tensor | None = None  # Bool[tokens]: is the token the most likely one?
+    moments: Float[Tensor, "tokens 2"] | None = None  # mean and standard deviation of log π over the vocabulary
 
 
 def forward(
@@ -39,6 +40,7 @@ def forward(
     features: bool = False,
     residual: int | None = None,
     hits: bool = False,
+    moments: bool = False,
 ) -> Pass:
     """Run the network once. `residual` is the block whose output is wanted, counted from 0.
 
@@ -76,7 +78,23 @@ def forward(
         features=read[0][0][which] if features else None,
         residual=seen[0].flatten(0, -2) if residual is not None else None,
         hits=table.detach().argmax(-1)[which] == forest.targets if hits else None,
+        moments=_moments(table.detach())[which] if moments else None,
     )
+
+
+def _moments(logits: Float[Tensor, "rows vocab"]) -> Float[Tensor, "rows 2"]:
+    """μ = Σ_v π_v log π_v and σ = sqrt(Σ_v π_v (log π_v - μ)²) of each row, in float32.
+
+    A few rows at a time: they stay in the processor's cache, and no second table of the vocabulary's size is made.
+    """
+    found = []
+    for rows in logits.split(16):
+        logs = rows.float().log_softmax(-1).clamp_(min=-1e4)  # an impossible token (-∞) has no weight
+        weights = logs.exp()
+        mean = (weights * logs).sum(-1)
+        spread = logs.sub_(mean[:, None]).square_().mul_(weights).sum(-1)
+        found.append(torch.stack([mean, spread.sqrt()], -1))
+    return torch.cat(found)
 
 
 class _TargetLogProbs(torch.autograd.Function):
@@ -119,11 +137,17 @@ class Scores:
 
     log_probs: Float[Tensor, " tokens"]
     hits: Tensor  # Bool[tokens]
+    moments: Float[Tensor, "tokens 2"] | None = None  # of log π over the vocabulary: mean, standard deviation
 
 
 @torch.inference_mode()
 def score(
-    model: Model, groups: Sequence[Sequence[Encoded]], *, budget: int = 4096, bf16: bool = False
+    model: Model,
+    groups: Sequence[Sequence[Encoded]],
+    *,
+    budget: int = 4096,
+    bf16: bool = False,
+    moments: bool = False,
 ) -> list[list[Scores]]:
     """Answer log-probabilities of every encoded example, in the order given.
 
@@ -135,10 +159,11 @@ def score(
     for batch in pack(sizes, budget):
         forest = plant([groups[i] for i in batch]).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            got = forward(model, forest, hits=True)
+            got = forward(model, forest, hits=True, moments=moments)
         lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()
         assert got.hits is not None
-        pieces = zip(got.log_probs.float().cpu().split(lengths), got.hits.cpu().split(lengths))
+        columns = [got.log_probs.float(), got.hits, *([] if got.moments is None else [got.moments])]
+        pieces = zip(*(column.cpu().split(lengths) for column in columns))
         for i in batch:
             results[i] = [Scores(*next(pieces)) for _ in groups[i]]
     return results

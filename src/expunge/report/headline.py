@@ -20,7 +20,9 @@ class Line:
 
 
 def headline(group: Group, column: Column) -> list[Line]:
-    """For one method. What the record says itself comes first."""
+    """For one method. What the record says itself comes first. An audit has its own first page."""
+    if column.record.audit is not None:
+        return []
     own = column.outcome.headline if column.outcome else ()
     if written := own or (column.record.headline if len(column.record.methods) == 1 else ()):
         words = ("Forgotten", "Kept", "Cost", *[""] * len(written))
@@ -30,14 +32,19 @@ def headline(group: Group, column: Column) -> list[Line]:
         return [line] if line else []
     stay = ("test",) if any(info.role == "test" for info in group.sets.values()) else ("retain",)
     taught = _about(group, column, ("train",), "Learnt")
-    lines = [_forgotten(group, column), taught, _about(group, column, stay, "Kept"), _cost(column)]
+    lines = [_forgotten(group, column), taught, _about(group, column, stay, "Kept"), cost(column)]
     return [line for line in lines if line]
+
+
+def asked_directly(group: Group, column: Column) -> Line | None:
+    """What becomes of the forget sets when they are asked as they were taught."""
+    return _about(group, column, ("forget",), "Forgotten")
 
 
 def _forgotten(group: Group, column: Column) -> Line | None:
     """With the level of a model that never knew, where there is one: less than that is a fault too."""
     line, chosen = (
-        _about(group, column, ("forget",), "Forgotten"),
+        asked_directly(group, column),
         column.outcome and column.outcome.selection,
     )
     name = next((name for name, info in group.sets.items() if info.role == "forget"), "")
@@ -94,7 +101,7 @@ def _counted(title: str, before: Measured, after: Measured, forget: bool) -> str
     return f"{title}: of {int(said)} answers that were right before, {still} still are: {share}{more}."
 
 
-def _cost(column: Column) -> Line | None:
+def cost(column: Column) -> Line | None:
     outcome = column.outcome
     if outcome is None:
         return None

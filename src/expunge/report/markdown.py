@@ -9,6 +9,9 @@ from html import escape
 
 from expunge.record import Record
 from expunge.report.answers import AnswerTable, Said, answer_tables
+from expunge.report.audits import markdown as audited_as
+from expunge.report.audits.glossary import glossary
+from expunge.report.audits.view import Audited, audits_of
 from expunge.report.headline import headline
 from expunge.report.numbers import clean
 from expunge.report.page import command_line, notices, own_lines, title_of
@@ -20,8 +23,11 @@ _SPECIAL = re.compile(r"([\\`*_\[\]{}|~#!])")
 
 def to_markdown(records: Sequence[Record]) -> str:
     parts = [f"# {inline(title_of(records))}"]
-    for group in grouped(records):
-        parts += _group(group)
+    groups = grouped(records)
+    audits = audits_of(groups)
+    parts += audited_as.compared(audits, inline, _table)
+    for group in groups:
+        parts += _group(group, [audited for audited in audits if audited.group is group])
     return "\n\n".join(parts) + "\n"
 
 
@@ -34,15 +40,21 @@ def inline(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", escape(clean(" ".join(text.split())), quote=False))
 
 
-def _group(group: Group) -> Iterable[str]:
+def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
     yield from (inline(line) for line in own_lines(group))
+    for audited in audits:
+        yield from audited_as.first_page(audited, inline)
     for column in group.judged:
+        if column.record.audit is not None:
+            continue
         lines = [
             f"- **{line.word or '·'}** {inline(' '.join((line.text, *line.more)))}" for line in headline(group, column)
         ]
         yield f"**{inline(column.label)}**\n\n" + "\n".join(lines)
     if notes := notices(group):
         yield "**Mind:**\n\n" + "\n".join(f"- {inline(note)}" for note in notes)
+    for audited in audits:
+        yield from audited_as.details(audited, inline, _table)
     yield "## What was asked"
     yield "\n\n".join(f"    {' '.join(clean(command_line(record)).split())}" for record in group.records)
     if tables := set_tables(group):
@@ -50,12 +62,14 @@ def _group(group: Group) -> Iterable[str]:
         yield "In brackets: the 95 % interval. The arrow points to where a model that knows more stands."
     for table in tables:
         yield from _numbers(group, table)
-    for title, direction, reads in readings(group):
+    for title, direction, reads in () if audits else readings(group):
         yield f"- **{inline(title)}** ({direction}): {inline(reads)}"
     if answers := answer_tables(group):
         yield "## Example by example"
     for table in answers:
         yield from _answers(group, table)
+    if audits:
+        yield from audited_as.entries(glossary(audits), inline)
     yield "## Where it comes from"
     yield "\n".join(f"- {inline(key)}: {inline(value)}" for key, value in _provenance(group))
 

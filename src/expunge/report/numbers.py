@@ -24,6 +24,15 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if size >= 1000 else f"{value:.{1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
+def signed(value: float | None) -> str:
+    """A difference.
+
+    >>> [signed(x) for x in (0.25, -0.031, 0, None)]
+    ['+0.250', '-0.031', '0', '–']
+    """
+    return f"+{number(value)}" if value is not None and value > 0 else number(value)
+
+
 def tick(value: float) -> str:
     """On an axis: no more digits than needed.
 

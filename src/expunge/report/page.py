@@ -12,6 +12,7 @@ from markupsafe import Markup
 from expunge.record import Record
 from expunge.report import numbers
 from expunge.report.answers import answer_tables
+from expunge.report.audits.shown import compared, group_glossary, shown_audits
 from expunge.report.headline import headline
 from expunge.report.norms import norms_picture
 from expunge.report.settings import all_settings, differing_settings
@@ -24,8 +25,11 @@ from expunge.report.view import Column, Group, grouped, set_title
 def to_html(records: Sequence[Record]) -> str:
     """The whole page; the same text for the same records."""
     groups = grouped(records)
+    audits = shown_audits(groups)
     return environment().get_template("page.html").render(
-        title=title_of(records), style=style(), groups=[_shown(group) for group in groups],
+        title=title_of(records), style=style("style.css", *(("audit.css",) if audits else ())),
+        groups=[_shown(group) for group in groups],
+        audits=audits, compared=compared(groups), glossary=[group_glossary(groups, group) for group in groups],
         set_title=set_title, version=records[0].versions.get("expunge", ""),
     )  # fmt: skip
 
@@ -34,14 +38,18 @@ def title_of(records: Sequence[Record]) -> str:
     models = list(dict.fromkeys(r.model.name for r in records if r.model))
     if records and all(any(info.role == "train" for info in r.sets.values()) for r in records):
         return f"What {models[0] if len(models) == 1 else 'each model'} was taught, and what it cost"
+    if records and all(r.audit for r in records):
+        after = {str(r.configuration.get("after") or "the model") for r in records}
+        return f"What {after.pop() if len(after) == 1 else 'each model'} still knows, and what it kept"
     if any(r.methods for r in records):
         return f"What {models[0] if len(models) == 1 else 'each model'} forgot, what it kept, and what it cost"
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
 
 
-def style() -> Markup:
-    """The style sheet that every page carries in itself."""
-    return Markup(resources.files("expunge.report").joinpath("templates/style.css").read_text("utf-8"))
+def style(*sheets: str) -> Markup:
+    """The style sheets that a page carries in itself."""
+    folder = resources.files("expunge.report").joinpath("templates")
+    return Markup("".join(folder.joinpath(sheet).read_text("utf-8") for sheet in sheets))
 
 
 def environment(package: str = "expunge.report") -> Environment:
@@ -52,7 +60,7 @@ def environment(package: str = "expunge.report") -> Environment:
     )  # fmt: skip
     environment.filters.update(
         number=numbers.number, percent=numbers.percent, duration=numbers.duration, size=numbers.size,
-        tight=tight, command=command_line, sign=sign,
+        tight=tight, tick=numbers.tick, command=command_line, sign=sign,
     )  # fmt: skip
     return environment
 
@@ -69,7 +77,7 @@ def _shown(group: Group) -> dict[str, Any]:
         "own": own_lines(group),
         "notices": notices(group),
         "tables": set_tables(group),
-        "readings": readings(group),
+        "readings": [] if any(r.audit for r in group.records) else readings(group),
         "answers": answer_tables(group),
         "steps": [(c, over_steps(c)) for c in group.after if over_steps(c)],
         "learnt": [(c, drawing) for c in group.after if (drawing := learnt_over_steps(c))],
@@ -82,7 +90,8 @@ def _shown(group: Group) -> dict[str, Any]:
 
 def own_lines(group: Group) -> list[str]:
     """What the records say themselves about several methods, or about none."""
-    return [line for r in group.records if len(r.methods) != 1 for line in r.headline]
+    said = {line for r in group.records if r.audit for line in r.audit.verdict}  # stands on the audit's own page
+    return [line for r in group.records if len(r.methods) != 1 for line in r.headline if line not in said]
 
 
 def notices(group: Group) -> list[str]:

@@ -5,16 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from expunge.record import Measured, Record
+from expunge.report.audits.summary import as_json
+from expunge.report.audits.view import audits_of
 from expunge.report.headline import headline
 from expunge.report.page import notices, own_lines, title_of
 from expunge.report.view import Column, Group, grouped, set_title
 
 
 def to_json(records: Sequence[Record]) -> str:
+    groups = grouped(records)
     content = {
         "format": "expunge-report", "schema_version": 1, "title": title_of(records),
-        "groups": [_group(group) for group in grouped(records)],
+        "groups": [_group(group) for group in groups],
     }  # fmt: skip
+    if audits := audits_of(groups):
+        content["audits"] = [as_json(audited) for audited in audits]
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", errors="backslashreplace").decode() + "\n"
 

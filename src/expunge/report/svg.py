@@ -55,6 +55,12 @@ def path(points: Iterable[tuple[float, float]], kind: str, stroke: str) -> Marku
     return Markup('<path d="{}" class="{}" style="stroke:{}"/>').format(d, kind, stroke)
 
 
+def polygon(points: Iterable[tuple[float, float]], fill: str, opacity: float = 1, kind: str = "") -> Markup:
+    corners = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
+    style = f"fill:{fill};fill-opacity:{opacity:.3g}"
+    return Markup('<polygon points="{}" class="{}" style="{}"/>').format(corners, kind, style)
+
+
 def rectangle(
     x: float, y: float, w: float, h: float, fill: str, opacity: float = 1, tip: str = "", kind: str = ""
 ) -> Markup:
@@ -66,6 +72,12 @@ def rectangle(
 def dot(x: float, y: float, fill: str, tip: str) -> Markup:
     return Markup('<circle cx="{}" cy="{}" r="3" style="fill:{}">{}</circle>').format(
         coordinate(x), coordinate(y), fill, _tip(tip)
+    )
+
+
+def disc(x: float, y: float, radius: float, fill: str, stroke: str) -> Markup:
+    return Markup('<circle cx="{}" cy="{}" r="{}" style="fill:{};stroke:{}"/>').format(
+        *map(coordinate, (x, y, radius)), fill, stroke
     )
 
 

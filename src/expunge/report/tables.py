@@ -1,10 +1,11 @@
 """The results as tables, one a set: a row for each metric, a cell for each model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from expunge.record import Measured
+from expunge.record import Measured, Record
 from expunge.report.numbers import interval, measured
 from expunge.report.strip import strip
 from expunge.report.view import Group, set_title
@@ -16,6 +17,11 @@ GOALS = {
     "train": "what was taught: the goal is to know it",
     "holdout": "like the forget set, but never trained on: a control",
     "twins": "like the forget set, but never seen by any model: the never-known level",
+}
+DIRECTIONS = {
+    "higher": "higher: knows more",
+    "lower": "lower: knows more",
+    "reference": "only nearness to a model that never knew counts",
 }
 ARROWS = {"higher": "↑", "lower": "↓", "reference": "≈"}
 
@@ -50,8 +56,12 @@ class SetTable:
 
 
 def title_of(group: Group, metric: str) -> str:
+    return metric_title(group.records, metric)
+
+
+def metric_title(records: Sequence[Record], metric: str) -> str:
     """From the records' glossary, else the name in words."""
-    for record in group.records:
+    for record in records:
         if metric in record.glossary:
             return record.glossary[metric].title
     return metric.replace("_", " ").capitalize()
@@ -91,15 +101,10 @@ def _cell(m: Measured | None) -> Cell:
 
 def readings(group: Group) -> list[tuple[str, str, str]]:
     """How to read each metric that occurs: title, direction in words, and how it misleads."""
-    words = {
-        "higher": "higher: knows more",
-        "lower": "lower: knows more",
-        "reference": "only nearness to a model that never knew counts",
-    }
     found: dict[str, tuple[str, str, str]] = {}
     for name in group.sets:
         for metric in group.metrics(name):
             better = next(m.better for c in group.columns if (m := c.metric(name, metric)))
             reads = next((r.glossary[metric].reads for r in group.records if metric in r.glossary), "")
-            found.setdefault(metric, (title_of(group, metric), words[better], reads))
+            found.setdefault(metric, (title_of(group, metric), DIRECTIONS[better], reads))
     return list(found.values())

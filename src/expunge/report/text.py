@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from expunge.record import Record
+from expunge.report.audits.text import as_text
+from expunge.report.audits.view import Audited, audits_of
 from expunge.report.headline import headline
 from expunge.report.numbers import clean
 from expunge.report.page import notices, own_lines
@@ -16,25 +18,31 @@ if TYPE_CHECKING:
 
 def print_summary(records: Record | Sequence[Record], console: "Console") -> None:
     """Texts are printed as they are: square brackets in them are no markup."""
-    for group in grouped([records] if isinstance(records, Record) else records):
-        for part in _group(group):
+    groups = grouped([records] if isinstance(records, Record) else records)
+    audits = audits_of(groups)
+    for group in groups:
+        for part in _group(group, [audited for audited in audits if audited.group is group]):
             console.print(part)
 
 
-def _group(group: Group) -> "Iterator[RenderableType]":
+def _group(group: Group, audits: Sequence[Audited]) -> "Iterator[RenderableType]":
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     for line in own_lines(group):
         yield Text(clean(line))
+    for audited in audits:
+        yield from as_text(audited)
     for column in group.judged:
+        if column.record.audit is not None:
+            continue
         yield Text(clean(column.label), style="bold")
         grid = Table.grid(padding=(0, 2))
         for line in headline(group, column):
             grid.add_row(Text(line.word, style="cyan"), Text(clean("\n".join((line.text, *line.more)))))
         yield Padding(grid, (0, 0, 1, 2))
-    for table in set_tables(group):
+    for table in () if audits else set_tables(group):
         yield _table(group, table)
     for note in notices(group):
         yield Text(f"mind: {clean(note)}", style="yellow")

@@ -101,13 +101,24 @@ def _same_start(one: Record, two: Record) -> bool:
 def _start_label(records: Sequence[Record], record: Record) -> str:
     several = len({r.model.name if r.model else "" for r in records}) > 1
     if record.methods and not several:
-        return "before"
+        return "before" if record.audit is None else "original"
     return record.model.name if record.model else "measured"
 
 
 def _labels(outcomes: Sequence[tuple[str, Outcome, Record]]) -> list[str]:
-    """The methods' names, with what tells them apart where two have the same."""
-    names = [name for name, _, _ in outcomes]
+    """The methods' names; of several audits the names of the models that they judge."""
+    return numbered([
+        str(record.configuration.get("after") or name) if record.audit and len(outcomes) > 1 else name
+        for name, _, record in outcomes
+    ])  # fmt: skip
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """The same names, with a number where one comes more than once.
+
+    >>> numbered(["a", "b", "a"])
+    ['a (1)', 'b', 'a (2)']
+    """
     seen: dict[str, int] = {}
     labels = []
     for name in names:

@@ -16,14 +16,15 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.evaluate.generated_contains import generated_contains
 from expunge.evaluate.measure import Evaluation
-from expunge.evaluate.observations import observe, reworded
+from expunge.evaluate.observations import reworded
+from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Outcome, Record
 from expunge.record_file import save_record
 from expunge.runs.folder import CHECKPOINTS, check, claim
-from expunge.runs.measuring import as_json, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.unlearn import Bench, unlearn_once
@@ -78,17 +79,19 @@ def run_demo(
     claim(out, configuration, resume=False, overwrite=overwrite)
     save_record(Record(command="demo", configuration=configuration), out)  # so that a killed demo can be overwritten
     encoder = Encoder(model.tokenizer, CONVENTION)
-    split = _split(_known(model, encoder, _asked(fast), phases), seed)
+    info = model_info(model)
+    kept = kept_by(EVALUATE, phases, include_text=True).of(info.digest)
+    split = _split(_known(model, encoder, _asked(fast), phases, kept), seed)
     measured = _measured(split)
     sets = Sets(
         forget=tuple(split.forget), retain=tuple(split.retain), holdout=tuple(split.unknown),
         twins=tuple(twins(split.forget)),
     )  # fmt: skip
-    before = measure_sets(model, measured, encoder, EVALUATE, phases, "measuring before")
-    bench = Bench(model, sets, encoder, measured, before)
+    before = measure_sets(model, measured, encoder, EVALUATE, phases, "measuring before", kept)
+    bench = Bench(model, sets, encoder, measured, before, kept)
     record = Record(
         command="demo", arguments=tuple(arguments), configuration=configuration, versions=versions(),
-        platform=platform_facts(str(model.device)), seeds={"choice of facts": seed}, model=model_info(model),
+        platform=platform_facts(str(model.device)), seeds={"choice of facts": seed}, model=info,
         sets={name: each.info(include_text=True) for name, each in measured.items()}, before=as_json(before),
         generations=before.generations, glossary=readings(EVALUATE.metrics), include_text=True,
     )  # fmt: skip
@@ -108,10 +111,13 @@ def _asked(fast: bool) -> list[Example]:
     return every[:-50] if fast else every
 
 
-def _known(model: Model, encoder: Encoder, asked: list[Example], phases: Phases) -> dict[str, list[Example]]:
+def _known(
+    model: Model, encoder: Encoder, asked: list[Example], phases: Phases, kept: Kept
+) -> dict[str, list[Example]]:
     """What the model answers right and what not, asked with the first wording."""
     with phases.phase("asking what it knows", len(asked)) as tick:
-        seen = observe(model, asked, encoder, {"generations"}, max_new_tokens=EVALUATE.max_new_tokens, tick=tick)
+        question = Question.of(model, asked, encoder, EVALUATE)
+        seen = Shelf(kept, question).observe({"generations"}, tick)
     right = generated_contains(seen.generations, seen.answers).per_example
     return {
         "known": [example for example, hit in zip(asked, right) if hit],

@@ -22,7 +22,7 @@ from expunge.record import Outcome, Point, Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, claim
-from expunge.runs.measuring import as_json, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.unlearn import CHANGE, change_info, save_model, signed
@@ -111,7 +111,9 @@ def taught(record: Record, config: TaughtConfig, lesson: Lesson, out: Path, phas
     level = strength_watch(
         sample, encoder, budget=config.train.budget(model.device.type), bf16=config.train.precision == "bfloat16"
     )
-    before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before")
+    assert record.model is not None
+    kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(record.model.digest)
+    before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before", kept)
     with phases.phase("fine-tuning") as tick:
         trained = fit(
             model, lesson.examples, config.train, level, convention=config.convention, mask=lesson.mask,
@@ -120,7 +122,8 @@ def taught(record: Record, config: TaughtConfig, lesson: Lesson, out: Path, phas
         )  # fmt: skip
     change = signed(trained, model.name, config.train)
     with change.applied_to(model):
-        after = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring after")
+        kept = kept.of(change.result_id)
+        after = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring after", kept)
     change.save(out / CHANGE)
     save_model(change, model, config.save_as, out)
     return record.updated(

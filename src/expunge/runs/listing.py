@@ -30,6 +30,12 @@ def _metrics() -> list[Entry]:
     return [_entry(name, metrics.aliases(name), metrics.get(name).summary, "") for name in metrics]
 
 
+def _attacks() -> list[Entry]:
+    from expunge.attacks import attacks
+
+    return [_entry(name, attacks.aliases(name), attacks.get(name).summary, "") for name in attacks]
+
+
 def _wrappers() -> list[Entry]:
     from expunge.registry import summary_of
     from expunge.train.wrappers import wrappers
@@ -71,6 +77,7 @@ LISTS: dict[str, Callable[[], list[Entry]]] = {
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,
+    "attacks": _attacks,
     "suites": lambda: _suites("suites"),
     "worlds": lambda: _suites("worlds"),
     "models": _models,

@@ -7,12 +7,16 @@ from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.evaluate import glossary
 from expunge.evaluate.measure import Evaluation, measure
+from expunge.evaluate.store import Kept
+from expunge.models.cache import cache_folder
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.record import Measured as MeasuredJSON
 from expunge.record import ModelInfo, Reading
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
+
+OBSERVATIONS = "observations"  # folder of the cache
 
 
 def measure_sets(
@@ -22,13 +26,21 @@ def measure_sets(
     config: EvaluateConfig,
     phases: Phases,
     what: str,
+    kept: Kept | None = None,
 ) -> Evaluation:
-    """All metrics on all sets; without metrics nothing is run."""
+    """All metrics on all sets, none without metrics; what `kept` has of this model is not measured again."""
     if not config.metrics:
         return Evaluation({name: {} for name in sets})
     total = sum(len(each.examples) for each in sets.values())
+    examples = {name: each.examples for name, each in sets.items()}
     with phases.phase(what, total) as tick:
-        return measure(model, {name: each.examples for name, each in sets.items()}, encoder, config, tick=tick)
+        return measure(model, examples, encoder, config, tick=tick, kept=kept)
+
+
+def kept_by(config: EvaluateConfig, phases: Phases, *, include_text: bool) -> Kept:
+    """Where a run keeps what it observes; `.of(digest)` says of which weights."""
+    folder = cache_folder() / OBSERVATIONS if config.cache else None
+    return Kept(folder, texts=include_text, say=phases.say)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, dict[str, MeasuredJSON]]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 
-from expunge.config import MeasureRunConfig
+from expunge.config import SetsRunConfig
 from expunge.data.example import Example, Sets
 from expunge.data.sets import load_data
 from expunge.evaluate.observations import reworded
@@ -34,7 +34,7 @@ class Measured:
         )  # fmt: skip
 
 
-def read_sets(config: MeasureRunConfig) -> Sets:
+def read_sets(config: SetsRunConfig) -> Sets:
     """The sets that the settings name, read and checked."""
     return load_data(
         forget=config.forget,
@@ -45,7 +45,7 @@ def read_sets(config: MeasureRunConfig) -> Sets:
     )
 
 
-def measured_sets(sets: Sets, config: MeasureRunConfig, *, split: int | None = None) -> dict[str, Measured]:
+def measured_sets(sets: Sets, config: SetsRunConfig, *, split: int | None = None) -> dict[str, Measured]:
     """Name → set to measure on. With `split` (a seed) the retain set is cut into the half that checkpoints are
     selected on and the half that only tests."""
     found: dict[str, Measured] = {}

@@ -5,7 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from expunge.config import AuditRunConfig, InjectConfig, MeasureRunConfig, UnlearnConfig, differing, over, settings
+from expunge.config import (
+    AuditRunConfig,
+    EvaluateRunConfig,
+    InjectConfig,
+    MeasureRunConfig,
+    SetsRunConfig,
+    UnlearnConfig,
+    differing,
+    over,
+    settings,
+)
 from expunge.data.example import Example, Sets
 from expunge.data.overlap import check_overlap
 from expunge.data.problems import Problems
@@ -14,7 +24,7 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
+C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
 
 
 def settled(
@@ -37,7 +47,7 @@ def settled(
 
 
 def check_early(
-    config: MeasureRunConfig | UnlearnConfig | InjectConfig, *, out: Path, resume: bool, overwrite: bool
+    config: SetsRunConfig | UnlearnConfig | InjectConfig, *, out: Path, resume: bool, overwrite: bool
 ) -> None:
     """What can be seen to be wrong before a suite is read: methods, metrics, a folder that is taken."""
     from expunge.evaluate.measure import check_metrics  # needs torch
@@ -46,17 +56,21 @@ def check_early(
     check_metrics(config.evaluate)
     if isinstance(config, UnlearnConfig):
         check_method(config.train)
+    if isinstance(config, AuditRunConfig):
+        from expunge.runs.audit import check_audit
+
+        check_audit(config)
     check_free(out, resume=resume, overwrite=overwrite)
 
 
-def sets_of(config: MeasureRunConfig, suite: Suite | None) -> Sets:
+def sets_of(config: SetsRunConfig, suite: Suite | None, model: str) -> Sets:
     """The sets that the settings name, read and checked; the suite's where they name none."""
     given = read_sets(config)
     if suite is None:
         return given
     warnings = [*suite.sets.warnings, *given.warnings]
-    if suite.model is not None and config.model.partition("+")[0] != suite.model:
-        warnings.append(f"the sets of {suite.name} are what {suite.model} knows, and the model is {config.model}")
+    if suite.model is not None and model.partition("+")[0] != suite.model:
+        warnings.append(f"the sets of {suite.name} are what {suite.model} knows, and the model is {model}")
     sets, mixed = replace(suite.sets, **dict(given.named())), Problems()
     if any(True for _ in given.named()):  # the suite has been checked against itself, the files against one another
         check_overlap(sets, mixed)
@@ -71,7 +85,7 @@ def only_measured(suite: Suite | None) -> list[tuple[Example, ...]]:
 
 
 def measured_of(
-    sets: Sets, config: MeasureRunConfig, suite: Suite | None, *, split: int | None = None
+    sets: Sets, config: SetsRunConfig, suite: Suite | None, *, split: int | None = None
 ) -> dict[str, Measured]:
     """Everything that is measured: the sets, but for those of a suite that only train, and those it only measures."""
     left_out = [name for name in suite.only_trained if not getattr(config, name)] if suite is not None else []

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from expunge.data.lengths import check_lengths
 from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
+from expunge.evaluate.store import Kept
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model
@@ -26,7 +27,7 @@ from expunge.record_file import save_record
 from expunge.runs.editing import edit
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, claim
-from expunge.runs.measuring import as_json, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
@@ -49,6 +50,7 @@ class Bench:
     encoder: Encoder
     measured: Mapping[str, Measured]
     before: Evaluation
+    kept: Kept = field(default_factory=Kept)  # where observations are kept
 
 
 def run_unlearn(
@@ -72,7 +74,7 @@ def run_unlearn(
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
         return done
-    sets = sets_of(config, suite)
+    sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -128,8 +130,10 @@ def _work(
     *, resume: bool,
 ) -> Record:  # fmt: skip
     measured = measured_of(sets, config, suite, split=config.train.seed)
-    before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before")
-    bench = Bench(model, sets, encoder, measured, before)
+    assert record.model is not None
+    kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(record.model.digest)
+    before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before", kept)
+    bench = Bench(model, sets, encoder, measured, before, kept)
     outcome, change, _ = unlearn_once(bench, config, config.train, out, phases, resume=resume)
     save_model(change, model, config.save_as, out)
     return record.updated(
@@ -169,8 +173,9 @@ def unlearn_once(
     change = signed(trained, config.model, settings)
     with change.applied_to(bench.model):
         after = measure_sets(
-            bench.model, bench.measured, bench.encoder, config.evaluate, phases, f"measuring after{label}"
-        )
+            bench.model, bench.measured, bench.encoder, config.evaluate, phases, f"measuring after{label}",
+            bench.kept.of(change.result_id),
+        )  # fmt: skip
     change.save(out / CHANGE)
     outcome = Outcome(
         after=as_json(after),
@@ -210,6 +215,7 @@ def change_info(change: WeightChange) -> ChangeInfo:
         kind=change.kind,
         file=CHANGE,
         base_digest=change.base.id,
+        result_digest=change.result_id,
         touched_weights=sum(_size(change, tensor) for tensor in norms),
         total_weights=sum(_size(change, tensor) for tensor in change.base.stamps),
         norms={tensor: (norm.absolute, norm.relative) for tensor, norm in norms.items()},

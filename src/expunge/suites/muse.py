@@ -15,8 +15,9 @@ requests.
 - Convention: no chat template. A question follows its ten solved examples as text, as in the official evaluation
   (`Question: …`, `Answer: …`, a blank line between them); the blank before an answer belongs to the answer here.
 
-Deviations in what is measured today: answers are scored with ROUGE-L recall, the published numbers are ROUGE-L F1 of 32
-(questions, cut at the next question) and 128 tokens (verbatim, against the first 128 tokens).
+Deviations in what is measured: those of `verbatim_memory` and `knowledge_memory`. Membership documents and the holdout
+set are continued as well (from their first tokens on): the level of texts that were never seen. PrivLeak is no metric
+of one set.
 """
 
 from collections.abc import Iterator
@@ -33,14 +34,16 @@ from expunge.suites.suite import Published, Suite
 
 LONGEST = 6_000  # characters of a training piece
 REQUESTS = tuple(f"news+{kind}{i}" for kind in ("scal", "sust") for i in range(1, 5))
-METRICS = ("probability", "extraction_strength", "exact_memorization", "rouge_l_recall", "perplexity")
+METRICS = (
+    "probability", "extraction_strength", "exact_memorization", "verbatim_memory", "knowledge_memory", "perplexity",
+)  # fmt: skip
 _TABLE3 = {  # arXiv:2407.06460, table 3: verbatim, questions (forget), PrivLeak, questions (retain)
     "news": {"target": (58.4, 63.9, -99.8, 55.2), "retrained": (20.8, 33.1, 0.0, 55.0)},
     "books": {"target": (99.8, 59.4, -57.5, 66.9), "retrained": (14.3, 28.9, 0.0, 74.5)},
 }
 _COLUMNS = (
-    ("VerbMem, ROUGE-L F1 × 100", "verbatim"), ("KnowMem, ROUGE-L F1 × 100", "questions, forget"),
-    ("PrivLeak", "membership, forget"), ("KnowMem, ROUGE-L F1 × 100", "questions, retain"),
+    ("verbatim_memory", "verbatim"), ("knowledge_memory", "questions, forget"), ("PrivLeak", "membership, forget"),
+    ("knowledge_memory", "questions, retain"),
 )  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def muse(variant: str) -> Suite:
     forget = read(request[:-1], f"forget_{request[-1]}") if request else read("raw", "forget")
     documents = Sets(forget=forget, retain=read("raw", "retain1"), holdout=read("privleak", "holdout"))
     probes = {
-        "verbatim": read("verbmem", "forget"),
+        "verbatim": tuple(replace(each, passage=True) for each in read("verbmem", "forget")),
         "questions, forget": read.questions("forget_qa"),
         "membership, forget": read("privleak", "forget"),
     }
@@ -74,9 +77,8 @@ def muse(variant: str) -> Suite:
         sets=replace(checked, forget=in_pieces(checked.forget, LONGEST), retain=in_pieces(checked.retain, LONGEST)),
         utility=utility,
         convention=ConventionConfig(template="plain", max_length=4096),
-        evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=128),
+        evaluate=EvaluateConfig(metrics=METRICS, max_new_tokens=32),
         published=() if request else tuple(_published(corpus)),
-        notes=("published VerbMem and KnowMem are ROUGE-L F1 of shortened answers, ours here is recall",),
         probes=probes,
         only_trained=("forget", "retain"),
     )
@@ -108,4 +110,5 @@ def _asked(example: Example) -> str:
 def _published(corpus: str) -> Iterator[Published]:
     for model, row in _TABLE3[corpus].items():
         for (metric, on), value in zip(_COLUMNS, row, strict=True):
-            yield Published(f"Llama-2-7B, {model}", metric, on, value, "arXiv:2407.06460, table 3")
+            ours = value if metric == "PrivLeak" else round(value / 100, 6)  # the table has per cent
+            yield Published(f"Llama-2-7B, {model}", metric, on, ours, "arXiv:2407.06460, table 3")

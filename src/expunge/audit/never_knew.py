@@ -1,0 +1,130 @@
+"""The never-knew rate: in how many ways of asking is an unlearned model like one that never knew?
+
+Knowledge k of original, unlearned and retrained model: o, u, r. With the share δ of the gap that is near enough:
+
+    informative     lower95[ k_o - k_r ] ≥ 0.10                     other cells can be neither passed nor failed
+    never-knew      upper95[ k_u - k_r - δ(k_o - k_r) ] < 0   and   lower95[ k_u - k_r + δ(k_o - k_r) ] > 0
+    known           lower95[ k_u - k_r - δ(k_o - k_r) ] > 0
+    over-forgotten  upper95[ k_u - k_r + δ(k_o - k_r) ] < 0
+    unresolved      otherwise; counts as not passed
+
+Two one-sided tests of equivalence (Schuirmann 1987) on the paired bootstrap of `draws.py`: a wide interval cannot pass.
+The rate is the mean over families of each family's share of informative cells passed. Ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from expunge.audit.draws import Draws, Sample, Values, bounds
+from expunge.record_audit import Ceiling, FamilyResult, Status
+
+GAP = 0.10  # the smallest gap of an informative cell
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One cell: what every model scored. Without retrained models `controls` holds one sample, of `controls_of`."""
+
+    name: str
+    family: str
+    original: Sample
+    unlearned: Sample
+    controls: tuple[Sample, ...]
+    of: str = "forget"  # the set that original and unlearned were scored on
+    controls_of: str = "forget"  # "twins" or "holdout": other examples, so unpaired
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came out for one cell."""
+
+    status: Status
+    gap: float
+    gap_lower: float
+    excess: float
+    excess_bounds: tuple[float, float]
+
+
+def judge(cell: Scored, draws: Draws, delta: float = 0.2) -> Judged:
+    """The definitions above. The point estimate of k_r is the mean over the retrained models."""
+    o, u = (draws.knowledge(each, cell.of) for each in (cell.original, cell.unlearned))
+    r = draws.mixed([draws.knowledge(each, cell.controls_of) for each in cell.controls])
+    groups = len(set(cell.original.groups))
+    never = float(np.mean([each.knowledge for each in cell.controls]))
+    gap_lower = bounds(o - r, groups)[0]
+    return Judged(
+        status=_status(o, u, r, gap_lower, delta, groups),
+        gap=cell.original.knowledge - never,
+        gap_lower=gap_lower,
+        excess=cell.unlearned.knowledge - never,
+        excess_bounds=bounds(u - r, groups),
+    )
+
+
+def _status(o: Values, u: Values, r: Values, gap_lower: float, delta: float, groups: int) -> Status:
+    if not gap_lower >= GAP:
+        return "uninformative"
+    margin = delta * (o - r)
+    above, below = bounds(u - r - margin, groups), bounds(u - r + margin, groups)
+    if above[1] < 0 and below[0] > 0:
+        return "never-knew"
+    if above[0] > 0:
+        return "known"
+    return "over-forgotten" if below[1] < 0 else "unresolved"
+
+
+def families(statuses: Sequence[tuple[str, Status]]) -> dict[str, FamilyResult]:
+    """From (family, status) of each cell, in the order in which families first appear."""
+    found: dict[str, list[Status]] = {}
+    for family, status in statuses:
+        found.setdefault(family, []).append(status)
+    return {
+        family: FamilyResult(
+            informative=sum(status != "uninformative" for status in each), passed=each.count("never-knew"),
+            known=each.count("known"), over_forgotten=each.count("over-forgotten"),
+            unresolved=each.count("unresolved"), uninformative=each.count("uninformative"),
+        )
+        for family, each in found.items()
+    }  # fmt: skip
+
+
+def rate(results: Mapping[str, FamilyResult]) -> float | None:
+    """The mean over families of the share passed; None where no cell is informative.
+
+    >>> rate({"form": FamilyResult(informative=4, passed=1), "prefix": FamilyResult(informative=1, passed=1)})
+    0.625
+    """
+    shares = [each.passed / each.informative for each in results.values() if each.informative]
+    return float(np.mean(shares)) if shares else None
+
+
+def ceiling(cells: Sequence[Scored], draws: Draws, delta: float = 0.2) -> Ceiling | None:
+    """Each retrained model in turn in the unlearned one's place, judged against the others: what can be had at best.
+
+    None with fewer than two retrained models. Only cells that every one of them was measured in count.
+    """
+    number = max((len(cell.controls) for cell in cells if cell.controls_of == cell.of), default=0)
+    if number < 2:
+        return None
+    usable = [cell for cell in cells if cell.controls_of == cell.of and len(cell.controls) == number]
+    rates, counts = [], dict[str, int]()
+    for left_out in range(number):
+        statuses: list[tuple[str, Status]] = [
+            (cell.family, judge(_without(cell, left_out), draws, delta).status) for cell in usable
+        ]
+        rates.append(rate(families(statuses)))
+        for _, status in statuses:
+            counts[status] = counts.get(status, 0) + 1
+    known = [each for each in rates if each is not None]
+    return Ceiling(
+        rate=float(np.mean(known)) if known else None, left_out=f"each of {number} retrained models in turn",
+        rates=tuple(rates), statuses=counts,
+    )  # fmt: skip
+
+
+def _without(cell: Scored, left_out: int) -> Scored:
+    others = tuple(each for i, each in enumerate(cell.controls) if i != left_out)
+    return replace(cell, unlearned=cell.controls[left_out], controls=others)

@@ -1,0 +1,58 @@
+"""Conditions on an audit, as `--require` takes them: 'never_knew>=0.9', 'known<=0', 'utility>=0.95'."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from expunge.errors import ConfigError
+from expunge.record_audit import Audit
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq,
+}  # fmt: skip
+_VALUES: Mapping[str, Callable[[Audit], float | None]] = {
+    "never_knew": lambda audit: audit.rate,
+    "utility": lambda audit: min((x for x in audit.utility_kept.values() if x is not None), default=None),
+    "known": lambda audit: sum(each.known for each in audit.families.values()),
+    "over_forgotten": lambda audit: sum(each.over_forgotten for each in audit.families.values()),
+    "unresolved": lambda audit: sum(each.unresolved for each in audit.families.values()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """NAME OP VALUE. A value that the audit could not find does not hold."""
+
+    name: str
+    sign: str
+    value: float
+
+    def holds(self, audit: Audit) -> bool:
+        found = _VALUES[self.name](audit)
+        return found is not None and _COMPARE[self.sign](found, self.value)
+
+    def said(self, audit: Audit) -> str:
+        """What was asked and what there is, for a person."""
+        found = _VALUES[self.name](audit)
+        there = "cannot be said" if found is None else f"is {found:.3g}"
+        return f"required {self.name}{self.sign}{self.value:g}, and {self.name} {there}"
+
+
+def parse(text: str) -> list[Requirement]:
+    """Comma-separated conditions. Raises ConfigError for what is none."""
+    return [_one(each.strip()) for each in text.split(",") if each.strip()]
+
+
+def _one(text: str) -> Requirement:
+    found = re.fullmatch(r"(\w+)\s*(>=|<=|=|>|<)\s*([\d.]+)", text)
+    names = ", ".join(_VALUES)
+    if found is None:
+        raise ConfigError(f"--require {text!r}: expected NAME>=NUMBER, NAME one of {names}")
+    name, sign, number = found.groups()
+    if name not in _VALUES:
+        raise ConfigError(f"--require {text!r}: there is no {name!r}. Known: {names}")
+    try:
+        return Requirement(name, sign, float(number))
+    except ValueError:
+        raise ConfigError(f"--require {text!r}: {number!r} is no number") from None

@@ -1,0 +1,93 @@
+"""The verdict: families and the whole in words, conditions of `--require`, utility kept."""
+
+import pytest
+
+from expunge.audit.require import parse
+from expunge.audit.utility import utility_kept
+from expunge.audit.verdict import cannot_say, of_family, overall, sentences
+from expunge.errors import ConfigError
+from expunge.record_audit import Audit, FamilyResult
+
+GONE = FamilyResult(informative=3, passed=3)
+KNOWN = FamilyResult(informative=3, passed=1, known=2)
+OVER = FamilyResult(informative=2, passed=1, over_forgotten=1)
+OPEN = FamilyResult(informative=2, passed=1, unresolved=1)
+EMPTY = FamilyResult(informative=0, passed=0, uninformative=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "result", "words"),
+    [
+        ("form", GONE, "not distinguishable from never known under the attacks tried"),
+        ("generation", KNOWN, "still known"),
+        ("form", KNOWN, "forgotten on the surface"),
+        ("relearning", KNOWN, "suppressed"),
+        ("prefix", OVER, "over-forgotten"),
+        ("prefix", OPEN, "unresolved"),
+        ("prefix", EMPTY, "nothing to judge by"),
+    ],
+)  # fmt: skip
+def test_of_a_family(name: str, result: FamilyResult, words: str) -> None:
+    assert of_family(name, result) == words
+
+
+@pytest.mark.parametrize(
+    ("families", "words"),
+    [
+        ({"generation": GONE, "form": GONE}, "not distinguishable from never known under the attacks tried"),
+        ({"generation": KNOWN, "form": GONE}, "still known"),
+        ({"generation": GONE, "form": KNOWN, "relearning": KNOWN}, "forgotten on the surface"),
+        ({"generation": GONE, "form": GONE, "relearning": KNOWN}, "suppressed"),
+        ({"generation": GONE, "likelihood": KNOWN, "representation": KNOWN}, "forgotten on the surface"),
+        ({"generation": GONE, "likelihood": OVER}, "over-forgotten"),
+        ({"generation": GONE, "likelihood": OVER, "compression": KNOWN}, "suppressed"),
+        ({"generation": GONE, "form": OPEN}, "unresolved"),
+        ({"generation": EMPTY}, "nothing to judge by"),
+    ],
+)  # fmt: skip
+def test_of_the_whole(families: dict[str, FamilyResult], words: str) -> None:
+    assert overall(families) == words
+
+
+def audit(**changes: object) -> Audit:
+    base = {"panel": "v1", "delta": 0.2, "draws": 2000, "control": "retrained models"}
+    return Audit.model_validate({**base, "families": {"generation": GONE, "form": KNOWN}, "rate": 0.67, **changes})
+
+
+def test_sentences_say_where() -> None:
+    first, second = sentences(audit())
+    assert first.startswith("Forgotten on the surface.") and second == "Known in form (2 of 3)."
+
+
+def test_what_it_cannot_say() -> None:
+    said = " ".join(cannot_say(audit(control="twins"), 40, ["patching"]))
+    assert "twins" in said and "40 examples" in said and "patching" in said
+    assert "nothing can be judged" in " ".join(cannot_say(audit(control="none"), 400))
+    assert "full panel" in " ".join(cannot_say(audit(panel="v1, quick", rate=None), 400))
+    assert len(cannot_say(audit(ceiling={"rate": 0.9, "left_out": "each"}), 400)) == 1
+
+
+def test_requirements() -> None:
+    first, second, third = parse("never_knew>=0.5, known<=1,utility>0.9")
+    found = audit(utility_kept={"retain": 0.95, "others": 0.91})
+    assert first.holds(found) and not second.holds(found) and third.holds(found)
+    assert second.said(found) == "required known<=1, and known is 2"
+    (rate,) = parse("never_knew>=0.0")
+    assert not rate.holds(audit(rate=None)) and "cannot be said" in rate.said(audit(rate=None))
+    assert parse("") == []
+
+
+@pytest.mark.parametrize("text", ["never_knew", "rate>=0.5", "known>=x", "never_knew>=1.2.3"])
+def test_broken_requirements(text: str) -> None:
+    with pytest.raises(ConfigError, match="--require"):
+        parse(text)
+
+
+def test_utility_kept() -> None:
+    before = {"retain": {"probability": 0.8, "rouge_l_recall": 1.0}, "documents": {"probability": 0.5},
+              "guesses": {"probability": 0.1, "rouge_l_recall": 0.2}}  # fmt: skip
+    after = {"retain": {"probability": 0.4, "rouge_l_recall": 0.5}, "documents": {"probability": 0.6},
+             "guesses": {"probability": 0.9, "rouge_l_recall": 0.9}}  # fmt: skip
+    assert utility_kept(before, after, ["retain", "documents", "guesses", "absent"]) == {
+        "retain": pytest.approx(0.5), "documents": pytest.approx(1.2),
+    }  # fmt: skip

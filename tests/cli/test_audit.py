@@ -1,0 +1,105 @@
+"""`expunge audit` on the smallest world: verdict, cells, requirements, nothing done twice, mistakes said early."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from expunge.record_file import load_record
+
+WORLD = "world:people:persons=6,size=tiny,epochs=1"
+MODELS = ("--before", f"{WORLD}@full", "--after", f"{WORLD}@full")
+RETRAINED = ("--retrained", f"{WORLD}@retrained")
+ONE = ("--attacks", "quantize")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path_factory.getbasetemp() / "worlds"))
+
+
+def audit(expunge: Callable, out: Path, *arguments: object):
+    return expunge("audit", "--suite", WORLD, *MODELS, *arguments, "--out", out)
+
+
+def test_an_audit_of_the_original_itself(expunge: Callable, tmp_path: Path) -> None:
+    said = audit(expunge, tmp_path / "run", *RETRAINED, *ONE)
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "run")
+    found = record.audit
+    assert found is not None and found.control == "retrained models" and found.rate is None
+    assert {"probability", "loss", "quantize"} <= {cell.name for cell in found.cells}
+    for cell in found.cells:
+        assert cell.k["unlearned"] == cell.k["original"]  # it is the same model
+        assert cell.status != "never-knew"
+    assert found.utility_kept.get("retain", 1.0) == 1.0
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert not record.generations and "prompt" not in json.dumps(record.model_dump()["sets"]["forget"]["rows"][0]["id"])
+
+
+def test_what_was_found_is_not_sought_again(expunge: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert audit(expunge, tmp_path / "first", *RETRAINED, *ONE).code == 0
+
+    def again(*_: object, **__: object) -> None:
+        pytest.fail("an attack was run a second time")
+
+    monkeypatch.setattr("expunge.attacks.AttackEntry.__call__", again)
+    assert audit(expunge, tmp_path / "second", *RETRAINED, *ONE).code == 0
+    first, second = (load_record(tmp_path / name).audit for name in ("first", "second"))
+    assert first is not None and second is not None
+    assert first.cells == second.cells
+
+
+def test_twins_stand_in(expunge: Callable, tmp_path: Path) -> None:
+    assert audit(expunge, tmp_path / "run", *ONE).code == 0
+    found = load_record(tmp_path / "run").audit
+    assert found is not None and found.control == "twins" and "twins" in found.rate_name
+    assert all("twins" in cell.k for cell in found.cells)
+
+
+def test_a_saved_evaluation_stands_for_a_retrained_model(expunge: Callable, tmp_path: Path) -> None:
+    metrics = "probability,truth_ratio,generated_contains"
+    made = expunge(
+        "evaluate", "--model", f"{WORLD}@retrained", "--suite", WORLD, "--metrics", metrics, "--out", tmp_path / "gold"
+    )
+    assert made.code == 0, made.err
+    said = audit(expunge, tmp_path / "run", "--retrained", tmp_path / "gold", *ONE)
+    assert said.code == 0, said.err
+    found = load_record(tmp_path / "run").audit
+    assert found is not None
+    with_control = {cell.name for cell in found.cells if "retrained#0" in cell.k}
+    assert "probability" in with_control and "quantize" not in with_control
+
+
+def test_requirements(expunge: Callable, tmp_path: Path) -> None:
+    said = audit(expunge, tmp_path / "run", *RETRAINED, *ONE, "--require", "never_knew>=0.9")
+    assert said.code == 3
+    assert "cannot be said" in said.err
+    said = audit(expunge, tmp_path / "other", *RETRAINED, *ONE, "--require", "over_forgotten<=0")
+    assert said.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--attacks", "quantise"), "Did you mean 'quantize'"),
+        (("--attacks", "quantize:bit=4"), "no option 'bit'"),
+        (("--require", "gone>=1"), "there is no 'gone'"),
+        (("--panel", "large"), "panel"),
+        (("--delta", "2"), "delta"),
+    ],
+)
+def test_mistakes_are_said_before_a_model_is_loaded(
+    expunge: Callable, tmp_path: Path, no_model: None, arguments: tuple[str, ...], message: str
+) -> None:
+    said = audit(expunge, tmp_path / "run", *RETRAINED, *arguments)
+    assert said.code == 2 and message in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_to_audit(expunge: Callable, tmp_path: Path, no_model: None) -> None:
+    said = expunge("audit", "--before", "smollm2", "--after", "smollm2", *ONE, "--out", tmp_path / "run")
+    assert said.code == 2 and "nothing to audit" in said.err
+    said = expunge("audit", "--forget", "f.jsonl", "--out", tmp_path / "run")
+    assert said.code == 2 and "before" in said.err
