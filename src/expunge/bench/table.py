@@ -80,6 +80,8 @@ def row_of(cell: Cell, out: Path) -> Row:
         reason = reason or why or why_full
         values |= {"audit_status": first_status, "full_status": full_status}
         values |= _audited(*(each.audit if each else None for each in (first, full)))
+        if first is not None:
+            values["seconds_audit"] = sum(sum(each.seconds.values()) for each in (first, full) if each)
     return Row(
         c.suite, c.method, c.mask, c.extrapolation, cell.role, cell.number, status, reason=reason,
         record=str(cell.place / "record.json"), **values,  # type: ignore[arg-type]
@@ -126,8 +128,7 @@ def _audited(first: Audit | None, full: Audit | None) -> dict[str, object]:
         "passed": sum(cell.status == "never-knew" for cell in first.cells),
         "informative": sum(cell.status != "uninformative" for cell in first.cells),
         "rate": whole.rate, "rate_name": whole.rate_name if whole.rate is not None else None,
-        "ceiling": whole.ceiling.rate if whole.ceiling else None,
-        "seconds_audit": sum(sum(audit.seconds.values()) for audit in (first, full) if audit),
+        "ceiling": whole.ceiling.rate if whole.ceiling and whole.rate is not None else None,
     }  # fmt: skip
 
 
