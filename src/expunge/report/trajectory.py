@@ -26,7 +26,7 @@ def over_steps(column: Column) -> Markup:
     levels = [v for v in (chosen.never_known, chosen.utility_floor) if v is not None] if chosen else []
     x = Scale.around([step for step, _ in forget], LEFT, WIDTH - RIGHT)
     y = Scale.around([v for _, v in (*forget, *utility)], HEIGHT - BOTTOM, TOP, 0, *levels)
-    parts = _frame(x, y, "step", "", whole=True)
+    parts = frame(x, y, "step", "", whole=True)
     if chosen:
         parts.append(line(x(chosen.step), TOP, x(chosen.step), HEIGHT - BOTTOM, "chosen"))
         parts += [_across(y, chosen.never_known, "never"), _across(y, chosen.utility_floor, "floor")]
@@ -44,7 +44,7 @@ def learnt_over_steps(column: Column) -> Markup:
         return Markup("")
     x = Scale.around([step for step, _ in series], LEFT, WIDTH - RIGHT)
     y = Scale.around([value for _, value in series], HEIGHT - BOTTOM, TOP, 0, 1)
-    parts = _frame(x, y, "step", "extraction strength", whole=True)
+    parts = frame(x, y, "step", "extraction strength", whole=True)
     parts.append(path([(x(step), y(value)) for step, value in series], "series", "var(--keep)"))
     parts += [dot(x(step), y(value), "var(--keep)", f"step {step}: {number(value)}") for step, value in series]
     told = f"{column.label}: extraction strength from {number(series[0][1])} to {number(series[-1][1])}"
@@ -68,7 +68,7 @@ def against_each_other(columns: Sequence[Column]) -> Markup:
     level, floor = (chosen.never_known, chosen.utility_floor) if chosen else (None, None)
     x = Scale.around([f for _, run in runs for _, f, _ in run], LEFT, WIDTH - RIGHT, 0, *_given(level))
     y = Scale.around([u for _, run in runs for *_, u in run], HEIGHT - BOTTOM, TOP, 1.01, *_given(floor))
-    parts = [*_frame(x, y, "forget level", "utility"), _across(y, floor, "floor")]
+    parts = [*frame(x, y, "forget level", "utility"), _across(y, floor, "floor")]
     if level is not None:
         parts.append(line(x(level), TOP, x(level), HEIGHT - BOTTOM, "never"))
     for column, run in runs:
@@ -112,7 +112,8 @@ def _across(y: Scale, value: float | None, kind: str) -> Markup:
     return Markup("") if value is None else line(LEFT, y(value), WIDTH - RIGHT, y(value), kind)
 
 
-def _frame(x: Scale, y: Scale, across: str, up: str, whole: bool = False) -> list[Markup]:
+def frame(x: Scale, y: Scale, across: str, up: str, whole: bool = False) -> list[Markup]:
+    """Axes with ticks, a grid and their names. `whole`: steps have no halves."""
     parts = []
     for at in y.ticks():
         parts.append(line(LEFT, y(at), WIDTH - RIGHT, y(at), "grid"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from expunge.config import EvaluateRunConfig, MeasureRunConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.lengths import check_lengths
+from expunge.errors import ConfigError
 from expunge.evaluate.harness import Task, load_tasks
 from expunge.evaluate.measure import check_metrics
 from expunge.models.loading import load_model
@@ -35,6 +36,8 @@ def run_evaluate(
     The data of lm-eval tasks are there by then, too, or an error names what could not be had.
     """
     phases = phases or Phases()
+    if not config.evaluate.metrics:
+        raise ConfigError("nothing to measure: name at least one metric")
     check_metrics(config.evaluate)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":

@@ -29,7 +29,9 @@ def measure_sets(
     what: str,
     kept: Kept | None = None,
 ) -> Evaluation:
-    """All metrics on all sets; what `kept` has of this model is not measured again."""
+    """All metrics on all sets, none without metrics; what `kept` has of this model is not measured again."""
+    if not config.metrics:
+        return Evaluation({name: {} for name in sets})
     total = sum(len(each.examples) for each in sets.values())
     examples = {name: each.examples for name, each in sets.items()}
     with phases.phase(what, total) as tick:

@@ -1,0 +1,69 @@
+"""`expunge bench`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from expunge.cli import options as o
+
+
+class EngineName(str, Enum):
+    """Where cells run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def bench(
+    suite: Annotated[
+        str | None, typer.Option("--suite", metavar="S,…", help="Suites and worlds: see `expunge ls suites`.")
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods", metavar="NAME,…", help="Objectives and editors, NAME:key=value; all, objectives, editors."
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="Final runs of each method.")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", metavar="N", help="Tuning trials of each method.")] = None,
+    full_panel: Annotated[
+        str | None, typer.Option("--full-panel", help='Who is audited in full: none, "best 3" or all.')
+    ] = None,
+    engine: Annotated[EngineName, typer.Option("--engine", help="Processes on this machine, or a Ray cluster.")] = (
+        EngineName.LOCAL
+    ),
+    processes: Annotated[
+        int | None, typer.Option("--processes", metavar="N", min=1, help="Cells at once; default: by processors.")
+    ] = None,
+    out: o.Out = Path("runs/bench"),
+    config: o.ConfigFile = None,
+    json: o.Json = False,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+) -> int:
+    """Tune, run and audit many methods on the same terms, and rank them. Killed, it goes on with --resume.
+
+    Example: expunge bench --suite world:people --methods npo,simnpo,redirect --seeds 3 --out runs/bench
+    """
+    from expunge.bench.run import run_bench
+    from expunge.cli.progress import Bars
+    from expunge.config import BenchConfig, over, settings
+
+    typed = o.given(
+        suites=None if suite is None else o.listed(suite), methods=None if methods is None else o.listed(methods),
+        seeds=seeds, full_panel=full_panel,
+    )  # fmt: skip
+    typed["search"] = o.given(trials=trials)
+    resolved = settings(BenchConfig, over(o.recipe(config), typed))
+    record = run_bench(
+        resolved, out, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,
+        overwrite=overwrite, phases=Bars(),
+    )  # fmt: skip
+    if json:
+        print((out / "leaderboard.json").read_text(encoding="utf-8"), end="")
+    else:
+        print("\n".join((*record.headline, *record.warnings)))
+        print(f"leaderboard: {out / 'leaderboard.md'}\nreport: {out / 'report.html'}")
+    return 1 if record.status == "failed" else 0
