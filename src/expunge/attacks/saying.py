@@ -66,7 +66,7 @@ def answers_to(target: Target, prompts: Sequence[Sequence[int]]) -> list[str]:
     """The greedy continuations of tokenized prompts, batched: none depends on another."""
     return generate(
         target.model, prompts, max_new_tokens=target.max_new_tokens, budget=target.budget, bf16=target.bf16,
-        tick=target.tick,
+        hidden=target.encoder.hidden, tick=target.tick,
     )  # fmt: skip
 
 

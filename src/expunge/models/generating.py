@@ -59,6 +59,7 @@ def sample(
     temperature: float = 1.0,
     budget: int = 2048,
     bf16: bool = False,
+    hidden: int | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> list[list[str]]:
     """Several drawn continuations of each prompt, in the order given, special tokens left out.
@@ -85,7 +86,8 @@ def sample(
         )
         copies = [share.stop - share.first for share in asked]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, [list(prompts[s.prompt]) for s in asked], max_new_tokens, choose, copies)
+            given = [list(prompts[s.prompt]) for s in asked]
+            tokens = _decode(model, given, max_new_tokens, choose, copies, hidden)
         for (share, number), ids in zip(owners, tokens, strict=True):
             answers[share.prompt][number] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
         tick(sum(share.stop == samples for share in asked))
