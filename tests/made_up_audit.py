@@ -40,7 +40,7 @@ def run_audit(config: AuditRunConfig, out: Path, *, suite: object = None, resume
         cells=cells, rate=passed / 10 if whole else None, worst="metric 9", utility_kept={"retain": 1 - level / 10},
         ceiling=Ceiling(rate=0.9, left_out="retrained#0") if whole else None, seconds={"metric": 0.1},
     )  # fmt: skip
-    record = Record(command="audit", status="done", configuration=config.model_dump(), audit=audit)
+    record = Record(command="audit", status="done", configuration=config.model_dump(), audit=audit, seconds={"a": 0.1})
     save_record(record, out)
     return record
 

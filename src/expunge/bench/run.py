@@ -123,6 +123,9 @@ def headline(rows: Sequence[Row], floor: float) -> tuple[str, ...]:
         kept = f", {percent(best.utility_kept.mean)} of the utility kept" if best.utility_kept else ""
         failed = sum(each.failed for each in ranked)
         others = f" {failed} of {len(ranked)} methods were not run to their end." if failed else ""
+        if not best.holds:
+            found.append(f"{suite}: no method keeps {percent(floor)} of the utility.{others}")
+            continue
         found.append(
             f"{suite}: {best.contender.label} stands first: {what or 'nothing was informative'}{kept}.{others}"
         )
