@@ -253,3 +253,21 @@ def test_files_that_cannot_be_read(expunge: Callable, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text('{"a": ')
     broken = expunge("convert", tmp_path / "broken.json")
     assert (broken.code, "broken.json:1:" in broken.err) == (2, True)
+
+
+def test_a_suite_becomes_tasks_of_lm_eval(expunge: Callable, tmp_path: Path) -> None:
+    name = "world:people:persons=6,size=tiny"
+    said = expunge("convert", name, "--to", "lm-eval", "--out", tmp_path / "tasks")
+    assert said.code == 0, said.err
+    assert "lm-eval --include_path" in said.out
+    assert (tmp_path / "tasks" / "record.json").is_file() and list((tmp_path / "tasks").glob("*.yaml"))
+    again = expunge("convert", name, "--to", "lm-eval", "--out", tmp_path / "tasks")
+    assert again.code == 2 and "not empty" in again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(("--to", "csv"), "can be written for lm-eval"), (("--to", "lm-eval"), "give --out")]
+)
+def test_a_suite_cannot_become_everything(expunge: Callable, arguments: tuple[str, ...], message: str) -> None:
+    said = expunge("convert", "world:people", *arguments)
+    assert said.code == 2 and message in said.err

@@ -6,29 +6,57 @@ from typing import Annotated
 import typer
 
 from expunge.cli import options as o
+from expunge.record import Record
 
-File = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="TOFU_EVAL.json, …_SUMMARY.json, MUSE_EVAL.json, or a log of the TOFU code."),
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="TOFU_EVAL.json, …_SUMMARY.json, MUSE_EVAL.json, or a log of the TOFU code; with --to a suite.",
+    ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The record; else NAME.record.json beside the file.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="PLACE", help="The record; else NAME.record.json beside the file. With --to a folder."
+    ),
+]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="FORMAT", help="lm-eval: a suite as tasks of lm-evaluation-harness.")
 ]
 
 
-def convert(file: File, out: Out = None, overwrite: o.Overwrite = False, json: o.Json = False) -> None:
-    """Others' result files into a record: OpenUnlearning's, and the logs of the original TOFU code.
+def convert(what: What, out: Out = None, to: To = None, overwrite: o.Overwrite = False, json: o.Json = False) -> None:
+    """Others' result files into a record: OpenUnlearning's, and the logs of the original TOFU code. Or a suite into
+    the task files of another program; these hold the texts of its sets.
 
     Example: expunge convert saves/eval/npo/TOFU_EVAL.json --out npo.json
     """
     from expunge.record_file import to_json
-    from expunge.runs.convert import run_convert
 
-    record, path = run_convert(file, out, arguments=o.TYPED.get(), overwrite=overwrite)
+    if to is not None:
+        record, path = _export(what, to, out, overwrite=overwrite), out
+    else:
+        from expunge.runs.convert import run_convert
+
+        record, path = run_convert(Path(what), out, arguments=o.TYPED.get(), overwrite=overwrite)
     if json:
         print(to_json(record), end="")
         return
     for line in (*record.headline, *record.warnings):
         print(line)
-    total = sum(len(each) for each in record.before.values())
-    print(f"record: {path} ({total} metrics on {len(record.sets)} sets)")
+    if to is None:
+        total = sum(len(each) for each in record.before.values())
+        print(f"record: {path} ({total} metrics on {len(record.sets)} sets)")
+
+
+def _export(name: str, to: str, out: Path | None, *, overwrite: bool) -> Record:
+    from expunge.cli.progress import Bars
+    from expunge.errors import ConfigError
+    from expunge.runs.export import run_export
+
+    if to != "lm-eval":
+        raise ConfigError(f"--to {to!r}: suites can be written for lm-eval")
+    if out is None:
+        raise ConfigError("--to lm-eval writes several files: give --out, a folder")
+    return run_export(name, out, arguments=o.TYPED.get(), overwrite=overwrite, phases=Bars())
