@@ -62,6 +62,16 @@ class Ceiling(_Part):
     statuses: dict[str, int] = {}  # status → cells, over all of them
 
 
+class Reported(_Part):
+    """A number that other projects report; no cell, and no part of the rate. None: it cannot be computed."""
+
+    name: str
+    original: Number = None
+    unlearned: Number = None
+    retrained: Number = None
+    goal: str = ""
+
+
 class Audit(_Part):
     """What an audit found."""
 
@@ -76,6 +86,7 @@ class Audit(_Part):
     ceiling: Ceiling | None = None
     worst: str = ""  # the cell with the largest excess over the control, named
     utility_kept: dict[str, Number] = {}  # set → share of the original's utility
+    reported: tuple[Reported, ...] = ()
     verdict: tuple[str, ...] = ()  # for a person who must decide
     cannot_say: tuple[str, ...] = ()  # what this audit does not prove
     missing: dict[str, str] = {}  # attack that could not be run → why

@@ -3,7 +3,7 @@
 import pytest
 
 from expunge.errors import ConfigError
-from expunge.evaluate.aggregates import ATTACKS, aggregate, closeness, memorization, privacy, utility
+from expunge.evaluate.aggregates import ATTACKS, aggregate, memorization, privacy, utility
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,6 @@ def test_memorization_of_the_depth_scores_repository() -> None:
     assert memorization(**{**known, "exact_memorization": 1.0}) == 0.0
     with pytest.raises(ConfigError, match=r"'truth_ratio' is 1\.2"):
         memorization(**{**known, "truth_ratio": 1.2})
-
-
-def test_closeness_is_of_either_side_and_clipped() -> None:
-    assert closeness(0.3, 0.5) == pytest.approx(0.6) == closeness(0.7, 0.5)
-    assert closeness(1.0, 0.4) == 0.0
-    with pytest.raises(ConfigError):
-        closeness(0.5, 0.0)
 
 
 def test_privacy_needs_all_four_attacks() -> None:

@@ -18,6 +18,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {  # family → metrics on the forget s
     "extraction": ("extraction_strength", "exact_memorization"),
 }
 MEMBERSHIP = ("loss", "zlib", "min_k", "min_k_plus_plus")  # higher = less a member
+REPORTED = ("paraphrase_probability",)  # measured for `reported.py`, and no cells
 FULL = (
     "paraphrase", "statement", "cloze", "multiple_choice", "reverse", "language",
     "prefix", "affirmative", "few_shot", "sampling:samples=64",

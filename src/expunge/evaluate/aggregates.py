@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from expunge.errors import ConfigError
 from expunge.evaluate.harmonic import harmonic_mean
+from expunge.evaluate.privleak import privacy_score
 
 ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
 
@@ -41,23 +42,12 @@ def memorization(
     return harmonic_mean({name: 1 - value for name, value in known.items()})
 
 
-def closeness(auc: float, retrained: float) -> float:
-    """s: how near the AUC of a membership attack is to that of the retrained model.
-
-    >>> closeness(0.75, 0.5), closeness(0.5, 0.5)
-    (0.5, 1.0)
-    """
-    if not 0 < retrained <= 1 or not 0 <= auc <= 1:
-        raise ConfigError(f"an AUC lies between 0 and 1, and the retrained model's above 0; got {auc} and {retrained}")
-    return min(1.0, max(0.0, 1 - abs(auc - retrained) / retrained))
-
-
 def privacy(aucs: Mapping[str, float], retrained: Mapping[str, float]) -> float:
     """Priv, from the AUC of each attack on the model and on the retrained one (`ATTACKS`)."""
     for whose, given in (("the model", aucs), ("the retrained model", retrained)):
         if missing := [name for name in ATTACKS if name not in given]:
             raise ConfigError(f"Priv needs the AUC of {missing[0]!r} of {whose}; it is made of {', '.join(ATTACKS)}")
-    return harmonic_mean({name: closeness(aucs[name], retrained[name]) for name in ATTACKS})
+    return harmonic_mean({name: privacy_score(aucs[name], retrained[name]) for name in ATTACKS})
 
 
 def utility(

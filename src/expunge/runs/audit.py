@@ -6,7 +6,7 @@ from pathlib import Path
 
 from expunge.attacks import attacks
 from expunge.audit.cells import Seen
-from expunge.audit.panel import MEMBERSHIP, METRICS, Panel, panel_of
+from expunge.audit.panel import MEMBERSHIP, METRICS, REPORTED, Panel, panel_of
 from expunge.config import AuditRunConfig, differing, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
@@ -167,7 +167,7 @@ class _Stage:
             yield seen(self.examined(f"retrained model {number}", model, needed, cells_only=True))
 
     def _cell_metrics(self) -> list[str]:
-        names = [name for several in METRICS.values() for name in several]
+        names = [*(name for several in METRICS.values() for name in several), *REPORTED]
         return [*names, *(MEMBERSHIP if "holdout" in self.setting.measured else ())]
 
 

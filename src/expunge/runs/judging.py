@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from expunge.audit.cells import Seen, Sources, draws_of, judged, scored_cells
 from expunge.audit.never_knew import ceiling, families, rate
 from expunge.audit.panel import Panel
+from expunge.audit.reported import reported
 from expunge.audit.utility import utility_kept
 from expunge.audit.verdict import cannot_say, of_family, sentences
 from expunge.config import AuditConfig
-from expunge.errors import DataError
+from expunge.errors import ConfigError, DataError
 from expunge.evaluate.measure import Evaluation
+from expunge.evaluate.model_utility import model_utility
 from expunge.record import Record
-from expunge.record_audit import Audit, Cell, Control
+from expunge.record_audit import Audit, Cell, Control, Reported
 from expunge.runs.examining import Examined
 from expunge.runs.sets import Measured
 
@@ -54,6 +56,7 @@ def audited(
         rate_name=f"never-knew rate{against.get(setting.control, '')}",
         ceiling=ceiling([each for each in scored if each.controls], draws, config.delta), worst=_worst(cells),
         utility_kept=utility_kept(_means(before.evaluation), _means(after.evaluation), stay), missing=missing,
+        reported=_reported(setting, sources, retrained, before, after),
         seconds={text: round(before.seconds.get(text, 0) + after.seconds[text], 3) for text in after.seconds},
     )  # fmt: skip
     rows = len(setting.measured[setting.attacked].examples)
@@ -97,6 +100,23 @@ def _sources(
         members=setting.members, control=setting.control,
         stand_in=None if stand_in is None else Seen(original.metrics, stand_in.findings),
     )  # fmt: skip
+
+
+def _reported(
+    setting: Setting, sources: Sources, retrained: Sequence[Seen], before: Examined, after: Examined
+) -> tuple[Reported, ...]:
+    original, unlearned = (sources.models[label].metrics for label in ("original", "unlearned"))
+    golds = [each.metrics for each in retrained]
+    utilities = _utilities(before, after)
+    return reported(original, unlearned, golds, forget=setting.attacked, members=setting.members, utilities=utilities)
+
+
+def _utilities(before: Examined, after: Examined) -> tuple[float, float] | None:
+    """TOFU's model utility, where its sets are measured."""
+    try:
+        return model_utility(before.evaluation.metrics).value, model_utility(after.evaluation.metrics).value
+    except ConfigError:
+        return None
 
 
 def _worst(cells: Sequence[Cell]) -> str:

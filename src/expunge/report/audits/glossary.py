@@ -51,6 +51,15 @@ def fixed(audited: Audited) -> list[Entry]:
             "models, or what never-seen twins or the holdout set show where they stand in. Stand-ins are other "
             "examples, and may be easier or harder. An attack that teaches the fact raises the control as well."
         )),
+        ("Forget quality", "0 (log10 p) would be the same; its level between retrained models is the goal", (
+            "The p-value of a Kolmogorov-Smirnov test of truth ratios against that of a retrained model, the median "
+            "over them. It is no degree of forgetting: it falls with the number of examples at one and the same distance "
+            "D, and with few examples everything passes."
+        )),
+        ("Mem, Priv, PrivLeak", "the level of the retrained models is the goal", (
+            "Harmonic means of what is forgotten and of how near membership inference comes to a retrained model, and "
+            "MUSE's relative difference. More Mem than a retrained model has is over-forgotten, not better."
+        )),
         ("Gap", "higher: the cell can tell more", (
             "The original's knowledge minus the control's: what there was to forget. Beside it stands its one-sided "
             "95 % lower bound. In a cell with a small gap, forgetting cannot be seen."

@@ -45,6 +45,9 @@ def details(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:
     yield table(["Family", *tables.cell_head(audited), "Note"], [_cells(row) for row in tables.cell_rows(audited)])
     yield from _distances(audited, inline, table)
     yield from _curves(audited, table)
+    if rows := tables.reported(audited):
+        yield f"## {inline(f'What others report: {audited.label}')}"
+        yield table(tables.REPORTED_HEAD, rows)
     if rows := tables.missing(audited):
         yield "**What could not be run:**\n\n" + "\n".join(f"- {inline(name)}: {inline(why)}" for name, why in rows)
     if rows := tables.seconds(audited):

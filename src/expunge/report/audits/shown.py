@@ -43,7 +43,8 @@ def _shown(audited: Audited, several: bool) -> dict[str, Any]:
         "legend": [(tile(s, s), s, fell[s], look.means) for s, look in LOOKS.items()],
         "models": _models(audited), "bars": bars(audited), "axis": axis(), "distributions": distributions(audited),
         "curves": curves(audited), "family_head": tables.FAMILY_HEAD, "cell_head": tables.cell_head(audited),
-        "cells": tables.cell_rows(audited), "missing": tables.missing(audited), "seconds": tables.seconds(audited),
+        "cells": tables.cell_rows(audited), "reported": tables.reported(audited),
+        "reported_head": tables.REPORTED_HEAD, "missing": tables.missing(audited), "seconds": tables.seconds(audited),
     }  # fmt: skip
 
 

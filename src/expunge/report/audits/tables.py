@@ -61,6 +61,18 @@ def missing(audited: Audited) -> list[tuple[str, str]]:
     return list(audited.audit.missing.items())
 
 
+REPORTED_HEAD = ("Number", "Original", "Unlearned", "Retrained", "Goal")
+
+
+def reported(audited: Audited) -> list[tuple[str, ...]]:
+    """Numbers that other projects report, under REPORTED_HEAD."""
+    shown = lambda value: "–" if value is None else number(value)
+    return [
+        (each.name, shown(each.original), shown(each.unlearned), shown(each.retrained), each.goal or "–")
+        for each in audited.audit.reported
+    ]
+
+
 def seconds(audited: Audited) -> list[tuple[str, str]]:
     """Attack → what it took on all models."""
     return [(name, duration(each)) for name, each in audited.audit.seconds.items()]
