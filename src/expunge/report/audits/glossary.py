@@ -53,8 +53,8 @@ def fixed(audited: Audited) -> list[Entry]:
         )),
         ("Forget quality", "0 (log10 p) would be the same; its level between retrained models is the goal", (
             "The p-value of a Kolmogorov-Smirnov test of truth ratios against that of a retrained model, the median "
-            "over them. It is no degree of forgetting: it falls with the number of examples at one and the same distance "
-            "D, and with few examples everything passes."
+            "over them. It is no degree of forgetting: at one and the same distance D it falls with the number of "
+            "examples, and with few examples everything passes."
         )),
         ("Mem, Priv, PrivLeak", "the level of the retrained models is the goal", (
             "Harmonic means of what is forgotten and of how near membership inference comes to a retrained model, and "
