@@ -131,7 +131,7 @@ def audit(
         before=model.name, after=f"{model.name}, unlearned", retrained=tuple(each.name for each in golds),
         convention=how, evaluate=settings(EvaluateConfig, evaluate or {}), audit=settings(AuditConfig, options),
     )  # fmt: skip
-    check_audit(config)
+    check_audit(config, loaded=True)
 
     def unlearned() -> Model:
         copied = replace(model, network=copy.deepcopy(model.network))

@@ -38,7 +38,8 @@ def test_of_a_family(name: str, result: FamilyResult, words: str) -> None:
         ({"generation": KNOWN, "form": GONE}, "still known"),
         ({"generation": GONE, "form": KNOWN, "relearning": KNOWN}, "forgotten on the surface"),
         ({"generation": GONE, "form": GONE, "relearning": KNOWN}, "suppressed"),
-        ({"generation": GONE, "likelihood": KNOWN, "representation": KNOWN}, "forgotten on the surface"),
+        ({"generation": GONE, "likelihood": KNOWN, "representation": KNOWN}, "suppressed"),
+        ({"generation": GONE, "likelihood": KNOWN}, "suppressed"),
         ({"generation": GONE, "likelihood": OVER}, "over-forgotten"),
         ({"generation": GONE, "likelihood": OVER, "compression": KNOWN}, "suppressed"),
         ({"generation": GONE, "form": OPEN}, "unresolved"),
@@ -75,6 +76,13 @@ def test_requirements() -> None:
     (rate,) = parse("never_knew>=0.0")
     assert not rate.holds(audit(rate=None)) and "cannot be said" in rate.said(audit(rate=None))
     assert parse("") == []
+    assert parse("known==0")[0].holds(audit(families={"generation": GONE}))
+    assert parse("never_knew>=5e-1")[0].holds(found)
+
+
+def test_nothing_judged_holds_nothing() -> None:
+    empty = audit(families={"generation": EMPTY}, rate=None)
+    assert not any(each.holds(empty) for each in parse("known<=0,over_forgotten<=0,unresolved<=0,utility>=0"))
 
 
 @pytest.mark.parametrize("text", ["never_knew", "rate>=0.5", "known>=x", "never_knew>=1.2.3"])

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from expunge.models.loading import load_model
 from expunge.record_file import load_record
+from tiny import tiny_model
 
 WORLD = "world:people:persons=6,size=tiny,epochs=1"
 MODELS = ("--before", f"{WORLD}@full", "--after", f"{WORLD}@full")
@@ -72,18 +74,67 @@ def test_a_saved_evaluation_stands_for_a_retrained_model(expunge: Callable, tmp_
     assert "probability" in with_control and "quantize" not in with_control
 
 
-def test_requirements(expunge: Callable, tmp_path: Path) -> None:
+def test_a_saved_evaluation_must_be_made_alike(expunge: Callable, tmp_path: Path, no_model: None) -> None:
+    usual = ("evaluate", "--model", f"{WORLD}@retrained", "--suite", WORLD, "--metrics")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("expunge.runs.evaluate.load_model", load_model)
+        assert expunge(*usual, "truth_ratio:form=forget", "--out", tmp_path / "form").code == 0
+        assert expunge(*usual, "probability", "--max-new-tokens", 3, "--out", tmp_path / "short").code == 0
+    for name, message in (("form", "another options of metrics"), ("short", "another max_new_tokens")):
+        said = audit(expunge, tmp_path / "run", "--retrained", tmp_path / name, *ONE)
+        assert said.code == 2 and message in said.err
+
+
+def test_requirements(expunge: Callable, tmp_path: Path, no_model: None) -> None:
     said = audit(expunge, tmp_path / "run", *RETRAINED, *ONE, "--require", "never_knew>=0.9")
-    assert said.code == 3
-    assert "cannot be said" in said.err
-    said = audit(expunge, tmp_path / "other", *RETRAINED, *ONE, "--require", "over_forgotten<=0")
-    assert said.code == 0
+    assert said.code == 2 and "full panel" in said.err
+
+
+def test_a_requirement_that_cannot_be_said_does_not_hold(expunge: Callable, tmp_path: Path) -> None:
+    said = audit(expunge, tmp_path / "run", *RETRAINED, *ONE, "--require", "known<=0")
+    assert said.code == 3 and "cannot be said" in said.err  # four facts: nothing is informative
+
+
+def test_resuming_looks_at_the_model_again(expunge: Callable, files, tmp_path: Path) -> None:
+    """A folder whose weights have changed is another model, whatever it is called."""
+    usual = ("audit", "--before", files.model, "--forget", files.forget, "--retain", files.retain, "--holdout",
+             files.holdout, *ONE, "--max-new-tokens", 3, "--out", tmp_path / "run")  # fmt: skip
+    tiny_model(attention="sdpa", seed=5).save(tmp_path / "after")
+    assert expunge(*usual, "--after", tmp_path / "after").code == 0
+    first = load_record(tmp_path / "run").audit
+    tiny_model(attention="sdpa", seed=6).save(tmp_path / "after")
+    assert expunge(*usual, "--after", tmp_path / "after", "--resume").code == 0
+    second = load_record(tmp_path / "run").audit
+    assert first is not None and second is not None
+    assert [cell.k["original"] for cell in first.cells] == [cell.k["original"] for cell in second.cells]
+    assert [cell.k["unlearned"] for cell in first.cells] != [cell.k["unlearned"] for cell in second.cells]
+
+
+def test_an_adapter_can_be_left_out(expunge: Callable, unlearn: Callable, files, tmp_path: Path) -> None:
+    assert unlearn("--lora", 2, "--save-as", "peft").code == 0
+    said = expunge(
+        "audit", "--before", files.model, "--after", tmp_path / "run" / "adapter", "--forget", files.forget, "--retain",
+        files.retain, *ONE, "--max-new-tokens", 3, "--out", tmp_path / "audit",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    found = load_record(tmp_path / "audit").audit
+    assert found is not None and any("Merge it" in line for line in found.cannot_say)
+    cell = next(cell for cell in found.cells if cell.name == "detach")
+    assert cell.k["unlearned"] == cell.k["original"]  # what is left is the base
+
+
+def test_the_same_model_twice_is_refused(expunge: Callable, tmp_path: Path) -> None:
+    said = audit(expunge, tmp_path / "run", "--retrained", f"{WORLD}@retrained,{WORLD}@retrained#0", *ONE)
+    assert said.code == 2 and "give each model once" in said.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--attacks", "quantise"), "Did you mean 'quantize'"),
+        (("--attacks", "quantize,quantize:code=nf4"), "named twice"),
+        (("--metrics", "truth_ratio:form=forget"), "leave its options out"),
+        (("--after", "/nowhere/model"), "no model at"),
         (("--attacks", "quantize:bit=4"), "no option 'bit'"),
         (("--require", "gone>=1"), "there is no 'gone'"),
         (("--panel", "large"), "panel"),

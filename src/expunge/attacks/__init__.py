@@ -24,7 +24,7 @@ Family = Literal[
     "representation",
 ]  # fmt: skip
 Need = Literal[
-    "prompts", "perturbed", "paraphrases", "subjects", "retain", "holdout", "groups", "original", "retrained"
+    "prompts", "perturbed", "choices", "paraphrases", "subjects", "retain", "groups", "original", "retrained"
 ]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,15 +50,12 @@ class Target:
 class Finding:
     """What an attack got out of one model, row by row.
 
-    A score is the knowledge of one example, from 0 to 1, higher knows more. With `control` (the scores of the holdout
-    set) scores may be any numbers, and the knowledge of the whole set is the AUC: the chance that a forget example
-    scores above a holdout one.
+    A score is the knowledge of one example, from 0 to 1, higher knows more.
     """
 
     scores: tuple[float, ...]
     part: str = ""  # of several findings of one attack: "wording 2", "4 bit"
     rows: tuple[int, ...] | None = None  # which of `Target.examples` the scores are of; None: all, in order
-    control: tuple[float, ...] = ()
     note: str = ""
     curve: tuple[tuple[float, float], ...] = ()  # of what was varied (samples, layers) → mean score: for a picture
 
@@ -112,16 +109,24 @@ attacks = _Attacks("attack", "expunge.attacks")
 
 def why_not(entry: AttackEntry, target: Target) -> str:
     """Why this attack cannot be run on this target, or ""."""
-    examples, sets = target.examples, target.sets
-    lacking = {
-        "prompts": "" if all(e.prompt is not None for e in examples) else "holds documents, which ask nothing",
-        "perturbed": "" if all(e.perturbed_answers for e in examples) else "has examples without wrong answers",
-        "paraphrases": "" if any(e.paraphrases for e in examples) else "has no other wordings",
-        "subjects": "" if all(e.subject for e in examples) else "has examples without a subject",
-        "groups": "" if len({e.group or e.id for e in examples}) > 1 else "is one group, which cannot be parted",
-        "retain": "" if sets.retain else "comes without a retain set",
-        "holdout": "" if sets.holdout else "comes without a holdout set",
-        "original": "" if "original" in target.peers else "comes without the original model",
-        "retrained": "" if "retrained" in target.peers else "comes without a retrained model",
-    }
-    return next((lacking[need] for need in entry.needs if lacking[need]), "")
+    return next((reason for need in entry.needs if (reason := _LACKS[need](target))), "")
+
+
+_LACKS: Mapping[Need, Callable[[Target], str]] = {
+    "prompts": lambda t: "" if all(asks(e) for e in t.examples) else "holds texts, which ask nothing",
+    "perturbed": lambda t: "" if all(e.perturbed_answers for e in t.examples) else "has examples without wrong answers",
+    "choices": lambda t: "" if any(e.perturbed_answers for e in t.examples) else "has no wrong answers",
+    "paraphrases": lambda t: "" if any(e.paraphrases for e in t.examples) else "has no other wordings",
+    "subjects": lambda t: "" if any(e.subject for e in t.examples) else "has no example that names its subject",
+    "groups": lambda t: (
+        "" if len({e.group or e.id for e in t.examples}) > 1 else "is one group, which cannot be parted"
+    ),
+    "retain": lambda t: "" if t.sets.retain else "comes without a retain set",
+    "original": lambda t: "" if "original" in t.peers else "comes without the original model",
+    "retrained": lambda t: "" if "retrained" in t.peers else "comes without a retrained model",
+}
+
+
+def asks(example: Example) -> bool:
+    """It is a question: neither a document nor a passage cut in two."""
+    return example.prompt is not None and not example.passage

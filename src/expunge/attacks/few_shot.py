@@ -28,19 +28,17 @@ from expunge.objectives.options import AtLeastOne
     aliases=("in_context",),
 )
 def few_shot(target: Target, *, shots: AtLeastOne = 3) -> list[Finding]:
-    """One finding; none where the retain set asks nothing."""
+    """One finding, of the examples that others can be shown before; none where the retain set asks nothing."""
     chats = target.encoder.chats
-    questions = []
-    for example in target.examples:
-        chosen = solved(target, example, shots)
-        if not chosen:
-            return []
-        questions.append((_as_turns if chats else _as_lines)(example, chosen))
-    replies = ask(target, questions)
+    shown = [(i, example, solved(target, example, shots)) for i, example in enumerate(target.examples)]
+    shown = [each for each in shown if each[2]]
+    if not shown:
+        return []
+    replies = ask(target, [(_as_turns if chats else _as_lines)(example, chosen) for _, example, chosen in shown])
     if not chats:
         replies = [reply.strip().partition("\n")[0] for reply in replies]
-    scores = (said(reply, accepted(e)) for e, reply in zip(target.examples, replies, strict=True))
-    return [Finding(tuple(scores))]
+    scores = tuple(said(reply, accepted(e)) for (_, e, _), reply in zip(shown, replies, strict=True))
+    return [Finding(scores, rows=None if len(shown) == len(target.examples) else tuple(i for i, *_ in shown))]
 
 
 def solved(target: Target, example: Example, shots: int) -> list[Example]:

@@ -24,7 +24,7 @@ from expunge.models.scoring import score
 @attacks.add(
     "multiple_choice",
     family="form",
-    needs=("prompts", "perturbed"),
+    needs=("prompts", "choices"),
     title="Multiple choice",
     reads=(
         "The probability of the right letter among the letters. Guessing gives one over the number of options, not 0. "

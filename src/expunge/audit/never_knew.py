@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from expunge.audit.draws import Draws, Sample, Values, bounds
+from expunge.audit.draws import Draws, Sample, Values, bounds, is_constant
 from expunge.record_audit import Ceiling, FamilyResult, Status
 
 GAP = 0.10  # the smallest gap of an informative cell
@@ -31,10 +31,16 @@ class Scored:
     family: str
     original: Sample
     unlearned: Sample
-    controls: tuple[Sample, ...]
+    controls: Mapping[str, Sample]  # "retrained#0" …, "twins" or "holdout"
     of: str = "forget"  # the set that original and unlearned were scored on
     controls_of: str = "forget"  # "twins" or "holdout": other examples, so unpaired
     part: str = ""
+
+    @property
+    def groups(self) -> int:
+        """How many the smallest sample has, on either side."""
+        samples = (self.original, *self.controls.values())
+        return min(len(set(each)) for sample in samples for each in (sample.groups, sample.control_groups) if each)
 
 
 @dataclass(frozen=True)
@@ -51,24 +57,23 @@ class Judged:
 def judge(cell: Scored, draws: Draws, delta: float = 0.2) -> Judged:
     """The definitions above. The point estimate of k_r is the mean over the retrained models."""
     o, u = (draws.knowledge(each, cell.of) for each in (cell.original, cell.unlearned))
-    r = draws.mixed([draws.knowledge(each, cell.controls_of) for each in cell.controls])
-    groups = len(set(cell.original.groups))
-    never = float(np.mean([each.knowledge for each in cell.controls]))
-    gap_lower = bounds(o - r, groups)[0]
+    r = draws.mixed([draws.knowledge(each, cell.controls_of) for each in cell.controls.values()])
+    never = float(np.mean([each.knowledge for each in cell.controls.values()]))
+    gap_lower = bounds(o - r, cell.groups)[0]
     return Judged(
-        status=_status(o, u, r, gap_lower, delta, groups),
+        status=_status(o, u, r, gap_lower, delta, cell.groups),
         gap=cell.original.knowledge - never,
         gap_lower=gap_lower,
         excess=cell.unlearned.knowledge - never,
-        excess_bounds=bounds(u - r, groups),
+        excess_bounds=bounds(u - r, cell.groups),
     )
 
 
 def _status(o: Values, u: Values, r: Values, gap_lower: float, delta: float, groups: int) -> Status:
     if not gap_lower >= GAP:
         return "uninformative"
-    margin = delta * (o - r)
-    above, below = bounds(u - r - margin, groups), bounds(u - r + margin, groups)
+    margin, same = delta * (o - r), is_constant(u - r)
+    above, below = (bounds(each, groups, constant=same) for each in (u - r - margin, u - r + margin))
     if above[1] < 0 and below[0] > 0:
         return "never-knew"
     if above[0] > 0:
@@ -106,25 +111,26 @@ def ceiling(cells: Sequence[Scored], draws: Draws, delta: float = 0.2) -> Ceilin
 
     None with fewer than two retrained models. Only cells that every one of them was measured in count.
     """
-    number = max((len(cell.controls) for cell in cells if cell.controls_of == cell.of), default=0)
-    if number < 2:
+    paired = [cell for cell in cells if cell.controls_of == cell.of]
+    labels = list(dict.fromkeys(label for cell in paired for label in cell.controls))
+    if len(labels) < 2:
         return None
-    usable = [cell for cell in cells if cell.controls_of == cell.of and len(cell.controls) == number]
+    usable = [cell for cell in paired if len(cell.controls) == len(labels)]
     rates, counts = [], dict[str, int]()
-    for left_out in range(number):
+    for label in labels:
         statuses: list[tuple[str, Status]] = [
-            (cell.family, judge(_without(cell, left_out), draws, delta).status) for cell in usable
+            (cell.family, judge(_without(cell, label), draws, delta).status) for cell in usable
         ]
         rates.append(rate(families(statuses)))
         for _, status in statuses:
             counts[status] = counts.get(status, 0) + 1
     known = [each for each in rates if each is not None]
     return Ceiling(
-        rate=float(np.mean(known)) if known else None, left_out=f"each of {number} retrained models in turn",
+        rate=float(np.mean(known)) if known else None, left_out=f"each of {len(labels)} retrained models in turn",
         rates=tuple(rates), statuses=counts,
     )  # fmt: skip
 
 
-def _without(cell: Scored, left_out: int) -> Scored:
-    others = tuple(each for i, each in enumerate(cell.controls) if i != left_out)
+def _without(cell: Scored, left_out: str) -> Scored:
+    others = {label: each for label, each in cell.controls.items() if label != left_out}
     return replace(cell, unlearned=cell.controls[left_out], controls=others)

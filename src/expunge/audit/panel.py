@@ -10,8 +10,14 @@ from typing import Literal
 
 from expunge.attacks import attacks
 from expunge.config import parse_name
+from expunge.errors import ConfigError
 
 VERSION = "v1"
+DELTA = 0.2  # how near is near, where the rate is the headline
+FAMILIES = (
+    "likelihood", "generation", "extraction", "membership", "form", "prefix", "sampling", "relearning", "compression",
+    "representation",
+)  # fmt: skip
 METRICS: Mapping[str, tuple[str, ...]] = {  # family → metrics on the forget set, all of them higher = knows more
     "likelihood": ("probability", "truth_ratio"),
     "generation": ("generated_contains", "rouge_l_recall"),
@@ -38,10 +44,13 @@ class Panel:
 
 
 def panel_of(kind: Literal["quick", "full"], chosen: tuple[str, ...] | None = None) -> Panel:
-    """The panel that the settings name. Raises UnknownNameError for an attack that there is not."""
+    """The panel that the settings name. Raises UnknownNameError for an attack that there is not, ConfigError for one
+    that is named twice: two cells could then not be told apart.
+    """
     named = chosen if chosen is not None else FULL if kind == "full" else QUICK
-    for text in named:
-        attacks.get(parse_name(text)[0])
+    names = [attacks.get(parse_name(text)[0]).name for text in named]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"the attack {twice[0]!r} is named twice: run one of them in an audit of its own")
     if chosen is not None and tuple(chosen) != FULL:
         return Panel(f"{VERSION}, chosen", named, False)
     return Panel(VERSION, named, True) if kind == "full" or chosen else Panel(f"{VERSION}, quick", named, False)

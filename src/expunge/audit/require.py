@@ -14,9 +14,9 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 _VALUES: Mapping[str, Callable[[Audit], float | None]] = {
     "never_knew": lambda audit: audit.rate,
     "utility": lambda audit: min((x for x in audit.utility_kept.values() if x is not None), default=None),
-    "known": lambda audit: sum(each.known for each in audit.families.values()),
-    "over_forgotten": lambda audit: sum(each.over_forgotten for each in audit.families.values()),
-    "unresolved": lambda audit: sum(each.unresolved for each in audit.families.values()),
+    "known": lambda audit: _count(audit, "known"),
+    "over_forgotten": lambda audit: _count(audit, "over_forgotten"),
+    "unresolved": lambda audit: _count(audit, "unresolved"),
 }
 
 
@@ -27,6 +27,11 @@ class Requirement:
     name: str
     sign: str
     value: float
+
+    @property
+    def needs_rate(self) -> bool:
+        """Only the whole panel gives it."""
+        return self.name == "never_knew"
 
     def holds(self, audit: Audit) -> bool:
         found = _VALUES[self.name](audit)
@@ -44,8 +49,15 @@ def parse(text: str) -> list[Requirement]:
     return [_one(each.strip()) for each in text.split(",") if each.strip()]
 
 
+def _count(audit: Audit, status: str) -> float | None:
+    """Cells of a status; where none could be judged at all, that none is known says nothing."""
+    if not any(each.informative for each in audit.families.values()):
+        return None
+    return sum(getattr(each, status) for each in audit.families.values())
+
+
 def _one(text: str) -> Requirement:
-    found = re.fullmatch(r"(\w+)\s*(>=|<=|=|>|<)\s*([\d.]+)", text)
+    found = re.fullmatch(r"(\w+)\s*(>=|<=|==?|>|<)\s*([-+.\deE]+)", text)
     names = ", ".join(_VALUES)
     if found is None:
         raise ConfigError(f"--require {text!r}: expected NAME>=NUMBER, NAME one of {names}")
@@ -53,6 +65,6 @@ def _one(text: str) -> Requirement:
     if name not in _VALUES:
         raise ConfigError(f"--require {text!r}: there is no {name!r}. Known: {names}")
     try:
-        return Requirement(name, sign, float(number))
+        return Requirement(name, sign[:1] if sign == "==" else sign, float(number))
     except ValueError:
         raise ConfigError(f"--require {text!r}: {number!r} is no number") from None

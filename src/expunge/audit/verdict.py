@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from expunge.record_audit import Audit, FamilyResult
 
-SURFACE = ("likelihood", "generation")  # what shows when the trained question is asked
+DIRECT = "generation"  # what is said when the trained question is asked
 ASKING = ("form", "prefix", "sampling", "extraction")  # what asking otherwise brings out, the weights as they are
 
 NEVER = "not distinguishable from never known under the attacks tried"
@@ -21,7 +21,7 @@ def of_family(name: str, result: FamilyResult) -> str:
     if not result.informative:
         return NOTHING
     if result.known:
-        return KNOWN if name in SURFACE else SURFACE_ONLY if name in ASKING else SUPPRESSED
+        return KNOWN if name == DIRECT else SURFACE_ONLY if name in ASKING else SUPPRESSED
     if result.over_forgotten:
         return OVER
     return NEVER if result.passed == result.informative else UNRESOLVED
@@ -33,11 +33,11 @@ def overall(families: Mapping[str, FamilyResult]) -> str:
     if not judged:
         return NOTHING
     known = {name for name, each in judged.items() if each.known}
-    if "generation" in known or (known and known <= {"likelihood"}):
+    if DIRECT in known:
         return KNOWN
-    if known & {*ASKING, "likelihood"}:
+    if known & set(ASKING):
         return SURFACE_ONLY
-    if known:
+    if known:  # finding the answer likely, without saying it, is among this
         return SUPPRESSED
     if any(each.over_forgotten for each in judged.values()):
         return OVER
@@ -68,8 +68,8 @@ def sentences(audit: Audit) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def cannot_say(audit: Audit, rows: int, missing: Sequence[str] = ()) -> tuple[str, ...]:
-    """What this audit does not prove."""
+def cannot_say(audit: Audit, rows: int, missing: Sequence[str] = (), further: Sequence[str] = ()) -> tuple[str, ...]:
+    """What this audit does not prove. `further` are sentences about the case at hand."""
     lines = ["That no other attack brings it back: the verdict is about those that were tried."]
     if audit.control == "none":
         lines.append(
@@ -88,8 +88,8 @@ def cannot_say(audit: Audit, rows: int, missing: Sequence[str] = ()) -> tuple[st
         )
     if rows < 200:
         lines.append(f"Much, from {rows} examples: small differences need 200 or more, and stay unresolved here.")
-    if audit.rate is None and audit.panel != "v1":
-        lines.append("A never-knew rate: that needs the full panel.")
+    if audit.rate is None and "," in audit.panel:
+        lines.append("A never-knew rate: that needs the full panel, with every family in it.")
     if missing:
         lines.append(f"Anything about {', '.join(missing)}: they could not be run.")
-    return tuple(lines)
+    return (*lines, *further)

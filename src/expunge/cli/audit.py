@@ -74,10 +74,12 @@ def audit(
     Example: expunge audit --suite world:people --before world:people@full --after world:people@full+change.safetensors
     --retrained world:people@retrained#0,world:people@retrained#1,world:people@retrained#2 --out runs/audit
     """
+    from expunge.audit.panel import panel_of
     from expunge.audit.require import parse
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
     from expunge.config import AuditRunConfig, over
+    from expunge.errors import ConfigError
     from expunge.runs.suites import check_early, settled
 
     required = parse(require or "")
@@ -94,7 +96,12 @@ def audit(
             panel=panel, attacks=None if attacks is None else o.listed(attacks), delta=delta, seed=seed
         ),
     }  # fmt: skip
-    first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
+
+    def first(given: AuditRunConfig) -> None:
+        check_early(given, out=out, resume=resume, overwrite=overwrite)
+        if any(each.needs_rate for each in required) and not panel_of(given.audit.panel, given.audit.attacks).whole:
+            raise ConfigError("--require never_knew: the rate needs the full panel; leave out --panel and --attacks")
+
     resolved, found = settled(AuditRunConfig, over(o.recipe(config), typed), first)
     from expunge.runs.audit import run_audit
 

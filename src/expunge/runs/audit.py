@@ -4,27 +4,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from expunge.attacks import attacks
-from expunge.audit.cells import Seen
-from expunge.audit.panel import MEMBERSHIP, METRICS, REPORTED, Panel, panel_of
+from expunge.attacks import asks, attacks
+from expunge.audit.panel import MEMBERSHIP, METRICS, REPORTED, panel_of
 from expunge.config import AuditRunConfig, differing, parse_name
 from expunge.data.convention import Encoder
-from expunge.data.example import Sets
+from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
-from expunge.evaluate import metrics as registered
 from expunge.evaluate.measure import check_metrics
 from expunge.models.cache import cache_folder
+from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ModelInfo, Outcome, Reading, Record
 from expunge.record_audit import Audit, Control
 from expunge.record_file import load_record, save_record
-from expunge.runs.examining import Examined, Examiner, Peers, chosen
+from expunge.runs.examining import Examined, Examiner, Peers, chosen, digest_of_model
 from expunge.runs.folder import check, claim
-from expunge.runs.judging import Setting, audited, seen, seen_of_record
-from expunge.runs.measuring import as_json, model_info, readings
+from expunge.runs.judging import AllSeen, Setting, audited, seen_of_record
+from expunge.runs.measuring import as_json, between_json, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
@@ -32,6 +31,7 @@ from expunge.store import Store
 from expunge.suites import Suite
 
 Loader = Callable[[], Model]
+DETACH = "detach"  # the attack that an adapter beside its base is put to
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Models:
     unlearned: Loader
     retrained: tuple[Loader, ...] = ()
     saved: tuple[Record, ...] = ()
+    unmerged: Loader | None = None  # the unlearned model with its adapter beside it, where it is one
 
 
 def run_audit(
@@ -56,14 +57,12 @@ def run_audit(
 ) -> Record:
     """Audit and write `record.json`. Settings and data are checked before a model is loaded.
 
-    Everything that was found of a model is kept as scores, so a killed audit goes on where it was, and a second one of
-    the same model costs nothing.
+    Everything that was found of a model is kept as scores, by its weights. So a killed audit goes on where it was, a
+    second one of the same model costs nothing, and `resume` never answers for a model that has changed since.
     """
     phases = phases or Phases()
     check_audit(config)
-    done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        return done
+    check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     sets = sets_of(config, suite, config.before)
     for warning in sets.warnings:
         phases.say(warning)
@@ -73,11 +72,17 @@ def run_audit(
     return record
 
 
-def check_audit(config: AuditRunConfig) -> None:
-    """All that can be seen to be wrong from the settings alone."""
+def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
+    """All that can be seen to be wrong from the settings alone; `loaded`: the models are there already."""
     check_metrics(config.evaluate)
     for text in panel_of(config.audit.panel, config.audit.attacks).attacks:
         chosen(text)
+    cells = {name for several in METRICS.values() for name in several} | set(MEMBERSHIP)
+    if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and parse_name(text)[0] in cells]:
+        raise ConfigError(f"{own[0]!r}: an audit judges this metric as it is by default; leave its options out")
+    if not loaded:
+        for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
+            find(split_change(name)[0])
 
 
 def audit_models(
@@ -98,48 +103,65 @@ def audit_models(
     # other wordings are an attack of the panel
     asked = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"paraphrases": False})})
     setting = _setting(measured_of(sets, asked, suite), sets, models)
-    first = {"retrained": models.retrained[0]} if models.retrained else {}
-    peers = Peers({"original": models.original, **first})
-    store = Store(cache_folder() / "findings", say=phases.say)
-    stage = _Stage(setting, panel, Examiner(asked, panel.attacks, sets, peers, store, phases))
+    saved = tuple(seen_of_record(each, asked, setting) for each in models.saved)
+    peers = Peers({"original": models.original, **({"retrained": models.retrained[0]} if models.retrained else {})})
+    store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)
+    texts = panel.attacks if models.unmerged is None else (*panel.attacks, DETACH)
+    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases))
     with phases.phase("loading the original model"):
         original = peers["original"]
     check_lengths(Encoder(original.tokenizer, config.convention), sets, *only_measured(suite))
-    before = stage.examined("original model", original, setting.measured)
+    info = model_info(original)
+    before = stage.examined("original model", original, info.digest, setting.measured)
     stand_in = None
     if setting.control in ("twins", "holdout"):
         other = setting.measured[setting.control].examples
-        stand_in = stage.examiner.attack(f"original model ({setting.control})", original, other)
-    retrained = [*stage.retrained(models), *(seen_of_record(each, setting) for each in models.saved)]
+        stand_in = stage.examiner.attack(f"original model ({setting.control})", original, info.digest, other)
+    retrained = tuple(stage.retrained(models, before))
     with phases.phase("loading the unlearned model"):
         unlearned = models.unlearned()
-    after = stage.examined("unlearned model", unlearned, setting.measured)
+    became = model_info(unlearned)
+    after = stage.examined("unlearned model", unlearned, became.digest, setting.measured, leave=DETACH)
+    if models.unmerged is not None:
+        after.findings.update(stage.detached(models.unmerged).findings)
     with phases.phase("judging"):
-        audit = audited(setting, panel, config.audit, before, after, retrained, stand_in)
-    return _record(config, arguments, setting, sets, audit, (original, before), (unlearned, after), phases)
+        audit = audited(setting, panel, config.audit, AllSeen(before, after, retrained, saved, stand_in))
+    return _record(config, arguments, setting, sets, audit, (info, before), (became, after), phases, original.device)
 
 
 def _models(config: AuditRunConfig, phases: Phases) -> Models:
     """Loaders of what the settings name; a folder with the record of an evaluation stands for its model."""
-    saved = {name: load_record(name) for name in config.retrained if (Path(name) / "record.json").is_file()
-             and not (Path(name) / "adapter_config.json").is_file()}  # fmt: skip
-    loader = lambda name: lambda: load_model(name, config.load, say=phases.say)
+    loader = lambda name, **how: lambda: load_model(name, config.load, say=phases.say, **how)
+    adapter = "+" not in config.after and find(config.after).kind == "adapter"
     return Models(
         loader(config.before), loader(config.after),
-        tuple(loader(name) for name in config.retrained if name not in saved), tuple(saved.values()),
+        tuple(loader(name) for name in config.retrained if not _is_record(name)),
+        tuple(load_record(name) for name in config.retrained if _is_record(name)),
+        loader(config.after, merge=False) if adapter else None,
     )  # fmt: skip
+
+
+def _is_record(name: str) -> bool:
+    """A run's folder, and neither a model's nor an adapter's (which may have a record beside it)."""
+    folder = Path(name).expanduser()
+    held = [(folder / each).is_file() for each in ("record.json", "adapter_config.json", "config.json")]
+    return held == [True, False, False]
 
 
 def _setting(measured: Mapping[str, Measured], sets: Sets, models: Models) -> Setting:
     forget = tuple(title for title, each in measured.items() if each.role == "forget")
     if not forget:
         raise ConfigError("nothing to audit: give --forget (a file, or hub:NAME) or --suite")
-    attacked = "forget" if "forget" in forget else forget[0]
+    asking = [title for title in forget if all(asks(example) for example in measured[title].examples)]
+    attacked = "forget" if "forget" in (asking or forget) else (asking or forget)[0]
     members = next((title for title in forget if title.startswith("membership")), attacked)
     control: Control = "twins" if sets.twins else "holdout" if sets.holdout else "none"
     if models.retrained or models.saved:
         control = "retrained models"
-    return Setting(measured, forget, attacked, members, control)
+    notes = () if models.unmerged is None else (
+        "What the adapter hides from those who leave it out: whoever has it beside its base has the base. Merge it.",
+    )  # fmt: skip
+    return Setting(measured, forget, attacked, members, control, notes)
 
 
 @dataclass(frozen=True)
@@ -147,24 +169,40 @@ class _Stage:
     """The same for every model: what is measured, what it is attacked with."""
 
     setting: Setting
-    panel: Panel
     examiner: Examiner
 
     def examined(
-        self, label: str, model: Model, measured: Mapping[str, Measured], *, cells_only: bool = False
-    ) -> Examined:
+        self, label: str, model: Model, digest: str, measured: Mapping[str, Measured], *, cells_only: bool = False,
+        leave: str = "",
+    ) -> Examined:  # fmt: skip
         metrics = self._cell_metrics() if cells_only else all_metrics(self.examiner.config, self._cell_metrics())
-        evaluation = self.examiner.measure(label, model, measured, metrics)
-        found = self.examiner.attack(label, model, self.setting.measured[self.setting.attacked].examples)
-        return replace(found, evaluation=evaluation)
+        evaluation = self.examiner.measure(label, model, digest, measured, metrics)
+        texts = [text for text in self.examiner.attacks if text != leave]
+        return replace(self.examiner.attack(label, model, digest, self._attacked, texts), evaluation=evaluation)
 
-    def retrained(self, models: Models) -> Iterator[Seen]:
+    def retrained(self, models: Models, before: Examined) -> Iterator[Examined]:
         """Retrained models are only measured where cells need it."""
         needed = {t: each for t, each in self.setting.measured.items() if t in (*self.setting.forget, "holdout")}
+        seen = {before.digest: "the original"}
+        peer = any("retrained" in chosen(text)[0].needs for text in self.examiner.attacks)
         for number, load in enumerate(models.retrained):
             with self.examiner.phases.phase(f"loading retrained model {number}"):
-                model = self.examiner.peers["retrained"] if number == 0 else load()
-            yield seen(self.examined(f"retrained model {number}", model, needed, cells_only=True))
+                model = self.examiner.peers["retrained"] if number == 0 and peer else load()
+            digest = digest_of_model(model)
+            if digest in seen:
+                raise ConfigError(f"retrained model {number} has the weights of {seen[digest]}: give each model once")
+            seen[digest] = f"retrained model {number}"
+            yield self.examined(f"retrained model {number}", model, digest, needed, cells_only=True)
+
+    def detached(self, load: Loader) -> Examined:
+        """What the unlearned model says without its adapter."""
+        return self.examiner.attack(
+            "unlearned model, its adapter off", load(), "", self._attacked, [DETACH], keep=False
+        )
+
+    @property
+    def _attacked(self) -> Sequence[Example]:
+        return self.setting.measured[self.setting.attacked].examples
 
     def _cell_metrics(self) -> list[str]:
         names = [*(name for several in METRICS.values() for name in several), *REPORTED]
@@ -179,25 +217,27 @@ def all_metrics(config: AuditRunConfig, cells: Sequence[str]) -> list[str]:
 
 def _record(
     config: AuditRunConfig, arguments: Sequence[str], setting: Setting, sets: Sets, audit: Audit,
-    before: tuple[Model, Examined], after: tuple[Model, Examined], phases: Phases,
+    before: tuple[ModelInfo, Examined], after: tuple[ModelInfo, Examined], phases: Phases, device: object,
 ) -> Record:  # fmt: skip
-    (original, was), (unlearned, became) = before, after
-    info: ModelInfo = model_info(unlearned)
-    glossary = readings({name for each in was.evaluation.metrics.values() for name in each} & set(registered))
+    (info, was), (became, now) = before, after
+    measures = {name for each in (*was.evaluation.metrics.values(), was.evaluation.between) for name in each}
+    glossary = readings(measures)
     for name in {cell.name for cell in audit.cells if cell.name in attacks}:
         entry = attacks.get(name)
         glossary[name] = Reading(title=entry.title, better="higher", reads=entry.reads)
     outcome = Outcome(
-        after=as_json(became.evaluation), configuration={"model": config.after, "digest": info.digest},
-        generations=became.evaluation.generations if config.include_text else {},
+        after=as_json(now.evaluation), between=between_json(now.evaluation),
+        configuration={"model": config.after, "digest": became.digest},
+        generations=now.evaluation.generations if config.include_text else {},
     )  # fmt: skip
+    notes = dict.fromkeys((*sets.warnings, *was.evaluation.notes, *now.evaluation.notes))
     return Record(
         command="audit", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
-        changed=differing(config), versions=versions(), platform=platform_facts(str(original.device)),
-        seeds={"audit": config.audit.seed}, model=model_info(original),
+        changed=differing(config), versions=versions(), platform=platform_facts(str(device)),
+        seeds={"audit": config.audit.seed}, model=info,
         sets={name: each.info(include_text=config.include_text) for name, each in setting.measured.items()},
-        before=as_json(was.evaluation), methods={"unlearned": outcome}, audit=audit,
-        glossary=dict(sorted(glossary.items())),
+        before=as_json(was.evaluation), between=between_json(was.evaluation), methods={"unlearned": outcome},
+        audit=audit, glossary=dict(sorted(glossary.items())),
         generations=was.evaluation.generations if config.include_text else {}, seconds=phases.seconds,
-        peak_memory=peak_memory(), warnings=(*sets.warnings, *was.evaluation.notes), include_text=config.include_text,
+        peak_memory=peak_memory(), warnings=tuple(notes), include_text=config.include_text,
     )  # fmt: skip

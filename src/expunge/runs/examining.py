@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -12,18 +13,19 @@ from expunge.change.fingerprint import Fingerprint
 from expunge.config import AuditRunConfig, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, UsageError
+from expunge.evaluate.identity import observation_key, untouched
 from expunge.evaluate.measure import Evaluation
 from expunge.models.model import Model
 from expunge.objectives.options import checked
 from expunge.parameters import parameters_of
-from expunge.provenance import versions
 from expunge.runs.measuring import kept_by, measure_sets
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, digest_of
 from expunge.store import Store
 
-_CODE = ("attacks", "data", "evaluate", "models", "train")  # folders of this package
+PEERS = ("original", "retrained")
+_NOT_OF_RESULTS = ("bench", "cli", "report", "suites", "worlds")  # folders that no finding depends on
 
 
 class Peers(Mapping[str, Model]):
@@ -36,6 +38,9 @@ class Peers(Mapping[str, Model]):
         if name not in self._loaded:
             self._loaded[name] = self._loaders[name]()
         return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaders  # without loading it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._loaders)
@@ -51,7 +56,8 @@ class Examined:
     evaluation: Evaluation
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)  # attack as it was named → findings
     missing: dict[str, str] = field(default_factory=dict)  # attack → why it could not be run
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # attack → what it took when it was run
+    digest: str = ""  # of the weights
 
 
 @dataclass(frozen=True)
@@ -64,47 +70,62 @@ class Examiner:
     peers: Peers
     store: Store
     phases: Phases
-    code: str = field(default_factory=lambda: code_digest())
 
-    def measure(self, label: str, model: Model, measured: Mapping[str, Measured], metrics: Sequence[str]) -> Evaluation:
+    def measure(
+        self, label: str, model: Model, digest: str, measured: Mapping[str, Measured], metrics: Sequence[str]
+    ) -> Evaluation:
         """All metrics on all sets, for cells and tables alike."""
         encoder = Encoder(model.tokenizer, self.config.convention)
         config = self.config.evaluate.model_copy(update={"metrics": tuple(metrics)})
-        kept = kept_by(config, self.phases, include_text=self.config.include_text).of(digest_of_model(model))
+        kept = kept_by(config, self.phases, include_text=self.config.include_text).of(digest)
         return measure_sets(model, measured, encoder, config, self.phases, f"measuring the {label}", kept)
 
-    def attack(self, label: str, model: Model, examples: Sequence[Example]) -> Examined:
-        """Every attack of the panel on one set of examples."""
-        target = self._target(model, examples)
-        result, shared = Examined(Evaluation()), self._key(model, examples)
-        with self.phases.phase(f"attacking the {label}", len(self.attacks)) as tick:
-            for text in self.attacks:
+    def attack(
+        self, label: str, model: Model, digest: str, examples: Sequence[Example], texts: Sequence[str] | None = None,
+        *, keep: bool = True,
+    ) -> Examined:  # fmt: skip
+        """Every attack of the panel (or `texts`) on one set of examples."""
+        target, named = self._target(model, examples), self.attacks if texts is None else texts
+        result, shared = Examined(Evaluation(), digest=digest), self._key(target, digest) if keep else None
+        with self.phases.phase(f"attacking the {label}", len(named)) as tick:
+            for text in named:
                 tick(0, text)
                 self._one(text, target, shared, result)
                 tick(1, text)
         return result
 
-    def _one(self, text: str, target: Target, shared: dict[str, Any], result: Examined) -> None:
+    def _one(self, text: str, target: Target, shared: dict[str, Any] | None, result: Examined) -> None:
         entry, options = chosen(text)
         if reason := why_not(entry, target):
             result.missing[text] = f"the {'audit' if reason.startswith('comes') else 'forget set'} {reason}"
             return
-        key = {**shared, "attack": entry.name, "options": options, "code": self.code}
-        key |= {name: digest_of_model(self.peers[name]) for name in ("original", "retrained") if name in entry.needs}
-        started = time.monotonic()
-        stored: Any = self.store.get("findings", key)
-        if stored is None:
-            try:
-                stored = [asdict(finding) for finding in entry(target, **options)]
-            except ConfigError as error:  # what only the model or the sets themselves can show
-                result.missing[text] = str(error)
-                return
-            self.store.put("findings", key, stored)
-        if not stored:
-            result.missing[text] = "the forget set has no example that it can be made on"
+        try:
+            stored = self._stored(entry, options, target, shared)
+        except UsageError as error:  # what only the model or the sets themselves can show
+            result.missing[text] = str(error)
             return
-        result.seconds[text] = round(time.monotonic() - started, 3)
-        result.findings[text] = tuple(_finding(each) for each in stored)
+        result.seconds[text] = stored["seconds"]
+        if stored["findings"]:
+            result.findings[text] = tuple(_finding(each) for each in stored["findings"])
+        else:
+            result.missing[text] = "the forget set has no example that it can be made on"
+
+    def _stored(
+        self, entry: AttackEntry, options: dict[str, Any], target: Target, shared: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """From the store, else found now and kept; `shared` is None for models that the store does not know."""
+        key = {}
+        if shared is not None:
+            key = {**shared, "attack": entry.name, "options": options}
+            key |= {name: digest_of_model(self.peers[name]) for name in PEERS if name in entry.needs}
+            if (stored := self.store.get("findings", key)) is not None:
+                return stored  # type: ignore[reportReturnType]  # as it was put below
+        started = time.monotonic()
+        findings = [asdict(finding) for finding in entry(target, **options)]
+        found = {"findings": findings, "seconds": round(time.monotonic() - started, 3)}
+        if shared is not None:
+            self.store.put("findings", key, found)
+        return found
 
     def _target(self, model: Model, examples: Sequence[Example]) -> Target:
         config = self.config
@@ -114,16 +135,16 @@ class Examiner:
             bf16=config.evaluate.precision == "bfloat16", peers=self.peers,
         )  # fmt: skip
 
-    def _key(self, model: Model, examples: Sequence[Example]) -> dict[str, Any]:
-        """Everything that a finding depends on, but for the attack itself."""
-        config = self.config
+    def _key(self, target: Target, digest: str) -> dict[str, Any] | None:
+        """Everything that a finding depends on, but for the attack itself. None: nothing may be kept of this model."""
+        if not untouched(target.model):
+            return None
+        observed = observation_key(
+            target.model, digest, target.encoder, target.examples, budget=target.budget, bf16=target.bf16
+        )
         return {
-            "model": digest_of_model(model), "dtype": str(model.network.dtype), "device": model.device.type,
-            "encoder": Encoder(model.tokenizer, config.convention).digest,
-            "examples": digest_of(examples), "retain": digest_of(self.sets.retain),
-            "holdout": digest_of(self.sets.holdout), "seed": config.audit.seed,
-            "max_new_tokens": config.evaluate.max_new_tokens, "precision": config.evaluate.precision,
-            "version": versions().get("expunge", ""),
+            **observed, "attacked": digest_of(target.examples), "retain": digest_of(self.sets.retain),
+            "seed": target.seed, "max_new_tokens": target.max_new_tokens, "code": code_digest(),
         }  # fmt: skip
 
 
@@ -139,21 +160,29 @@ def chosen(text: str) -> tuple[AttackEntry, dict[str, Any]]:
     }
 
 
+def digest_of_model(model: Model) -> str:
+    """Of its weights."""
+    return Fingerprint.of(parameters_of(model.network)).id
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Of all that attacks consist of: findings of an earlier version of it are not those of this one."""
+    files = [each for each in _python_files(resources.files("expunge")) if each[0].split("/")[0] not in _NOT_OF_RESULTS]
+    return hashlib.sha256(b"".join(content for _, content in sorted(files))).hexdigest()[:16]
+
+
+def _python_files(folder: Any, place: str = "") -> Iterator[tuple[str, bytes]]:
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _python_files(each, f"{place}{each.name}/")
+        elif each.name.endswith(".py"):
+            yield f"{place}{each.name}", each.read_bytes()
+
+
 def _finding(stored: Mapping[str, Any]) -> Finding:
     rows = stored["rows"]
     return Finding(
         scores=tuple(stored["scores"]), part=stored["part"], rows=None if rows is None else tuple(rows),
-        control=tuple(stored["control"]), note=stored["note"], curve=tuple((x, y) for x, y in stored["curve"]),
+        note=stored["note"], curve=tuple((x, y) for x, y in stored["curve"]),
     )  # fmt: skip
-
-
-def code_digest() -> str:
-    """Of all that attacks consist of: findings of an earlier version of it are not those of this one."""
-    package = resources.files("expunge")
-    files = [each for name in _CODE for each in package.joinpath(name).iterdir() if each.name.endswith(".py")]
-    return hashlib.sha256(b"".join(each.read_bytes() for each in sorted(files, key=str))).hexdigest()[:16]
-
-
-def digest_of_model(model: Model) -> str:
-    """Of its weights."""
-    return Fingerprint.of(parameters_of(model.network)).id

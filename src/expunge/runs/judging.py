@@ -3,22 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from expunge.audit.cells import Seen, Sources, draws_of, judged, scored_cells
-from expunge.audit.never_knew import ceiling, families, rate
-from expunge.audit.panel import Panel
+from expunge.audit.cells import Seen, Sources, draws_of, has_few_groups, judged, scored_cells
+from expunge.audit.never_knew import Scored, ceiling, families, rate
+from expunge.audit.panel import DELTA, FAMILIES, Panel
 from expunge.audit.reported import reported
 from expunge.audit.utility import utility_kept
 from expunge.audit.verdict import cannot_say, of_family, sentences
-from expunge.config import AuditConfig
+from expunge.config import AuditConfig, AuditRunConfig, parse_name
 from expunge.errors import ConfigError, DataError
 from expunge.evaluate.measure import Evaluation
 from expunge.evaluate.model_utility import model_utility
 from expunge.record import Record
 from expunge.record_audit import Audit, Cell, Control, Reported
-from expunge.runs.examining import Examined
+from expunge.runs.examining import Examined, chosen
 from expunge.runs.sets import Measured
 
 STAY = ("retain", "test")
+_SAME = ("max_new_tokens", "precision", "prefix_tokens", "continued_tokens")  # of EvaluateConfig, for saved evaluations
 
 
 @dataclass(frozen=True)
@@ -30,38 +31,86 @@ class Setting:
     attacked: str  # of the one that attacks are made on
     members: str  # of the one whose membership is tested
     control: Control
+    notes: tuple[str, ...] = ()  # about the models, for what the audit cannot say
 
 
-def audited(
-    setting: Setting,
-    panel: Panel,
-    config: AuditConfig,
-    before: Examined,
-    after: Examined,
-    retrained: Sequence[Seen],
-    stand_in: Examined | None,
-) -> Audit:
-    """Everything that can be said. `stand_in` are the findings on twins or holdout, where no model was retrained."""
-    sources = _sources(setting, before, after, retrained, stand_in)
+@dataclass(frozen=True)
+class AllSeen:
+    """Every model of an audit. `stand_in`: the original on twins or holdout; `saved`: of evaluations."""
+
+    original: Examined
+    unlearned: Examined
+    retrained: tuple[Examined, ...] = ()
+    saved: tuple[Seen, ...] = ()
+    stand_in: Examined | None = None
+
+    @property
+    def controls(self) -> dict[str, Seen]:
+        """Label → retrained model."""
+        return {f"retrained#{i}": each for i, each in enumerate((*map(seen, self.retrained), *self.saved))}
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Attack → why it could not be run; of a control with its name, since the cell may stand without it."""
+        found = {**self.original.missing, **self.unlearned.missing}
+        others = {f"retrained#{i}": each for i, each in enumerate(self.retrained)}
+        if self.stand_in is not None:
+            others["the stand-in"] = self.stand_in
+        for label, each in others.items():
+            found |= {f"{text} on {label}": why for text, why in each.missing.items() if text not in found}
+        return found
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Attack → what it took on all models, when it was run."""
+        every = [self.original, self.unlearned, *self.retrained, *filter(None, [self.stand_in])]
+        texts = dict.fromkeys(text for each in every for text in each.seconds)
+        return {text: round(sum(each.seconds.get(text, 0.0) for each in every), 3) for text in texts}
+
+
+def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen) -> Audit:
+    """Everything that can be said."""
+    sources = _sources(setting, models)
     scored, draws = scored_cells(sources), draws_of(sources, draws=config.draws, seed=config.seed)
     cells = judged(scored, sources, draws, config.delta)
     results = families([(cell.family, cell.status) for cell in cells])
     results = {name: each.model_copy(update={"verdict": of_family(name, each)}) for name, each in results.items()}
     stay = [title for title, each in setting.measured.items() if each.role in STAY]
-    against = {"twins": " (against never-seen twins)", "holdout": " (against the holdout set)"}
-    missing = {**before.missing, **after.missing}
+    left_out = _left_out(panel, scored)
+    whole = panel.whole and {cell.family for cell in scored if cell.controls} >= set(FAMILIES)
     audit = Audit(
-        panel=panel.name, delta=config.delta, draws=config.draws, control=setting.control, cells=cells,
-        families=results, rate=rate(results) if panel.whole else None,
-        rate_name=f"never-knew rate{against.get(setting.control, '')}",
-        ceiling=ceiling([each for each in scored if each.controls], draws, config.delta), worst=_worst(cells),
-        utility_kept=utility_kept(_means(before.evaluation), _means(after.evaluation), stay), missing=missing,
-        reported=_reported(setting, sources, retrained, before, after),
-        seconds={text: round(before.seconds.get(text, 0) + after.seconds[text], 3) for text in after.seconds},
+        panel=f"{panel.name}, without {', '.join(left_out)}" if left_out else panel.name, delta=config.delta,
+        draws=config.draws, control=setting.control, cells=cells, families=results,
+        rate=rate(results) if whole else None, rate_name=_rate_name(setting.control, config.delta),
+        ceiling=ceiling([each for each in scored if each.controls], draws, config.delta) if whole else None,
+        worst=_worst(cells), missing=models.missing, seconds=models.seconds,
+        utility_kept=utility_kept(_means(models.original.evaluation), _means(models.unlearned.evaluation), stay),
+        reported=_reported(setting, sources, models),
     )  # fmt: skip
-    rows = len(setting.measured[setting.attacked].examples)
-    words = {"verdict": sentences(audit), "cannot_say": cannot_say(audit, rows, list(missing))}
+    attacked = setting.measured[setting.attacked].examples
+    further = list(setting.notes)
+    if has_few_groups(attacked):
+        further.append(
+            "Anything about other groups: there are too few here to draw from, so the bounds are about other questions "
+            "about the same."
+        )
+    words = {"verdict": sentences(audit), "cannot_say": cannot_say(audit, len(attacked), list(audit.missing), further)}
     return audit.model_copy(update=words)
+
+
+def _left_out(panel: Panel, scored: Sequence[Scored]) -> list[str]:
+    """What of the panel gave no cell with a control."""
+    there = {cell.name for cell in scored if cell.controls}
+    names = [chosen(text)[0].name for text in panel.attacks]
+    lost = [name for name in names if name not in there]
+    if not any(cell.family == "membership" and cell.controls for cell in scored):
+        lost.append("membership")
+    return lost
+
+
+def _rate_name(control: Control, delta: float) -> str:
+    against = {"twins": " (against never-seen twins)", "holdout": " (against the holdout set)"}
+    return f"never-knew rate{against.get(control, '')}{'' if delta == DELTA else f', δ = {delta:g}'}"
 
 
 def seen(examined: Examined) -> Seen:
@@ -73,41 +122,47 @@ def seen(examined: Examined) -> Seen:
     return Seen(metrics, examined.findings)
 
 
-def seen_of_record(record: Record, setting: Setting) -> Seen:
-    """A saved evaluation of a retrained model. Raises DataError if it was of other examples."""
+def seen_of_record(record: Record, config: AuditRunConfig, setting: Setting) -> Seen:
+    """A saved evaluation of a retrained model. Raises DataError if it was not made as this audit measures."""
+    name = record.model.name if record.model else "the model"
+    if record.command != "evaluate":
+        raise DataError(f"a retrained model is given by the record of `evaluate`, not of `{record.command}` ({name})")
+    evaluate = record.configuration.get("evaluate", {})
+    differing = [key for key in _SAME if evaluate.get(key) != getattr(config.evaluate, key)]
+    if record.configuration.get("convention") != config.convention.model_dump():
+        differing.insert(0, "convention")
+    if differing or [text for text in evaluate.get("metrics", ()) if parse_name(text)[1]]:
+        what = differing[0] if differing else "options of metrics"
+        raise DataError(f"the saved evaluation of {name} has another {what}: evaluate it as this audit does")
+    if not any(title in record.before for title in setting.forget):
+        raise DataError(f"the saved evaluation of {name} is not of the forget set")
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for title in (*setting.forget, "holdout"):
         if title not in record.before or title not in setting.measured:
             continue
         if record.sets[title].digest != setting.measured[title].info(include_text=False).digest:
-            name = record.model.name if record.model else "the model"
             raise DataError(f"the saved evaluation of {name} is of another {title} set: evaluate it on this one")
-        per_example = {name: each.per_example for name, each in record.before[title].items()}
-        found[title] = {name: each for name, each in per_example.items() if None not in each}  # type: ignore[misc]
+        per_example = {metric: each.per_example for metric, each in record.before[title].items()}
+        found[title] = {metric: each for metric, each in per_example.items() if None not in each}  # type: ignore[misc]
     return Seen(found)
 
 
-def _sources(
-    setting: Setting, before: Examined, after: Examined, retrained: Sequence[Seen], stand_in: Examined | None
-) -> Sources:
-    original = seen(before)
-    models = {"original": original, **{f"retrained#{i}": each for i, each in enumerate(retrained)}}
-    only_members = setting.members if setting.members != setting.attacked else None
+def _sources(setting: Setting, models: AllSeen) -> Sources:
+    original = seen(models.original)
+    only_members = setting.members if setting.members != setting.attacked and "holdout" in setting.measured else None
     return Sources(
-        models={**models, "unlearned": seen(after)},
+        models={"original": original, **models.controls, "unlearned": seen(models.unlearned)},
         sets={title: each.examples for title, each in setting.measured.items()},
         attacked=setting.attacked, forget=tuple(title for title in setting.forget if title != only_members),
         members=setting.members, control=setting.control,
-        stand_in=None if stand_in is None else Seen(original.metrics, stand_in.findings),
+        stand_in=None if models.stand_in is None else Seen(original.metrics, models.stand_in.findings),
     )  # fmt: skip
 
 
-def _reported(
-    setting: Setting, sources: Sources, retrained: Sequence[Seen], before: Examined, after: Examined
-) -> tuple[Reported, ...]:
+def _reported(setting: Setting, sources: Sources, models: AllSeen) -> tuple[Reported, ...]:
     original, unlearned = (sources.models[label].metrics for label in ("original", "unlearned"))
-    golds = [each.metrics for each in retrained]
-    utilities = _utilities(before, after)
+    golds = [each.metrics for each in models.controls.values()]
+    utilities = _utilities(models.original, models.unlearned)
     return reported(original, unlearned, golds, forget=setting.attacked, members=setting.members, utilities=utilities)
 
 
