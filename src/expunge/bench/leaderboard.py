@@ -37,7 +37,8 @@ class Standing:
     rate: Spread | None  # the never-knew rate
     ceiling: float | None  # the same of a retrained model
     passed: Spread | None  # share of informative cells of the first audit
-    utility_kept: Spread | None  # of the set that lost most
+    utility_kept: Spread | None  # of the retain set
+    utility_worst: Spread | None  # of the set that lost most
     at_floor: int  # runs whose every set kept the floor
     at_strict: int  # runs whose every set kept 99 %
     seconds: Spread | None  # of training
@@ -82,8 +83,8 @@ def _standing(contender: Contender, rows: Sequence[Row], floor: float) -> Standi
     peaks = [row.peak_memory for row in done if row.peak_memory]
     return Standing(
         contender, len(finals), len(done), of("rate"), ceilings[0] if ceilings else None,
-        of("passed_share"), kept, _at_least(done, floor), _at_least(done, STRICT), of("seconds_training"),
-        of("seconds_audit"), max(peaks) if peaks else None, done[0].settings if done else None,
+        of("passed_share"), kept, of("utility_worst"), _at_least(done, floor), _at_least(done, STRICT),
+        of("seconds_training"), of("seconds_audit"), max(peaks) if peaks else None, done[0].settings if done else None,
         kept is None or kept.mean >= floor, tuple(_problems(rows)),
         next((row.rate_name for row in done if row.rate_name), RATE),
     )  # fmt: skip
@@ -120,7 +121,7 @@ def _waits(row: Row) -> bool:
 
 
 HEAD = (
-    "", "method", "never-knew rate", "ceiling", "quick cells passed", "utility kept", "runs at the floor",
+    "", "method", "never-knew rate", "ceiling", "quick cells passed", "utility kept", "worst set", "runs at the floor",
     "runs ≥ 99 %", "training", "audit", "memory", "remarks",
 )  # fmt: skip
 
@@ -133,7 +134,8 @@ def lines(found: Sequence[Standing]) -> list[list[str]]:
         ceiling = "–" if s.ceiling is None else f"{s.ceiling:.2f}"
         table.append([
             str(rank) if s.ranked else "", s.contender.label, spread(s.rate), ceiling, spread(s.passed),
-            spread(s.utility_kept, "{:.1f}", " %", 100), f"{s.at_floor} of {s.seeds}", f"{s.at_strict} of {s.seeds}",
+            spread(s.utility_kept, "{:.1f}", " %", 100), spread(s.utility_worst, "{:.1f}", " %", 100),
+            f"{s.at_floor} of {s.seeds}", f"{s.at_strict} of {s.seeds}",
             spread(s.seconds, "{:.1f}", " s"), spread(s.audit_seconds, "{:.1f}", " s"),
             size(s.peak_memory) if s.peak_memory else "–", "; ".join(s.problems) or "–",
         ])  # fmt: skip
@@ -159,8 +161,10 @@ def caption(found: Sequence[Standing], floor: float) -> str:
     seeds = found[0].seeds
     return (
         f"{rates}; mean ± standard deviation over {seeds} seed{'s' * (seeds != 1)}. The goal is the ceiling, the rate "
-        "of a retrained model that is left out. Utility kept is that of the set that lost most; methods that keep less "
-        f"than {percent(floor)} of it on average have no rank and stand below those that do."
+        "of a retrained model that is left out. Utility kept is that of the retain set, which methods are told "
+        "to keep; beside it stands that of the set that lost most, neighbours and what follows from what was forgotten "
+        f"among them. Methods that keep less than {percent(floor)} of the retain set on average have no rank and stand "
+        "below those that do."
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean
 
 from expunge.atomic import atomic_file
 from expunge.bench.cells import Cell, cells_of, contenders
@@ -18,6 +19,7 @@ from expunge.record_file import load_record, record_path
 
 FILE = "bench.sqlite"
 COSTS = ("seconds_training", "seconds_audit", "peak_memory", "started")  # what differs from one making to the next
+RETAIN = "retain"  # what methods are told to keep; where it is not measured, the mean of all sets that must stay
 SEARCHED = ("learning_rate", "retain_loss", "retain_weight")
 
 
@@ -41,7 +43,9 @@ class Row:
     forget_start: float | None = None
     never_known: float | None = None  # forget level of a model that never knew
     utility: float | None = None  # on the half of the retain set that chooses, as a share of the start's
-    utility_kept: float | None = None  # by the audit: of the set that lost most, as a share of the original's
+    utility_kept: float | None = None  # by the audit: of the retain set, as a share of the original's
+    utility_worst: float | None = None  # of the set that lost most, of all that must stay
+    worst_set: str | None = None
     rate: float | None = None  # the never-knew rate, where the whole panel was run
     rate_name: str | None = None
     ceiling: float | None = None
@@ -122,9 +126,12 @@ def _audited(first: Audit | None, full: Audit | None) -> dict[str, object]:
     if first is None:
         return {}
     whole = full or first
-    kept = [share for share in first.utility_kept.values() if share is not None]
+    kept = {title: share for title, share in first.utility_kept.items() if share is not None}
+    worst = min(kept, key=lambda title: kept[title], default=None)
     return {
-        "panel": first.panel, "worst": first.worst, "utility_kept": min(kept) if kept else None,
+        "panel": first.panel, "worst": first.worst,
+        "utility_kept": kept.get(RETAIN, fmean(kept.values()) if kept else None),
+        "utility_worst": kept[worst] if worst else None, "worst_set": worst,
         "passed": sum(cell.status == "never-knew" for cell in first.cells),
         "informative": sum(cell.status != "uninformative" for cell in first.cells),
         "rate": whole.rate, "rate_name": whole.rate_name if whole.rate is not None else None,
