@@ -14,7 +14,7 @@ from expunge.evaluate.metric import Metric
 from expunge.evaluate.observations import RIGHT, Tick, why_not
 from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.models.model import Model
-from expunge.objectives.options import checked
+from expunge.objectives.options import options_among
 
 _Chosen = tuple[MetricEntry, dict[str, object]]
 _UNASKED = ("loss", "min_k")  # membership scores that cost nothing where answers are scored
@@ -138,10 +138,4 @@ def _chosen(text: str) -> _Chosen:
     """A metric and its checked options from NAME:key=value."""
     name, options = parse_name(text)
     entry = metrics.get(name)
-    known = entry.options
-    if unknown := [key for key in options if key not in known]:
-        listed = ", ".join(known) or "none"
-        raise ConfigError(f"metric {name!r} has no option {unknown[0]!r}. Known: {listed}")
-    return entry, {
-        key: checked(f"option {key!r} of {name!r}", value, known[key].annotation) for key, value in options.items()
-    }
+    return entry, options_among(f"metric {name!r}", entry.options, options)

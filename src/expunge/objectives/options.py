@@ -1,5 +1,7 @@
 """Types of objectives' options, and the check of a value that a user gave against them."""
 
+from collections.abc import Mapping
+from inspect import Parameter
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -28,3 +30,13 @@ def checked(name: str, value: Any, annotation: Any) -> Any:
         # an alternative type reports a problem each; they read as one sentence
         problems = dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors())
         raise ConfigError(f"{name} cannot be {value!r}: it {', or '.join(problems)}") from None
+
+
+def options_among(what: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, each as the type of its parameter. `what` is for the message: "metric 'zlib'".
+
+    Raises ConfigError for one that is not known, and as `checked`.
+    """
+    if unknown := [key for key in given if key not in known]:
+        raise ConfigError(f"{what} has no option {unknown[0]!r}. Known: {', '.join(known) or 'none'}")
+    return {key: checked(f"option {key!r} of {what}", value, known[key].annotation) for key, value in given.items()}

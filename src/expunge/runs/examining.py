@@ -13,11 +13,11 @@ from expunge.change.fingerprint import Fingerprint
 from expunge.config import AuditRunConfig, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
-from expunge.errors import ConfigError, UsageError
+from expunge.errors import UsageError
 from expunge.evaluate.identity import observation_key, untouched
 from expunge.evaluate.measure import Evaluation
 from expunge.models.model import Model
-from expunge.objectives.options import checked
+from expunge.objectives.options import options_among
 from expunge.parameters import parameters_of
 from expunge.runs.measuring import kept_by, measure_sets
 from expunge.runs.phases import Phases
@@ -152,12 +152,7 @@ def chosen(text: str) -> tuple[AttackEntry, dict[str, Any]]:
     """An attack and its checked options from NAME:key=value. Raises UnknownNameError or ConfigError."""
     name, options = parse_name(text)
     entry = attacks.get(name)
-    known = entry.options
-    if unknown := [key for key in options if key not in known]:
-        raise ConfigError(f"attack {name!r} has no option {unknown[0]!r}. Known: {', '.join(known) or 'none'}")
-    return entry, {
-        key: checked(f"option {key!r} of {name!r}", value, known[key].annotation) for key, value in options.items()
-    }
+    return entry, options_among(f"attack {name!r}", entry.options, options)
 
 
 def digest_of_model(model: Model) -> str:
