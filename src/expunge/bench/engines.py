@@ -127,7 +127,7 @@ def check_engine(name: str) -> None:
 
 def _ray() -> Any:
     try:
-        import ray
+        import ray  # type: ignore[reportMissingImports]  # an extra
     except ImportError:
         raise MissingExtraError("ray", "ray") from None
     return ray

@@ -53,7 +53,7 @@ def load_tasks(asked: Sequence[str]) -> list[Task]:
     """
     named = [_named(text) for text in asked]
     try:
-        from lm_eval.tasks import TaskManager
+        from lm_eval.tasks import TaskManager  # type: ignore[reportMissingImports]  # an extra
     except ImportError:
         raise MissingExtraError("lm-eval", "lm-eval") from None
     with _quiet():
@@ -63,8 +63,8 @@ def load_tasks(asked: Sequence[str]) -> list[Task]:
 
 def run_task(model: Model, task: Task, *, bf16: bool = False) -> dict[str, Result]:
     """Name → result: of the group where its parts make one number, else of each part. The model stays as it is."""
-    from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
+    from lm_eval import simple_evaluate  # type: ignore[reportMissingImports]  # an extra
+    from lm_eval.models.huggingface import HFLM  # type: ignore[reportMissingImports]  # an extra
 
     wrap: Any = HFLM
     run: Any = simple_evaluate
