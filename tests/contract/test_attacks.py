@@ -20,16 +20,17 @@ from steps import assert_same_bits, bits, taught_model, unequal_sets
 from tiny import tiny_model, tiny_sets
 
 NAMES = list(attacks)
+RUN = [name for name in NAMES if name != "patching"]  # needs a retrained model of one start: test_attacks_on_weights.py
 CITIES = [each.answer for each in (*tiny_sets().forget, *tiny_sets().retain)]
 
 
-def _complete(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+def _complete(examples: tuple[Example, ...], group: str) -> tuple[Example, ...]:
     """With all that an attack may need; wordings and wrong answers are unequally many."""
     wrong = lambda e: [city for city in CITIES if not says(e.answer, city)]
     return tuple(
         replace(
             e,
-            group=f"group {i // 2}",
+            group=f"{group} {i // 2}",
             perturbed_answers=tuple(wrong(e)[: 2 + i % 2]),
             paraphrases=(*e.paraphrases, f"{e.subject} city is")[: 1 + i % 2],
         )
@@ -46,7 +47,7 @@ def _spaced(model: Model) -> Model:
 
 
 SETS = unequal_sets()
-SETS = Sets(_complete(SETS.forget), _complete(SETS.retain), _complete(SETS.holdout))
+SETS = Sets(*(_complete(getattr(SETS, name), name) for name in ("forget", "retain", "holdout")))
 
 
 def target_of(*, taught: bool = True, seed: int = 0, order: int = 1, budget: int = 4096) -> Target:
@@ -83,25 +84,25 @@ def test_it_says_what_it_is(name: str) -> None:
         assert parse_name(f"{name}:{option}=1")[1] == {option: 1}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_findings_are_knowledge(name: str) -> None:
-    """One a part; scores of the rows named, from 0 to 1 unless there is a control."""
+    """One a part; scores of the rows named, from 0 to 1."""
     findings = found(name)
     assert findings and len({each.part for each in findings}) == len(findings)
     for finding in findings:
         rows = rows_of(finding)
         assert len(finding.scores) == len(rows) == len(set(rows)) and set(rows) <= set(range(len(SETS.forget)))
-        assert all(math.isfinite(score) for score in (*finding.scores, *finding.control))
-        assert finding.control or all(0 <= score <= 1 for score in finding.scores), finding
+        assert all(math.isfinite(score) for score in finding.scores)
+        assert all(0 <= score <= 1 for score in finding.scores), finding
         assert all(len(point) == 2 and all(map(math.isfinite, point)) for point in finding.curve)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_the_same_seed_finds_the_same(name: str) -> None:
     assert tuple(attacks.get(name)(target_of())) == found(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_every_model_is_left_as_it_was(name: str) -> None:
     target = target_of()
     models = [target.model, *target.peers.values()]
@@ -116,15 +117,14 @@ def test_every_model_is_left_as_it_was(name: str) -> None:
     assert hooks == [len(module._forward_hooks) for module in target.model.network.modules()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_batches_change_nothing(name: str) -> None:
     for plain, other in zip(found(name), found(name, budget=1), strict=True):
         assert (plain.part, plain.rows) == (other.part, other.rows)
         assert other.scores == pytest.approx(plain.scores, rel=1e-4, abs=1e-6)
-        assert other.control == pytest.approx(plain.control, rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUN)
 def test_the_order_of_examples_changes_nothing(name: str) -> None:
     plain, turned = by_id(found(name)), by_id(found(name, order=-1), order=-1)
     assert turned == pytest.approx(plain, rel=1e-4, abs=1e-6)
@@ -140,7 +140,7 @@ def test_asking_finds_what_a_model_knows() -> None:
 def test_what_a_set_cannot_serve_is_named() -> None:
     bare = replace(target_of(), examples=(Example(id="d", prompt=None, answer="the capital of arland"),), sets=Sets())
     reasons = {name: why_not(attacks.get(name), bare) for name in NAMES}
-    assert "documents" in reasons["paraphrase"] and "documents" in reasons["sampling"]
+    assert "texts" in reasons["paraphrase"] and "texts" in reasons["sampling"]
     asking = replace(bare, examples=(Example(id="q", prompt="the capital of arland is", answer="bexton"),))
     reasons = {name: why_not(attacks.get(name), asking) for name in NAMES}
     assert reasons["paraphrase"] and reasons["multiple_choice"] and reasons["reverse"] and reasons["few_shot"]

@@ -30,7 +30,7 @@ def loss(answer_logprobs: Sequence[Float[np.ndarray, " _tokens"]], *, resampling
     """At least 0; the mean over examples of the mean over their tokens.
 
     >>> import numpy as np
-    >>> round(loss([np.log([0.5, 0.125])]).value / np.log(2), 9)
+    >>> round(loss([np.log([0.5, 0.125])]).value / float(np.log(2)), 9)
     2.0
     """
     return mean_metric([-float(np.mean(x)) for x in answer_logprobs], "lower", resampling, bounds=None, unit="nats")

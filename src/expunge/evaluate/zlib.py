@@ -37,7 +37,7 @@ def zlib(
     """At least 0.
 
     >>> import numpy as np
-    >>> round(zlib([np.log([0.5])], ["a"]).value * 9 / np.log(2), 9)  # one letter compresses to 9 bytes
+    >>> round(zlib([np.log([0.5])], ["a"]).value * 9 / float(np.log(2)), 9)  # one letter compresses to 9 bytes
     1.0
     """
     each = [
