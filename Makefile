@@ -27,7 +27,7 @@ help:
 	@echo "make test-all   all tests; the slow ones run real models (a further download of 500 MB)"
 	@echo "make check      format, lint, types"
 	@echo "make bench      speed and memory, as ratios within one run"
-	@echo "make bench-small all methods tuned, run and audited on world:people; about an hour, goes on where it was"
+	@echo "make bench-small all methods tuned, run and audited on world:people; half an hour, goes on where it was"
 	@echo "make setup      only install into .venv"
 
 setup: $(READY)

@@ -1,6 +1,5 @@
 """`expunge audit` on the smallest world: verdict, cells, requirements, nothing done twice, mistakes said early."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +36,8 @@ def test_an_audit_of_the_original_itself(expunge: Callable, tmp_path: Path) -> N
         assert cell.status != "never-knew"
     assert found.utility_kept.get("retain", 1.0) == 1.0
     assert (tmp_path / "run" / "report.html").is_file()
-    assert not record.generations and "prompt" not in json.dumps(record.model_dump()["sets"]["forget"]["rows"][0]["id"])
+    assert not record.generations
+    assert not any(row.prompt or row.answer or row.group for info in record.sets.values() for row in info.rows)
 
 
 def test_what_was_found_is_not_sought_again(expunge: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +121,17 @@ def test_an_adapter_can_be_left_out(expunge: Callable, unlearn: Callable, files,
     assert found is not None and any("Merge it" in line for line in found.cannot_say)
     cell = next(cell for cell in found.cells if cell.name == "detach")
     assert cell.k["unlearned"] == cell.k["original"]  # what is left is the base
+
+
+def test_overwriting_spares_what_is_read(expunge: Callable, unlearn: Callable, files, tmp_path: Path) -> None:
+    assert unlearn().code == 0
+    change = tmp_path / "run" / "change.safetensors"
+    said = expunge(
+        "audit", "--before", files.model, "--after", f"{files.model}+{change}", "--forget", files.forget, *ONE,
+        "--out", tmp_path / "run", "--overwrite",
+    )  # fmt: skip
+    assert said.code == 2 and "would delete" in said.err
+    assert change.is_file()
 
 
 def test_the_same_model_twice_is_refused(expunge: Callable, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from itertools import combinations
 from statistics import fmean, median
 
 from expunge.audit.draws import Sample
-from expunge.errors import ConfigError
 from expunge.evaluate.aggregates import ATTACKS, memorization, privacy
 from expunge.evaluate.forget_quality import ForgetQuality, forget_quality
 from expunge.evaluate.privleak import privleak
@@ -84,15 +83,14 @@ def _membership(
         return []
     gold = {name: fmean(each[name] for each in golds) for name in ATTACKS}
     found = []
-    try:
+    if gold["min_k"] < 1:  # else holdout and forget set are not of one kind, and there is nothing to be relative to
         leaks = [privleak(each["min_k"], gold["min_k"]) for each in (before, after)]
         found.append(
             Reported(name="PrivLeak, %", original=leaks[0], unlearned=leaks[1], retrained=0.0, goal="0; MUSE: -5 to 5")
         )
+    if min(gold.values()) > 0:
         near = [privacy(each, gold) for each in (before, after)]
         found.append(Reported(name="Priv", original=near[0], unlearned=near[1], retrained=1.0, goal="1"))
-    except ConfigError:  # an AUC of 0 or 1 of the retrained models: the two sets are not of one kind
-        pass
     return found
 
 

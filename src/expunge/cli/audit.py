@@ -11,21 +11,46 @@ _AUDIT = "Audit"
 NOT_MET = 3  # exit code: a requirement did not hold
 
 
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="M", help="The original model: anything that --model takes.")
+]
+After = Annotated[str | None, typer.Option("--after", metavar="M2", help="The unlearned model; often BASE+CHANGE.")]
+Retrained = Annotated[
+    str | None,
+    typer.Option(
+        "--retrained",
+        metavar="M3,…",
+        help="Models that never saw the forget set, or folders with evaluations of them. Three or more are best.",
+    ),
+]
+Panel = Annotated[
+    str | None,
+    typer.Option("--panel", rich_help_panel=_AUDIT, help="full, or quick: no relearning, 16 samples, no rate."),
+]
+Attacks = Annotated[
+    str | None,
+    typer.Option(
+        "--attacks", rich_help_panel=_AUDIT, help="Only these, NAME:key=value,…; see `expunge ls attacks`. No rate."
+    ),
+]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        "--require",
+        rich_help_panel=_AUDIT,
+        help="Exit with 3 unless it holds: never_knew>=0.9, utility>=0.95, known<=0 …",
+    ),
+]
+Delta = Annotated[
+    float | None, typer.Option("--delta", rich_help_panel=_AUDIT, help="How near to never-known is near.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_AUDIT)]
+
+
 def audit(
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="M", help="The original model: anything that --model takes.")
-    ] = None,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="M2", help="The unlearned model; often BASE+CHANGE.")
-    ] = None,
-    retrained: Annotated[
-        str | None,
-        typer.Option(
-            "--retrained",
-            metavar="M3,…",
-            help="Models that never saw the forget set, or folders with evaluations of them. Three or more are best.",
-        ),
-    ] = None,
+    before: Before = None,
+    after: After = None,
+    retrained: Retrained = None,
     suite: o.Suite = None,
     forget: o.Forget = None,
     out: o.Out = Path("runs/audit"),
@@ -33,28 +58,11 @@ def audit(
     holdout: o.Holdout = None,
     twins: o.Twins = None,
     columns: o.Columns = None,
-    panel: Annotated[
-        str | None,
-        typer.Option("--panel", rich_help_panel=_AUDIT, help="full, or quick: no relearning, 16 samples, no rate."),
-    ] = None,
-    attacks: Annotated[
-        str | None,
-        typer.Option(
-            "--attacks", rich_help_panel=_AUDIT, help="Only these, NAME:key=value,…; see `expunge ls attacks`. No rate."
-        ),
-    ] = None,
-    require: Annotated[
-        str | None,
-        typer.Option(
-            "--require",
-            rich_help_panel=_AUDIT,
-            help="Exit with 3 unless it holds: never_knew>=0.9, utility>=0.95, known<=0 …",
-        ),
-    ] = None,
-    delta: Annotated[
-        float | None, typer.Option("--delta", rich_help_panel=_AUDIT, help="How near to never-known is near.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", rich_help_panel=_AUDIT)] = None,
+    panel: Panel = None,
+    attacks: Attacks = None,
+    require: Require = None,
+    delta: Delta = None,
+    seed: Seed = None,
     metrics: o.Metrics = None,
     max_new_tokens: o.MaxNewTokens = None,
     config: o.ConfigFile = None,

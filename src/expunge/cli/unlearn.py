@@ -10,11 +10,43 @@ from expunge.cli import options as o
 _METHOD = "Method"
 
 
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="M", help="Hub id, folder, adapter, GGUF file, smollm2, or BASE+CHANGE."),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        rich_help_panel=_METHOD,
+        help="An objective, NAME:key=value,…; see `expunge ls objectives`.",
+    ),
+]
+RetainLoss = Annotated[
+    str | None, typer.Option("--retain-loss", rich_help_panel=_METHOD, help="nll, kl, hidden or none.")
+]
+RetainWeight = Annotated[float | None, typer.Option("--retain-weight", rich_help_panel=_METHOD)]
+ForgetWeight = Annotated[float | None, typer.Option("--forget-weight", rich_help_panel=_METHOD)]
+Wrap = Annotated[
+    str | None,
+    typer.Option("--wrap", rich_help_panel=_METHOD, help="Of the gradient step: sam, gru, lat; comma-separated."),
+]
+Stop = Annotated[
+    str | None,
+    typer.Option(
+        "--stop",
+        rich_help_panel=_METHOD,
+        help="never, or never-known: an example rests at its twins' level.",
+    ),
+]
+EarlyStop = Annotated[
+    bool,
+    typer.Option("--early-stop", rich_help_panel=_METHOD, help="Stop once the forget level is the never-known one."),
+]
+
+
 def unlearn(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="M", help="Hub id, folder, adapter, GGUF file, smollm2, or BASE+CHANGE."),
-    ] = None,
+    model: Model = None,
     suite: o.Suite = None,
     forget: o.Forget = None,
     out: o.Out = Path("runs/unlearn"),
@@ -22,31 +54,12 @@ def unlearn(
     holdout: o.Holdout = None,
     twins: o.Twins = None,
     columns: o.Columns = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            rich_help_panel=_METHOD,
-            help="An objective, NAME:key=value,…; see `expunge ls objectives`.",
-        ),
-    ] = None,
-    retain_loss: Annotated[
-        str | None, typer.Option("--retain-loss", rich_help_panel=_METHOD, help="nll, kl, hidden or none.")
-    ] = None,
-    retain_weight: Annotated[float | None, typer.Option("--retain-weight", rich_help_panel=_METHOD)] = None,
-    forget_weight: Annotated[float | None, typer.Option("--forget-weight", rich_help_panel=_METHOD)] = None,
-    wrap: Annotated[
-        str | None,
-        typer.Option("--wrap", rich_help_panel=_METHOD, help="Of the gradient step: sam, gru, lat; comma-separated."),
-    ] = None,
-    stop: Annotated[
-        str | None,
-        typer.Option(
-            "--stop",
-            rich_help_panel=_METHOD,
-            help="never, or never-known: an example rests at its twins' level.",
-        ),
-    ] = None,
+    method: Method = None,
+    retain_loss: RetainLoss = None,
+    retain_weight: RetainWeight = None,
+    forget_weight: ForgetWeight = None,
+    wrap: Wrap = None,
+    stop: Stop = None,
     parameters: o.Parameters = None,
     lora: o.Lora = None,
     epochs: o.Epochs = None,
@@ -56,12 +69,7 @@ def unlearn(
     precision: o.Precision = None,
     gradient_checkpointing: o.GradientCheckpointing = False,
     eval_every: o.EvalEvery = None,
-    early_stop: Annotated[
-        bool,
-        typer.Option(
-            "--early-stop", rich_help_panel=_METHOD, help="Stop once the forget level is the never-known one."
-        ),
-    ] = False,
+    early_stop: EarlyStop = False,
     seed: o.Seed = None,
     metrics: o.Metrics = None,
     max_new_tokens: o.MaxNewTokens = None,

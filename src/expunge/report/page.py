@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from expunge.record import Record
@@ -20,6 +20,8 @@ from expunge.report.svg import mark, picture
 from expunge.report.tables import readings, set_tables
 from expunge.report.trajectory import against_each_other, learnt_over_steps, over_steps
 from expunge.report.view import Column, Group, grouped, set_title
+
+_OWN = "expunge.report"
 
 
 def to_html(records: Sequence[Record]) -> str:
@@ -52,10 +54,11 @@ def style(*sheets: str) -> Markup:
     return Markup("".join(folder.joinpath(sheet).read_text("utf-8") for sheet in sheets))
 
 
-def environment(package: str = "expunge.report") -> Environment:
-    """Templates of a package: everything escaped, numbers as people read them."""
+def environment(package: str = _OWN) -> Environment:
+    """Templates of a package, and those here that it includes: everything escaped, numbers as people read them."""
     environment = Environment(
-        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(_OWN)]), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
     environment.filters.update(

@@ -21,7 +21,7 @@ from expunge.record import ModelInfo, Outcome, Reading, Record
 from expunge.record_audit import Audit, Control
 from expunge.record_file import load_record, save_record
 from expunge.runs.examining import Examined, Examiner, Peers, chosen, digest_of_model
-from expunge.runs.folder import check, claim
+from expunge.runs.folder import check, check_inputs, claim
 from expunge.runs.judging import AllSeen, Setting, audited, seen_of_record
 from expunge.runs.measuring import as_json, between_json, model_info, readings
 from expunge.runs.phases import Phases
@@ -62,6 +62,8 @@ def run_audit(
     """
     phases = phases or Phases()
     check_audit(config)
+    read = (config.before, config.after, *config.retrained, config.forget, config.retain, config.holdout, config.twins)
+    check_inputs(out, read, overwrite=overwrite)
     check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     sets = sets_of(config, suite, config.before)
     for warning in sets.warnings:

@@ -13,7 +13,7 @@ from expunge.models.loading import load_model
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
-from expunge.runs.folder import check, claim
+from expunge.runs.folder import check, check_inputs, claim
 from expunge.runs.harness import run_tasks
 from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
@@ -39,6 +39,7 @@ def run_evaluate(
     if not config.evaluate.metrics:
         raise ConfigError("nothing to measure: name at least one metric")
     check_metrics(config.evaluate)
+    check_inputs(out, (config.model, config.forget, config.retain, config.holdout, config.twins), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         return done

@@ -21,7 +21,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Outcome, Point, Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
-from expunge.runs.folder import CHECKPOINTS, check, claim
+from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -48,6 +48,7 @@ def run_finetune(
     """
     phases = phases or Phases()
     mask = _check(config)
+    check_inputs(out, (config.model, config.data, config.mask), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")

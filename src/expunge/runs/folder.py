@@ -1,8 +1,9 @@
 """The output folder of a run: new, resumed, or overwritten, never mixed."""
 
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ def check(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrit
             f"--out {out}: --resume needs the settings it was started with.\n{_compare(record, configuration)}"
         )
     return record
+
+
+def check_inputs(out: Path, names: Sequence[str | None], *, overwrite: bool) -> None:
+    """Raises OutputError when `overwrite` would throw away what the run is to read (a model, a change, a set)."""
+    if not overwrite:
+        return
+    for part in (part for name in names if name for part in re.split(r"[+,]", name)):
+        path = Path(part).expanduser()
+        if path.exists() and path.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another folder"
+            )
 
 
 def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:

@@ -26,7 +26,7 @@ from expunge.record import ChangeInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import edit
 from expunge.runs.failing import recorded
-from expunge.runs.folder import CHECKPOINTS, check, claim
+from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -70,6 +70,7 @@ def run_unlearn(
     """
     phases = phases or Phases()
     _check(config, suite)
+    check_inputs(out, (config.model, config.forget, config.retain, config.holdout, config.twins), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
