@@ -36,6 +36,7 @@ LAYERS = (
     {"worlds"},
     {"suites"},
     {"train", "evaluate"},
+    {"localize"},
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},

@@ -86,6 +86,18 @@ class FitConfig(Config):
         return self
 
 
+class LocalizeConfig(Config):
+    """Which weights may change: the units that a localizer scores highest."""
+
+    localizer: str
+    options: dict[str, float | int | str | bool] = {}
+    budget: Annotated[float, Field(gt=0, le=1)] = 0.1
+    of: Literal["units", "weights"] = "units"  # what the budget is a share of
+    granularity: Literal["value_vectors", "heads", "rows", "matrices", "weights", "layers"] = "value_vectors"
+    examples: PositiveInt | None = None  # of each set, that are looked at; None: all
+    seed: int = 0
+
+
 class TrainConfig(FitConfig):
     """Unlearning. The method's own options stand in `options`, those of the retain loss beside them."""
 
@@ -98,6 +110,7 @@ class TrainConfig(FitConfig):
     retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
     stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
+    localize: LocalizeConfig | None = None  # which weights may change
     utility_floor: Share = 0.95
     early_stop: bool = False
 

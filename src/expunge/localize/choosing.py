@@ -1,0 +1,48 @@
+"""From scores to units: the highest over all layers at once, as many as the budget allows."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from expunge.errors import ConfigError
+
+
+def highest(
+    scores: Float[Tensor, " units"], sizes: Int[Tensor, " units"], budget: float, *, of: str = "units"
+) -> Bool[Tensor, " units"]:
+    """The units with the highest scores; among equals those that come first.
+
+    `of` "units": ⌊budget · units⌋ of them. `of` "weights": the units in order of their scores, as long as their weights
+    are at most ⌊budget · all weights⌋. A score of -∞ is never chosen.
+
+    Raises ConfigError for scores that are not numbers, and for a budget that no unit fits in or that needs more units
+    than there are to choose from.
+
+    >>> from torch import tensor
+    >>> highest(tensor([1.0, 3.0, 2.0, 3.0]), tensor([1, 1, 1, 1]), 0.5).tolist()
+    [False, True, False, True]
+    """
+    if bool(scores.isnan().any()):
+        raise ConfigError(f"{int(scores.isnan().sum())} of {len(scores)} scores are not numbers: nothing can be chosen")
+    free = int((scores > -torch.inf).sum())
+    if of == "weights" and bool((sizes != sizes[0]).any()):
+        order = scores.sort(descending=True, stable=True).indices[:free]
+        fit = sizes[order].cumsum(0) <= int(budget * int(sizes.sum()))
+        wanted = int(fit.sum())
+        chosen = torch.zeros(len(scores), dtype=torch.bool).index_fill_(0, order[:wanted], True)
+    else:
+        wanted = int(budget * len(scores))
+        chosen = _top(scores, min(wanted, free))
+    if not 0 < wanted <= free:
+        raise ConfigError(f"a budget of {budget:g} is {wanted} of {len(scores)} units, and {free} can be chosen")
+    return chosen
+
+
+def _top(scores: Float[Tensor, " units"], wanted: int) -> Bool[Tensor, " units"]:
+    """By a threshold, not by sorting: single weights are many."""
+    if not wanted:
+        return torch.zeros(len(scores), dtype=torch.bool)
+    threshold = scores.kthvalue(len(scores) - wanted + 1).values
+    chosen = scores > threshold
+    equal = (scores == threshold).nonzero().flatten()[: wanted - int(chosen.sum())]
+    return chosen.index_fill_(0, equal, True)
