@@ -15,6 +15,7 @@ from expunge.config import (
     EvaluateConfig,
     LoadConfig,
     TrainConfig,
+    localizer_settings,
     parse_name,
     settings,
 )
@@ -32,6 +33,8 @@ from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs.audit import Models, audit_models, check_audit
 from expunge.runs.editing import edit
+from expunge.runs.localizing import check_localize, localized
+from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, wordings
 from expunge.runs.unlearn import signed
 from expunge.suites import Suite
@@ -67,6 +70,8 @@ def unlearn(
     *,
     seed: int = 0,
     mask: Mask | None = None,
+    localize: str | None = None,
+    budget: float | None = None,
     convention: Convention = None,
     **options: Any,
 ) -> WeightChange:
@@ -74,7 +79,7 @@ def unlearn(
 
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
     `change.apply_to(model)` for good. `method` is NAME or NAME:option=value, as is `retain_loss`; `mask` says which
-    weights may change; `options` are those of `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and
+    weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `options` are those of `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and
     `convention` those of `config.ConventionConfig`. `change.record` holds the settings and which step was kept.
 
     Raises UnknownNameError, ConfigError or DataError before anything is trained, and DivergedError, with what the run
@@ -83,7 +88,15 @@ def unlearn(
     values = {**_named("method", "options", method), "seed": seed, **options}
     if isinstance(options.get("retain_loss"), str):
         values |= _named("retain_loss", "retain_options", options["retain_loss"])
+    if localize is not None:
+        if mask is not None:
+            raise ConfigError("`localize` and `mask` both say what may change: give one of them")
+        values["localize"] = {**localizer_settings(localize), **({} if budget is None else {"budget": budget})}
+    elif budget is not None:
+        raise ConfigError("`budget` is how much a localizer may choose: give `localize`, too")
     config = settings(TrainConfig, values)
+    if config.localize is not None:
+        check_localize(config.localize)
     how = _convention(convention)
     encoder = Encoder(model.tokenizer, how)
     check_lengths(encoder, data)
@@ -92,6 +105,8 @@ def unlearn(
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         editors.get(config.method).check(config.options)
         return signed(edit(model, data, config, encoder), model.name, config)
+    if config.localize is not None:
+        mask, _ = localized(model, data, config.localize, encoder, Phases())
     return signed(train(model, data, config, convention=how, mask=mask), model.name, config)
 
 

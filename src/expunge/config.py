@@ -95,7 +95,14 @@ class LocalizeConfig(Config):
     of: Literal["units", "weights"] = "units"  # what the budget is a share of
     granularity: Literal["value_vectors", "heads", "rows", "matrices", "weights", "layers"] = "value_vectors"
     examples: PositiveInt | None = None  # of each set, that are looked at; None: all
-    seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic
+    seed: int = 0  # of draws and of disturbances
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, values: Any) -> Any:
+        """NAME:key=value, as on the command line."""
+        return localizer_settings(values) if isinstance(values, str) else values
 
 
 class TrainConfig(FitConfig):
@@ -113,6 +120,12 @@ class TrainConfig(FitConfig):
     localize: LocalizeConfig | None = None  # which weights may change
     utility_floor: Share = 0.95
     early_stop: bool = False
+
+    @model_validator(mode="after")
+    def _one_region(self) -> "TrainConfig":
+        if self.localize is not None and self.parameters:
+            raise ValueError("`localize` and `parameters` both say what may change: set one of them")
+        return self
 
 
 class FinetuneConfig(FitConfig):
@@ -261,6 +274,13 @@ class InjectConfig(TaughtConfig):
     replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
 
 
+class LocalizeRunConfig(MeasureRunConfig):
+    """What `expunge localize` runs."""
+
+    localize: LocalizeConfig
+    truth: str | None = None  # a mask's file: where the knowledge lies, to be compared with
+
+
 class AuditConfig(Config):
     """How an audit judges."""
 
@@ -308,7 +328,7 @@ class BenchConfig(Config):
 
     suites: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)  # objectives and editors, NAME:key=value
-    masks: Annotated[tuple[Literal["none"], ...], Field(min_length=1)] = ("none",)
+    masks: Annotated[tuple[str, ...], Field(min_length=1)] = ("none",)  # localizers, NAME:key=value; of objectives only
     extrapolations: Annotated[tuple[Literal["none"], ...], Field(min_length=1)] = ("none",)
     seeds: PositiveInt = 3  # final runs
     search: SearchConfig = SearchConfig()
@@ -321,8 +341,8 @@ class BenchConfig(Config):
 
     @model_validator(mode="after")
     def _searched(self) -> "BenchConfig":
-        own = ("method", "options", "seed", "learning_rate", "retain_weight")
-        if wrong := [name for name in own if name in differing(self.train)]:
+        own = ("method", "options", "seed", "learning_rate", "retain_weight", "localize")
+        if wrong := [name for name in own if name in {key.partition(".")[0] for key in differing(self.train)}]:
             raise ValueError(
                 f"`train.{wrong[0]}` is each run's own: methods stand in `methods`, ranges and the seed in `search`"
             )
@@ -398,6 +418,17 @@ def parse_name(text: str) -> tuple[str, dict[str, Any]]:
             raise ConfigError(f"{text!r}: expected NAME:key=value,key=value, found {pair!r}")
         options[key.strip()] = _literal(value.strip())
     return name.strip(), options
+
+
+def localizer_settings(text: str) -> dict[str, Any]:
+    """Settings of `LocalizeConfig` from NAME:key=value; what is none of them is an option of the localizer.
+
+    >>> localizer_settings("wagle:budget=0.2,mu=0.001")
+    {'budget': 0.2, 'localizer': 'wagle', 'options': {'mu': 0.001}}
+    """
+    name, given = parse_name(text)
+    own = {key: value for key, value in given.items() if key in LocalizeConfig.model_fields and key != "options"}
+    return {**own, "localizer": name, "options": {key: value for key, value in given.items() if key not in own}}
 
 
 def _literal(text: str) -> float | int | bool | str:

@@ -239,27 +239,40 @@ class Mask:
                 "Make the mask from this network."
             )
 
-    def save(self, path: str | Path) -> None:
-        """One safetensors file: an index tensor per parameter, the rest as JSON in its header."""
+    def save(self, path: str | Path, note: Mapping[str, Any] | None = None) -> None:
+        """One safetensors file: an index tensor per parameter, the rest as JSON in its header.
+
+        `note` says where the mask comes from; `note_of` gives it back.
+        """
         tensors = {name: units.index for name, units in self._entries.items() if units is not None}
         axes = {name: "whole" if units is None else units.axis for name, units in self._entries.items()}
-        header = {"kind": _KIND, "version": 1, "shapes": self.shapes, "axes": axes}
+        header = {"kind": _KIND, "version": 1, "shapes": self.shapes, "axes": axes, "note": dict(note or {})}
         with atomic_file(Path(path)) as partial:
             save_file(tensors, partial, {"expunge": json.dumps(header)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Mask":
         """ConfigError when the file is missing or holds no mask."""
-        try:
-            with safe_open(path, "pt") as file:
-                header = json.loads((file.metadata() or {}).get("expunge", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as problem:
-            raise ConfigError(f"cannot read a mask from {path}: {problem}") from problem
-        if header.get("kind") != _KIND:
-            raise ConfigError(f"{path} holds no mask: make one with `expunge localize`")
+        header, tensors = _read(path)
         entries = {n: None if axis == "whole" else (axis, tensors[n]) for n, axis in header["axes"].items()}
         return cls(header["shapes"], entries)
+
+
+def note_of(path: str | Path) -> dict[str, Any]:
+    """What `Mask.save` was told of where the mask comes from. Raises as `Mask.load`."""
+    return _read(path)[0].get("note", {})
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("expunge", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as problem:
+        raise ConfigError(f"cannot read a mask from {path}: {problem}") from problem
+    if header.get("kind") != _KIND:
+        raise ConfigError(f"{path} holds no mask: make one with `expunge localize`")
+    return header, tensors
 
 
 def _shapes_of(network: Weights) -> dict[str, tuple[int, ...]]:

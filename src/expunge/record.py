@@ -9,9 +9,10 @@
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
     ├── between: {metric: Measured}         the same model, forget against holdout set: AUCs of membership
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
-    │   └── after, between, generations, trajectory, selection, change, seconds, peak_memory
+    │   └── after, between, generations, trajectory, selection, mask, change, seconds, peak_memory
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
+    ├── mask: MaskInfo                      of `localize` only
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -114,6 +115,23 @@ class Selection(_Part):
     utility_floor: Number = None  # as a share of the start's utility
 
 
+class MaskInfo(_Part):
+    """Which weights could change, and how they were chosen."""
+
+    file: str | None = None  # relative to the record
+    localizer: str = ""
+    granularity: str = ""
+    chosen: int  # units
+    units: int
+    weights: int
+    total_weights: int
+    where: dict[str, dict[str, tuple[int, int]]] = {}  # layer → kind → weights in the mask, all weights
+    recall: Number = None  # share of the true region's weights that are in the mask
+    precision: Number = None  # share of the mask's weights that are in the true region
+    chance: Number = None  # recall of a uniform draw of the mask's size among the candidates
+    notes: tuple[str, ...] = ()
+
+
 class ChangeInfo(_Part):
     """What was done to the weights."""
 
@@ -135,6 +153,7 @@ class Outcome(_Part):
     generations: dict[str, tuple[str, ...]] = {}
     trajectory: tuple[Point, ...] = ()
     selection: Selection | None = None
+    mask: MaskInfo | None = None
     change: ChangeInfo | None = None
     configuration: dict[str, Any] = {}  # what is this method's own
     seconds: dict[str, float] = {}
@@ -166,6 +185,7 @@ class Record(_Part):
     generations: dict[str, tuple[str, ...]] = {}
     methods: dict[str, Outcome] = {}
     audit: Audit | None = None
+    mask: MaskInfo | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes

@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from expunge.config import BenchConfig
+from expunge.config import BenchConfig, parse_name
+from expunge.edit import editors
 from expunge.errors import ConfigError
 
 NONE = "none"
@@ -65,8 +66,9 @@ class Cell:
 
 
 def contenders(config: BenchConfig) -> list[Contender]:
-    """All of them, in the recipe's order."""
-    return [Contender(*each) for each in product(config.suites, config.methods, config.masks, config.extrapolations)]
+    """All of them, in the recipe's order. Editors choose their own weights: they have no masks."""
+    every = [Contender(*each) for each in product(config.suites, config.methods, config.masks, config.extrapolations)]
+    return [each for each in every if each.mask == NONE or parse_name(each.method)[0] not in editors]
 
 
 def cells_of(contender: Contender, config: BenchConfig) -> list[Cell]:

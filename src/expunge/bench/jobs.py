@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expunge.bench.cells import Cell, slug
-from expunge.config import BenchConfig, ModelsConfig, TrainConfig, differing, settings
+from expunge.bench.cells import NONE, Cell, slug
+from expunge.config import BenchConfig, ModelsConfig, TrainConfig, differing, localizer_settings, settings
 from expunge.edit import editors
 from expunge.errors import ConfigError, UnknownNameError
 from expunge.runs.unlearn import EDITOR_SETTINGS
@@ -38,12 +38,16 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.failed.json")
 
 
-def train_config(config: BenchConfig, method_settings: Mapping[str, Any], seed: int) -> TrainConfig:
-    """What all methods share and what this run has of its own; an editor takes only what it reads."""
+def train_config(config: BenchConfig, method_settings: Mapping[str, Any], seed: int, mask: str = NONE) -> TrainConfig:
+    """What all methods share and what this run has of its own; an editor takes only what it reads.
+
+    A mask's draws have the run's seed.
+    """
     shared = differing(config.train)
     if method_settings["method"] in editors:
         shared = {name: value for name, value in shared.items() if name in EDITOR_SETTINGS}
-    return settings(TrainConfig, {**shared, **method_settings, "seed": seed})
+    own = {} if mask == NONE else {"localize": {**localizer_settings(mask), "seed": seed}}
+    return settings(TrainConfig, {**shared, **method_settings, **own, "seed": seed})
 
 
 def models_of(config: BenchConfig, suite: str) -> ModelsConfig:

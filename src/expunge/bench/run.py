@@ -6,7 +6,7 @@ from pathlib import Path
 
 from expunge.atomic import atomic_file
 from expunge.bench.board import Board
-from expunge.bench.cells import check_places, contenders
+from expunge.bench.cells import NONE, check_places, contenders
 from expunge.bench.engines import ENGINES, Engine, check_engine
 from expunge.bench.jobs import RUNS, Job, models_of, train_config
 from expunge.bench.leaderboard import standings, to_json, to_markdown
@@ -14,7 +14,7 @@ from expunge.bench.page import to_html
 from expunge.bench.spaces import check_extra, settings_of, space_of
 from expunge.bench.table import Row, rows_of, write_table
 from expunge.bench.worker import read_failure, write_failure
-from expunge.config import BenchConfig, differing
+from expunge.config import BenchConfig, differing, parse_name
 from expunge.edit import editors
 from expunge.errors import ConfigError, RunError
 from expunge.models.finding import find, split_change
@@ -79,7 +79,9 @@ def resolved(config: BenchConfig) -> BenchConfig:
     methods = tuple(dict.fromkeys(name for text in config.methods for name in all_of.get(text, [text])))
     for method in methods:
         space = space_of(method, config.search)
-        check_method(train_config(config, settings_of(space, {key: low for key, (low, _) in space.bounds.items()}), 0))
+        lowest = settings_of(space, {key: low for key, (low, _) in space.bounds.items()})
+        for mask in config.masks if parse_name(method)[0] not in editors else (NONE,):
+            check_method(train_config(config, lowest, 0, mask))
     suites = tuple(dict.fromkeys(config.suites))
     if unknown := [name for name in config.models if name not in suites]:
         raise ConfigError(f"models.{unknown[0]}: is none of the suites ({', '.join(suites)})")

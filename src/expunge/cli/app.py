@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from expunge import __version__
-from expunge.cli import apply, audit, bench, convert, demo, evaluate, finetune, ls, report, unlearn, world
+from expunge.cli import apply, audit, bench, convert, demo, evaluate, finetune, localize, ls, report, unlearn, world
 from expunge.cli import options as o
 from expunge.errors import ExpungeError, UsageError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.command("demo", short_help="Make a real model forget real facts, offline, and report.")(demo.demo)
 app.command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
+app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)

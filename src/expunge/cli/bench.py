@@ -26,6 +26,12 @@ def bench(
             "--methods", metavar="NAME,…", help="Objectives and editors, NAME:key=value; all, objectives, editors."
         ),
     ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            "--masks", metavar="NAME,…", help="none and localizers, NAME:key=value; objectives train in them."
+        ),
+    ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="Final runs of each method.")] = None,
     trials: Annotated[int | None, typer.Option("--trials", metavar="N", help="Tuning trials of each method.")] = None,
     full_panel: Annotated[
@@ -53,7 +59,7 @@ def bench(
 
     typed = o.given(
         suites=None if suite is None else o.listed(suite), methods=None if methods is None else o.listed(methods),
-        seeds=seeds, full_panel=full_panel,
+        masks=None if masks is None else o.listed(masks), seeds=seeds, full_panel=full_panel,
     )  # fmt: skip
     typed["search"] = o.given(trials=trials)
     resolved = settings(BenchConfig, over(o.recipe(config), typed))

@@ -23,6 +23,20 @@ def finish(record: Record, out: Path, *, json: bool) -> None:
     print(f"\nreport: {page}")
 
 
+def finish_file(record: Record, out: Path, *, json: bool) -> None:
+    """The same for a command that makes one file: record and page stand beside it, with its name."""
+    from expunge.record_file import save_record, to_json
+    from expunge.report import write_report
+
+    save_record(record, out.with_suffix(".json"))
+    page = write_report([record], out.with_suffix(".html"))
+    if json:
+        print(to_json(record), end="")
+        return
+    print("\n".join(record.headline))
+    print(f"{out.name}: {out}\nreport: {page}")
+
+
 def finish_several(record: Record, others: Sequence[Record], out: Path, *, json: bool) -> None:
     """The same for a run whose results are the records of several models: one report on all of them."""
     from expunge.record_file import to_json

@@ -31,6 +31,15 @@ Wrap = Annotated[
     str | None,
     typer.Option("--wrap", rich_help_panel=_METHOD, help="Of the gradient step: sam, gru, lat; comma-separated."),
 ]
+Localize = Annotated[
+    str | None,
+    typer.Option(
+        "--localize",
+        metavar="NAME[:budget=0.1]",
+        rich_help_panel=_METHOD,
+        help="What finds the weights that may change; see `expunge ls localizers`.",
+    ),
+]
 Stop = Annotated[
     str | None,
     typer.Option(
@@ -60,6 +69,7 @@ def unlearn(
     forget_weight: ForgetWeight = None,
     wrap: Wrap = None,
     stop: Stop = None,
+    localize: Localize = None,
     parameters: o.Parameters = None,
     lora: o.Lora = None,
     epochs: o.Epochs = None,
@@ -99,7 +109,7 @@ def unlearn(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
         max_steps=max_steps, learning_rate=learning_rate, batch_size=batch_size, precision=precision,
         gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, early_stop=early_stop or None,
-        seed=seed, wrap=None if wrap is None else o.listed(wrap),
+        seed=seed, localize=localize, wrap=None if wrap is None else o.listed(wrap),
         parameters=None if parameters is None else tuple(parameters.split(",")),
     )  # fmt: skip
     train |= _named("method", "options", method) | _named("retain_loss", "retain_options", retain_loss)

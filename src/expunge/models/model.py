@@ -29,9 +29,9 @@ class Model:
     def save(self, folder: Path) -> None:
         """A plain Hugging Face folder (safetensors), which `transformers` loads without Expunge."""
         attention = self.network.config._attn_implementation
-        self.network.set_attn_implementation("sdpa")  # ours is not known elsewhere
+        self.network.set_attn_implementation("eager")  # ours is not known elsewhere, and Gemma 2 has no "sdpa"
         try:
             self.network.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         finally:
-            self.network.set_attn_implementation(attention or "sdpa")
+            self.network.set_attn_implementation(attention or "eager")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from inspect import Parameter
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from expunge.errors import ConfigError
 
@@ -16,6 +16,8 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 Depth = Annotated[float, Field(gt=0, le=1)]
 Layer = Count | Depth  # the number of a block (from 0), or a share of the depth: see `steering.block_at`
 
+_TYPES = ConfigDict(arbitrary_types_allowed=True)  # in Python a mask may stand in place of its file
+
 
 def checked(name: str, value: Any, annotation: Any) -> Any:
     """`value` as the type that `annotation` asks for; text is read as a number. `name` is for the message.
@@ -25,7 +27,7 @@ def checked(name: str, value: Any, annotation: Any) -> Any:
     if isinstance(value, bool) and annotation is not bool:
         raise ConfigError(f"{name} cannot be {value}: a number is wanted")
     try:
-        return TypeAdapter(annotation).validate_python(value)
+        return TypeAdapter(annotation, config=_TYPES).validate_python(value)
     except ValidationError as error:
         # an alternative type reports a problem each; they read as one sentence
         problems = dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors())

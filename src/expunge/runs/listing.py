@@ -24,6 +24,19 @@ def _editors() -> list[Entry]:
     return [_entry(name, editors.aliases(name), editors.get(name).summary, editors.get(name).paper) for name in editors]
 
 
+def _localizers() -> list[Entry]:
+    from expunge.localize import localizers
+
+    found = []
+    for name in localizers:
+        each = localizers.get(name)
+        where = ", ".join(each.granularities)
+        found.append(
+            _entry(name, localizers.aliases(name), f"{each.summary.rstrip('.')}. Granularities: {where}", each.paper)
+        )
+    return found
+
+
 def _metrics() -> list[Entry]:
     from expunge.evaluate import metrics
 
@@ -74,6 +87,7 @@ def _architectures() -> list[Entry]:
 LISTS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": lambda: _objectives("objectives"),
     "editors": _editors,
+    "localizers": _localizers,
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,

@@ -9,6 +9,7 @@ from expunge.config import (
     AuditRunConfig,
     EvaluateRunConfig,
     InjectConfig,
+    LocalizeRunConfig,
     MeasureRunConfig,
     SetsRunConfig,
     UnlearnConfig,
@@ -24,7 +25,7 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig)
+C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig)
 
 
 def settled(

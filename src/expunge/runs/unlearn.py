@@ -16,17 +16,17 @@ from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.evaluate.store import Kept
-from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
 from expunge.provenance import peak_memory, platform_facts, versions
-from expunge.record import ChangeInfo, Outcome, Point, Record, Selection
+from expunge.record import ChangeInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import edit
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
+from expunge.runs.localizing import check_localize, kept_mask
 from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -123,6 +123,8 @@ def check_method(config: TrainConfig) -> None:
     if config.retain_loss is not None:
         bind(retain_losses.get(config.retain_loss), config.retain_options, beside=loss)
     bind_wrappers(config.wrap)
+    if config.localize is not None:
+        check_localize(config.localize)
 
 
 def _work(
@@ -159,11 +161,15 @@ def unlearn_once(
     phases: Phases,
     *,
     resume: bool = False,
-    mask: Mask | None = None,
     name: str = "",
 ) -> tuple[Outcome, WeightChange, Evaluation]:
     """One method on a bench: train, measure again, save the change to `out`. The model ends as it was."""
-    label = f" ({name})" if name else ""
+    label, mask = f" ({name})" if name else "", None
+    where: MaskInfo | None = None
+    if settings.localize is not None:
+        mask, where = kept_mask(
+            bench.model, bench.sets, settings.localize, bench.encoder, phases, out, resume=resume
+        )  # fmt: skip
     with phases.phase(f"unlearning{label}") as tick:
         if settings.method in editors:
             trained = edit(bench.model, bench.sets, settings, bench.encoder)
@@ -185,6 +191,7 @@ def unlearn_once(
         generations=after.generations if config.include_text else {},
         trajectory=tuple(Point.model_validate(point.as_json()) for point in trained.points),
         selection=_selection(trained, settings),
+        mask=where,
         change=change_info(change),
         configuration=settings.model_dump(),
         seconds={"training": trained.points[-1].seconds},

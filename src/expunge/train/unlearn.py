@@ -73,6 +73,7 @@ def train(
             folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
             writes=folder is None or accelerator.is_main_process,
         )
+        assert mask is not None or config.localize is None, "whoever calls makes the mask: `runs/localizing.py`"
         mask = _mask(model, loss, config) if mask is None else mask
         if mask is not None:
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})

@@ -14,38 +14,27 @@ from collections.abc import Sequence
 
 import torch
 
+from expunge.config import LocalizeConfig
+from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError
+from expunge.localize.localizing import localize
 from expunge.mask import Mask
 from expunge.models.model import Model
-from expunge.parameters import parameters_of
 
 
-def value_vectors(model: Model) -> dict[str, int]:
-    """Every parameter whose units are value vectors, in the order of the layers, and the axis of the units."""
-    layout = model.layout
-    axes = [layout.value_vectors(layer) for layer in range(layout.depth)]
-    return {axis.parameter: axis.axis for axis in axes}
-
-
-def random_region(model: Model, share: float, seed: int, *, outside: Mask | None = None) -> Mask:
-    """⌊share · all⌋ value vectors, drawn uniformly over all layers at once, none of them in `outside`.
+def random_region(
+    model: Model, share: float, seed: int, *, outside: Mask | None = None, granularity: str = "value_vectors"
+) -> Mask:
+    """⌊share · all⌋ units, drawn uniformly over all layers at once, none of them in `outside`.
 
     Raises ConfigError when the share leaves none to draw, or more than there are outside.
     """
-    axes, weights = value_vectors(model), parameters_of(model)
-    units = [(name, unit) for name, axis in axes.items() for unit in range(weights[name].shape[axis])]
-    size = int(share * len(units))
-    if outside is not None:
-        taken = {name: outside.chosen(name, axis) for name, axis in axes.items()}
-        units = [(name, unit) for name, unit in units if not taken[name][unit]]
-    if not 0 < size <= len(units):
-        raise ConfigError(f"a budget of {share:g} is {size} value vectors, and there are {len(units)} to draw from")
-    drawn = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))[:size]
-    chosen: dict[str, list[int]] = {}
-    for name, unit in (units[i] for i in sorted(drawn.tolist())):
-        chosen.setdefault(name, []).append(unit)
-    return Mask.of(model.network, {name: (axes[name], found) for name, found in chosen.items()})
+    config = LocalizeConfig.model_validate(
+        {"localizer": "random", "budget": share, "granularity": granularity, "seed": seed}
+    )
+    options = {} if outside is None else {"outside": outside}
+    return localize(model, (), (), config, Encoder(model.tokenizer), options=options).mask
 
 
 def replayed(facts: Sequence[Example], retain: Sequence[Example], share: float, seed: int) -> list[Example]:

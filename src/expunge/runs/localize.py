@@ -1,0 +1,84 @@
+"""The run behind `expunge localize`: a mask, its picture and its record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from expunge.config import LocalizeRunConfig, differing
+from expunge.data.convention import Encoder
+from expunge.data.lengths import check_lengths
+from expunge.errors import ConfigError, OutputError
+from expunge.mask import Mask
+from expunge.models.loading import load_model
+from expunge.provenance import peak_memory, platform_facts, versions
+from expunge.record import MaskInfo, Record
+from expunge.report.numbers import percent
+from expunge.runs.localizing import check_localize, localized, mask_info
+from expunge.runs.measuring import model_info
+from expunge.runs.phases import Phases
+from expunge.runs.suites import sets_of
+from expunge.suites import Suite
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Raises OutputError for a file that may not be written, before anything is loaded."""
+    if out.suffix != ".safetensors":
+        raise OutputError(f"--out {out}: a mask is a safetensors file; end its name so")
+    if out.is_dir():
+        raise OutputError(f"--out {out}: is a folder; give a file in it")
+    if out.exists() and not overwrite:
+        raise OutputError(f"--out {out}: there is such a file. Choose another, or add --overwrite")
+    if out.exists():
+        Mask.load(out)  # anything else is not ours to replace
+
+
+def run_localize(
+    config: LocalizeRunConfig,
+    out: Path,
+    *,
+    suite: Suite | None = None,
+    arguments: Sequence[str] = (),
+    overwrite: bool = False,
+    phases: Phases | None = None,
+) -> Record:
+    """Write the mask to `out` and return the record. Settings and data are checked before the model is loaded.
+
+    Nothing is written before the mask is there. Raises ConfigError, DataError or OutputError.
+    """
+    phases = phases or Phases()
+    check_out(out, overwrite=overwrite)
+    check_localize(config.localize)
+    truth = Mask.load(Path(config.truth).expanduser()) if config.truth else None
+    if not (config.forget or suite):
+        raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
+    sets = sets_of(config, suite, config.model)
+    for warning in sets.warnings:
+        phases.say(warning)
+    with phases.phase("loading the model"):
+        model = load_model(config.model, config.load, say=phases.say)
+    encoder = Encoder(model.tokenizer, config.convention)
+    check_lengths(encoder, sets)
+    mask, note = localized(model, sets, config.localize, encoder, phases)
+    info = mask_info(mask, model, config.localize.granularity, note, file=out.name, truth=truth)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mask.save(out, note)
+    return Record(
+        command="localize", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
+        changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
+        seeds={"localizer": config.localize.seed}, model=model_info(model), mask=info, headline=said_of(info),
+        seconds=phases.seconds, peak_memory=peak_memory(), warnings=sets.warnings,
+    )  # fmt: skip
+
+
+def said_of(info: MaskInfo) -> tuple[str, ...]:
+    """What a person reads first."""
+    share = info.weights / max(1, info.total_weights)
+    lines = [
+        f"{info.localizer} chose {info.chosen:,} of {info.units:,} {info.granularity.replace('_', ' ')}, "
+        f"{percent(share)} of all weights."
+    ]
+    if info.recall is not None and info.precision is not None:
+        lines.append(
+            f"Of the known region it found {percent(info.recall)} (a draw of this size finds "
+            f"{percent(info.chance or 0.0)}); {percent(info.precision)} of what it chose belongs there."
+        )
+    return tuple(lines)

@@ -1,0 +1,91 @@
+"""Localizing within a run: with progress, kept in the run's folder, and told to the record."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expunge.change.fingerprint import Fingerprint
+from expunge.config import FitConfig, LocalizeConfig
+from expunge.data.convention import Encoder
+from expunge.data.example import Sets
+from expunge.errors import ConfigError
+from expunge.localize.localizing import check_localizer, localize
+from expunge.localize.units import units_of
+from expunge.localize.where import where
+from expunge.mask import Mask, note_of
+from expunge.models.model import Model
+from expunge.parameters import parameters_of
+from expunge.record import MaskInfo
+from expunge.runs.phases import Phases
+
+MASK = "mask.safetensors"
+
+
+def check_localize(config: LocalizeConfig) -> None:
+    """Raises UnknownNameError or ConfigError for what can be seen to be wrong before a model is loaded."""
+    _, options = check_localizer(config)
+    for name in ("mask", "outside"):  # of the oracle and of random
+        if options.get(name):
+            Mask.load(options[name])
+
+
+def localized(
+    model: Model, sets: Sets, config: LocalizeConfig, encoder: Encoder, phases: Phases
+) -> tuple[Mask, dict[str, Any]]:
+    """The mask, and a note of where it comes from."""
+    with phases.phase(f"localizing ({config.localizer})") as tick:
+        found = localize(
+            model, sets.forget, sets.retain, config, encoder, tokens=FitConfig().budget(model.device.type),
+            bf16=config.precision == "bfloat16", tick=lambda done, total: tick(done, "", total),
+        )  # fmt: skip
+    return found.mask, {
+        "localizer": config.localizer, "settings": config.model_dump(mode="json"), "notes": list(found.notes),
+        "model": Fingerprint.of(parameters_of(model.network)).id,
+    }  # fmt: skip
+
+
+def kept_mask(
+    model: Model, sets: Sets, config: LocalizeConfig, encoder: Encoder, phases: Phases, out: Path, *, resume: bool
+) -> tuple[Mask, MaskInfo]:
+    """The run's mask: made and written to its folder, or read from there when the run goes on."""
+    path = out / MASK
+    if not (resume and path.exists()):
+        mask, note = localized(model, sets, config, encoder, phases)
+        mask.save(path, note)
+    mask = Mask.load(path)
+    return mask, mask_info(mask, model, config.granularity, note_of(path), file=MASK)
+
+
+def mask_info(
+    mask: Mask,
+    model: Model,
+    granularity: str,
+    note: Mapping[str, Any],
+    *,
+    file: str | None = None,
+    truth: Mask | None = None,
+) -> MaskInfo:
+    """For the record: how much it holds, where, and how much of a known region."""
+    units = units_of(model, granularity)
+    inside = units.inside(mask)
+    found: dict[str, Any] = {}
+    if truth is not None:
+        truth.check_shapes(units.shapes)
+        common, candidates = (mask & truth).weights(), units.mask(inside | True).weights()
+        if not len(truth):
+            raise ConfigError("the known region is empty: there is nothing to find")
+        found = {
+            "recall": common / truth.weights(), "precision": common / max(1, mask.weights()),
+            "chance": mask.weights() / max(1, candidates),
+        }  # fmt: skip
+    return MaskInfo(
+        file=file, localizer=note.get("localizer", ""), granularity=granularity, chosen=int(inside.sum()),
+        units=units.count, weights=mask.weights(), total_weights=_size(units.shapes.values()),
+        where=where(mask, model.layout).as_json(), notes=tuple(note.get("notes", ())), **found,
+    )  # fmt: skip
+
+
+def _size(shapes: Sequence[tuple[int, ...]] | Any) -> int:
+    from math import prod
+
+    return sum(map(prod, shapes))
