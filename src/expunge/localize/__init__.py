@@ -1,0 +1,1 @@
+"""Localizers: which weights to change, and where a choice of weights lies."""
