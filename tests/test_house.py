@@ -29,7 +29,7 @@ RECIPES = sorted({*(ROOT / "recipes").glob("*.yaml")} - {*BENCHES})
 LAYERS = (
     {"__main__", "__init__"},
     {"cli", "api"},
-    {"bench"},
+    {"studies", "bench"},
     {"runs"},
     {"report", "audit"},
     {"attacks"},

@@ -1,0 +1,165 @@
+"""Where a mask lies: how much of each kind of matrix it takes in each layer.
+
+A fused projection is counted in its parts (Phi-3's and GPT-2's stacked ones, GPT-NeoX's head by head), grouped keys and
+values once. What a block has besides its seven matrices, biases and norms above all, is "other"; what stands outside
+of the blocks is counted by itself. So every weight of the network is counted exactly once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+from expunge.errors import ChangeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from expunge.mask import Mask
+    from expunge.models.layout import Layout
+
+ATTENTION: tuple[Literal["query", "key", "value", "output"], ...] = ("query", "key", "value", "output")
+KINDS: tuple[str, ...] = (*ATTENTION, "gate", "up", "down", "other")
+OUTSIDE: tuple[str, ...] = ("embedding", "head", "final norm", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Weights of one place."""
+
+    chosen: int  # those that the mask has
+    weights: int  # all
+
+    @property
+    def share(self) -> float | None:
+        """None where there is nothing to choose from."""
+        return self.chosen / self.weights if self.weights else None
+
+    def __add__(self, other: "Cell") -> "Cell":
+        return Cell(self.chosen + other.chosen, self.weights + other.weights)
+
+    def __sub__(self, other: "Cell") -> "Cell":
+        return Cell(self.chosen - other.chosen, self.weights - other.weights)
+
+
+NOTHING = Cell(0, 0)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Kinds and places that the network does not have are left out: GPT-2 has no gate, a tied head is the embedding."""
+
+    kinds: tuple[str, ...]
+    layers: tuple[tuple[Cell, ...], ...]  # layer by layer, a cell for each kind
+    outside: Mapping[str, Cell]  # of the blocks
+
+    @property
+    def total(self) -> Cell:
+        """The whole network."""
+        return _sum(cell for row in (*self.layers, self.outside.values()) for cell in row)
+
+    def kind(self, name: str) -> Cell:
+        """One kind in all layers together."""
+        return _sum(row[self.kinds.index(name)] for row in self.layers)
+
+    def as_json(self) -> dict[str, Any]:
+        """For records; `from_json` reads it."""
+        return {
+            "kinds": list(self.kinds),
+            "layers": [[[cell.chosen, cell.weights] for cell in row] for row in self.layers],
+            "outside": {name: [cell.chosen, cell.weights] for name, cell in self.outside.items()},
+        }
+
+    @staticmethod
+    def from_json(written: Mapping[str, Any]) -> "Where":
+        layers = tuple(tuple(Cell(*cell) for cell in row) for row in written["layers"])
+        return Where(tuple(written["kinds"]), layers, {name: Cell(*cell) for name, cell in written["outside"].items()})
+
+
+def where(mask: "Mask", layout: "Layout") -> Where:
+    """Raises ChangeError for a mask of another network than the layout's."""
+    left = {name: Cell(_count(mask, name), prod(shape)) for name, shape in mask.shapes.items()}  # what no part took yet
+    rows = []
+    for layer in range(layout.depth):
+        row = dict.fromkeys(KINDS, NOTHING)
+        for (name, axis), parts in _matrices(layout, layer).items():
+            along = _along(mask, name, axis, max(at.stop for _, at in parts))
+            each = prod(mask.shapes[name]) // len(along)
+            for kind, at in parts:
+                cell = Cell(int(along[at].sum()), (at.stop - at.start) * each)
+                row[kind] += cell
+                left[name] -= cell
+        inside = [name for name in left if name.startswith(f"{layout.block(layer)}.")]
+        row["other"] += _sum(left.pop(name) for name in inside)
+        rows.append(row)
+    kinds = tuple(kind for kind in KINDS if any(row[kind].weights for row in rows))
+    return Where(kinds, tuple(tuple(row[kind] for kind in kinds) for row in rows), _outside(layout, left))
+
+
+def _outside(layout: "Layout", left: Mapping[str, Cell]) -> dict[str, Cell]:
+    found = dict.fromkeys(OUTSIDE, NOTHING)
+    head = layout.head.parameter.rpartition(".")[0]
+    for name, cell in left.items():
+        module = name.rpartition(".")[0]
+        if name.startswith(f"{layout.architecture.blocks}."):
+            raise _of_another_network(f"{name!r} is in none of the {layout.depth} layers")
+        place = "embedding" if name == layout.embedding else "head" if module == head else "other"
+        found["final norm" if module == layout.final_norm else place] += cell
+    return {name: cell for name, cell in found.items() if cell.weights}
+
+
+def _matrices(layout: "Layout", layer: int) -> dict[tuple[str, int], list[tuple[str, slice]]]:
+    """(parameter, axis) → its parts, as (kind, where along the axis)."""
+    found: dict[tuple[str, int], list[tuple[str, slice]]] = {}
+    for kind, (name, axis, at) in _parts(layout, layer):
+        several = found.setdefault((name, axis), [])
+        if (kind, at) not in several:  # the heads of a group share keys and values
+            several.append((kind, at))
+    return found
+
+
+def _parts(layout: "Layout", layer: int) -> Iterator[tuple[str, tuple[str, int, slice]]]:
+    for role in ATTENTION:
+        for head in range(layout.heads):
+            parts = layout.head_slices(layer, head, (role,))
+            yield from ((role, part) for part in parts if not part.parameter.endswith(".bias"))
+    yield from layout.mlp_in(layer).items()
+    name, axis = layout.value_vectors(layer)
+    yield "down", (name, axis, slice(0, layout.d_ff))
+
+
+def _along(mask: "Mask", name: str, axis: int, least: int) -> "Tensor":
+    """How many weights of each unit along an axis the mask has."""
+    import torch
+
+    shape = mask.shapes.get(name, ())
+    if axis >= len(shape) or shape[axis] < least:
+        raise _of_another_network(f"{name!r} has shape {shape}" if shape else f"it knows no {name!r}")
+    size, each = shape[axis], prod(shape) // shape[axis]
+    if name not in mask:
+        return torch.zeros(size, dtype=torch.int64)
+    units = mask[name]
+    if units is None:
+        return torch.full((size,), each)
+    if units.axis is None:
+        return torch.bincount(units.index // prod(shape[axis + 1 :]) % size, minlength=size)
+    if units.axis == axis:
+        return torch.zeros(size, dtype=torch.int64).index_fill_(0, units.index, each)
+    return torch.full((size,), each // shape[units.axis] * len(units.index))
+
+
+def _count(mask: "Mask", name: str) -> int:
+    if name not in mask:
+        return 0
+    units, shape = mask[name], mask.shapes[name]
+    if units is None:
+        return prod(shape)
+    return len(units.index) * (1 if units.axis is None else prod(shape) // shape[units.axis])
+
+
+def _of_another_network(why: str) -> ChangeError:
+    return ChangeError(f"the mask is for another network: {why}. Make the mask from this network.")
+
+
+def _sum(cells: Iterable[Cell]) -> Cell:
+    return sum(cells, NOTHING)
