@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Localizers: which units of a model hold what is to be forgotten, one scoring rule a file.
 
 Positional: the `Scene`; keyword-only: the options. A localizer returns a score for every unit, higher for those to be
@@ -106,6 +105,3 @@ class _Localizers(Registry[Localizer]):
 
 localizers = _Localizers("localizer", "expunge.localize")
 __all__ = ["ALL", "Localizer", "Scene", "Which", "localizers"]
-=======
-"""Localizers: which weights to change, and where a choice of weights lies."""
->>>>>>> stat

@@ -1,0 +1,120 @@
+"""`expunge localize`, and training within what a localizer found."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from expunge.change import WeightChange
+from expunge.mask import Mask, note_of
+from expunge.models.loading import load_model
+from expunge.record_file import load_record
+from expunge.worlds.injection import random_region
+
+
+def test_a_mask_with_its_record_and_its_picture(expunge, files, tmp_path: Path) -> None:
+    out = tmp_path / "masks" / "wagle.safetensors"
+    given = ("--model", files.model, "--forget", files.forget, "--retain", files.retain)
+    said = expunge("localize", *given, "--localizer", "wagle:mu=0.01", "--budget", "0.25", "--out", out)
+    assert said.code == 0, said.err
+    assert "wagle chose 24 of 96 value vectors, 4.6 % of all weights." in said.out
+    assert {path.name for path in out.parent.iterdir()} == {"wagle.safetensors", "wagle.json", "wagle.html"}
+    mask, record = Mask.load(out), load_record(out.with_suffix(".json"))
+    assert record.mask is not None
+    assert (record.mask.chosen, record.mask.units, record.mask.weights) == (24, 96, mask.weights())
+    assert record.changed["localize.options"] == {"mu": 0.01}
+    assert note_of(out)["settings"]["budget"] == 0.25
+    assert record.model is not None
+    assert note_of(out)["model"] == record.model.digest
+    assert "arland" not in out.with_suffix(".html").read_text() + out.with_suffix(".json").read_text()
+
+
+def test_a_known_region_is_compared_with(expunge, files, tmp_path: Path) -> None:
+    truth, out = tmp_path / "truth.safetensors", tmp_path / "mask.safetensors"
+    random_region(load_model(files.model), 0.25, seed=5).save(truth)
+    given = ("--model", files.model, "--forget", files.forget, "--truth", truth, "--out", out, "--json")
+    said = expunge("localize", *given, "--localizer", f"oracle:mask={truth}")
+    assert said.code == 0, said.err
+    mask = json.loads(said.out)["mask"]
+    assert (mask["recall"], mask["precision"], mask["chance"]) == (1.0, 1.0, 0.25)
+    said = expunge("localize", *given, "--localizer", f"random:outside={truth}", "--overwrite")
+    assert json.loads(said.out)["mask"]["recall"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--localizer", "waggle"), "Did you mean 'wagle'"),
+        (("--localizer", "wagle:nu=1"), "has no option 'nu'"),
+        (("--localizer", "wagle:mu=0"), "option 'mu'"),
+        (("--localizer", "memflex", "--granularity", "weights"), "is not defined for 'weights'"),
+        (("--localizer", "snip", "--granularity", "neurons"), "granularity"),
+        (("--localizer", "snip", "--budget", "1.5"), "budget"),
+        (("--localizer", "random:outside=none.safetensors"), "cannot read a mask"),
+        (("--localizer", "snip", "--out", "mask.json"), "a mask is a safetensors file"),
+        ((), "localize.localizer"),
+    ],
+)
+def test_mistakes_write_nothing(expunge, files, no_model, tmp_path, monkeypatch, given, says) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = () if "--out" in given else ("--out", "mask.safetensors")
+    said = expunge("localize", "--model", files.model, "--forget", files.forget, *given, *out)
+    assert (said.code, says in said.err) == (2, True), said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there(expunge, files, no_model, tmp_path: Path) -> None:
+    given = ("--model", files.model, "--forget", files.forget, "--localizer", "random")
+    for name, extra in (("taken.safetensors", ()), ("other.safetensors", ("--overwrite",))):
+        (tmp_path / name).write_bytes(b"no mask")
+        said = expunge("localize", *given, "--out", tmp_path / name, *extra)
+        assert said.code == 2
+        assert (tmp_path / name).read_bytes() == b"no mask"
+
+
+def test_training_in_what_was_found_changes_nothing_else(unlearn, files, tmp_path: Path) -> None:
+    assert unlearn("--localize", "snip:budget=0.25").code == 0
+    run = tmp_path / "run"
+    record, mask = load_record(run), Mask.load(run / "mask.safetensors")
+    outcome = next(iter(record.methods.values()))
+    assert outcome.mask is not None
+    assert (outcome.mask.chosen, outcome.mask.localizer, outcome.mask.file) == (24, "snip", "mask.safetensors")
+    change = WeightChange.load(run / "change.safetensors")
+    model = load_model(files.model)
+    before = {name: p.detach().clone() for name, p in model.network.named_parameters()}
+    change.apply_to(model)
+    moved = 0
+    for name, parameter in model.network.named_parameters():
+        differs = parameter.detach() != before[name]
+        assert not bool((differs & mask.outside(name)).any())
+        moved += int(differs.sum())
+    assert moved > 0
+
+
+def test_a_run_that_goes_on_keeps_its_mask(unlearn, tmp_path: Path, monkeypatch) -> None:
+    """It was killed after localizing: the mask is read, not made again."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("expunge.runs.unlearn.train", killed)
+    assert unlearn("--localize", "random:budget=0.25").code == 130
+    made = (tmp_path / "run" / "mask.safetensors").read_bytes()
+    monkeypatch.undo()
+    monkeypatch.setattr("expunge.runs.localizing.localize", lambda *_, **__: pytest.fail("it was made again"))
+    assert unlearn("--localize", "random:budget=0.25", "--resume").code == 0
+    assert (tmp_path / "run" / "mask.safetensors").read_bytes() == made
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--localize", "snip", "--parameters", "model.*"), "both say what may change"),
+        (("--localize", "snip", "--method", "redirect"), "trains nothing: leave out"),
+        (("--localize", "snip:budget=2"), "budget"),
+        (("--localize", "snap"), "Did you mean 'snip'"),
+    ],
+)
+def test_mistakes_in_unlearn(unlearn, no_model, given, says) -> None:
+    said = unlearn(*given)
+    assert (said.code, says in said.err) == (2, True), said.err
