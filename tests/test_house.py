@@ -47,7 +47,7 @@ LAYERS = (
 LIGHT = (
     "expunge", "expunge.errors", "expunge.registry", "expunge.config", "expunge.record", "expunge.record_file",
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
-    "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
+    "expunge.data.checking", "expunge.report", "expunge.report.masks", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa",
 )  # fmt: skip
