@@ -61,7 +61,7 @@ def test_every_weight_is_counted_once(tiny: Network, form: str) -> None:
     assert found.total == Cell(mask.weights(), sum(p.numel() for p in parameters.values()))
     assert all(cell.weights for row in found.layers for cell in row[:-1])
     assert ("gate" in found.kinds) == (layout.architecture.gate is not None)
-    assert ("head" in found.outside) == (not layout.head.tied)
+    assert ("head" in found.outside) != ("embedding and head" in found.outside) == layout.head.tied
     sizes = {cell.weights for row in found.layers for kind, cell in zip(found.kinds, row) if kind in ("key", "value")}
     assert sizes == {layout.kv_heads * layout.head_dim * layout.width}
     assert found.kind("query").weights == layout.depth * layout.heads * layout.head_dim * layout.width

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ATTENTION: tuple[Literal["query", "key", "value", "output"], ...] = ("query", "key", "value", "output")
 KINDS: tuple[str, ...] = (*ATTENTION, "gate", "up", "down", "other")
-OUTSIDE: tuple[str, ...] = ("embedding", "head", "final norm", "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ NOTHING = Cell(0, 0)
 
 @dataclass(frozen=True)
 class Where:
-    """Kinds and places that the network does not have are left out: GPT-2 has no gate, a tied head is the embedding."""
+    """Kinds and places that the network does not have are left out: GPT-2 has no gate."""
 
     kinds: tuple[str, ...]
     layers: tuple[tuple[Cell, ...], ...]  # layer by layer, a cell for each kind
@@ -97,13 +96,14 @@ def where(mask: "Mask", layout: "Layout") -> Where:
 
 
 def _outside(layout: "Layout", left: Mapping[str, Cell]) -> dict[str, Cell]:
-    found = dict.fromkeys(OUTSIDE, NOTHING)
+    embedding = "embedding and head" if layout.head.tied else "embedding"
+    found = dict.fromkeys((embedding, "head", "final norm", "other"), NOTHING)
     head = layout.head.parameter.rpartition(".")[0]
     for name, cell in left.items():
         module = name.rpartition(".")[0]
         if name.startswith(f"{layout.architecture.blocks}."):
             raise _of_another_network(f"{name!r} is in none of the {layout.depth} layers")
-        place = "embedding" if name == layout.embedding else "head" if module == head else "other"
+        place = embedding if name == layout.embedding else "head" if module == head else "other"
         found["final norm" if module == layout.final_norm else place] += cell
     return {name: cell for name, cell in found.items() if cell.weights}
 
