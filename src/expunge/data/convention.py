@@ -168,11 +168,7 @@ class Encoder:
         ids, offsets = self._tokens([text.text])[0]
         front = len(self._fronted(ids, text.document)) - len(ids)
         places = [
-            tuple(
-                i + front
-                for i, (begin, end) in enumerate(offsets)
-                if begin < stop and max(start, begin) < end <= text.start
-            )
+            tuple(i + front for i, (begin, end) in enumerate(offsets) if begin < stop and start < end <= text.start)
             for start, stop in found
         ]
         return [each for each in places if each]

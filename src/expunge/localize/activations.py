@@ -1,12 +1,12 @@
-"""Activations: what writes most while the answer is said. Chang, Thomason and Jia 2024, arXiv:2311.09060, in the form of
-Lee et al. 2025, arXiv:2505.16252.
+"""Activations: what writes most while the answer is said. Lee et al. 2025, arXiv:2505.16252, after Chang, Thomason and
+Jia 2024, arXiv:2311.09060.
 
     s_j = (1/T) Σ_t |a_{j,t}| · ‖v_j‖₂        over the T positions of the forget set that predict an answer token
 
 a_j is the coefficient of value vector v_j (what the down projection reads), so s_j is the mean norm of what neuron j
-writes. It looks at activity alone: units that are busy on every text score high.
-Deviations: the authors' code takes |mean_t a|, in which coefficients of both signs cancel, and ranks within each layer;
-heads, s_h = (1/T) Σ_t ‖W_O^h o_{h,t}‖₂, are ours.
+writes, before any norm behind the MLP. It looks at activity alone: units that are busy on every text score high.
+Deviations: the code of Chang et al. takes |mean_t a|, in which coefficients of both signs cancel, and ranks within each
+layer; heads, s_h = (1/T) Σ_t ‖W_O^h o_{h,t}‖₂, are ours.
 """
 
 from collections.abc import Callable

@@ -39,9 +39,7 @@ PLACES = {
     subjects=True,
     rounds=lambda scene, *, draws, **_: 1 + draws,
 )
-def attribution_patching(
-    scene: Scene, *, draws: AtLeastOne = 1, noise: Positive = 3.0
-) -> Float[Tensor, " units"]:
+def attribution_patching(scene: Scene, *, draws: AtLeastOne = 1, noise: Positive = 3.0) -> Float[Tensor, " units"]:
     """`noise` is ν: how many standard deviations the noise has."""
     corruption = corruption_of(scene, noise)
     found = torch.zeros(scene.units.count)

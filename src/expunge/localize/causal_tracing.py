@@ -11,8 +11,8 @@ Where it is restored: at the last token of each mention of the subject, where th
 attention and heads at all positions, for theirs is a late site, of which an answer of several tokens has several. `at`
 says otherwise. The residual stream restored everywhere brings everything back.
 Cost: 1 + `draws` · (1 + units) forward passes over the forget set, each from its layer on.
-Deviations: answers of several tokens; one layer at a time by default (paper: windows of 10 of 48 for MLP and attention);
-fewer draws (authors' code: 10); scores of heads are ours.
+Deviations: answers of several tokens; one layer at a time by default (paper: windows of 10 for MLP and attention);
+fewer draws (authors' code: 10); one number for a layer, where the paper has one for each token; heads are ours.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +29,12 @@ from expunge.models.model import Model
 from expunge.models.resuming import blocks_seen, resumed
 from expunge.models.scoring import forward, sums
 from expunge.models.watching import (
-    edit_attention_output, edit_heads, edit_mlp_output, edit_residual, only_reading,
-)  # fmt: skip
+    edit_attention_output,
+    edit_heads,
+    edit_mlp_output,
+    edit_residual,
+    only_reading,
+)
 from expunge.objectives.options import AtLeastOne, Positive
 
 Restore = Literal["mlp", "attention", "residual"]
@@ -79,9 +83,7 @@ def causal_tracing(
 class _Restored:
     """The clean states of a batch, at the nodes where they are put back."""
 
-    def __init__(
-        self, kind: str, clean: Sequence[Tensor], nodes: Int[Tensor, " restored"], window: int
-    ) -> None:
+    def __init__(self, kind: str, clean: Sequence[Tensor], nodes: Int[Tensor, " restored"], window: int) -> None:
         self.kind, self.clean, self.nodes, self.window = kind, clean, nodes, window
 
     def layers(self, layer: int) -> range:
@@ -115,14 +117,15 @@ def _effects(corruption: Corruption, batch: Batch, draw: int, restored: _Restore
     size = layout.head_dim if restored.kind == "heads" else 0
     columns = [slice(i * size, (i + 1) * size) for i in range(layout.heads)] if size else [slice(None)]
     effects = []
-    with corruption.of(batch, draw), blocks_seen(model) as below:
-        without = _probability(scene, batch)
-    scene.tick(len(batch.numbers))
-    for layer in range(layout.depth):
-        for each in columns:
-            with resumed(model, restored.layers(layer).start, below), restored.within(model, layer, each):
-                effects.append((_probability(scene, batch) - without).sum())
-            scene.tick(len(batch.numbers))
+    with corruption.of(batch, draw):
+        with blocks_seen(model) as below:
+            without = _probability(scene, batch)
+        scene.tick(len(batch.numbers))
+        for layer in range(layout.depth):
+            for each in columns:
+                with resumed(model, restored.layers(layer).start, below), restored.within(model, layer, each):
+                    effects.append((_probability(scene, batch) - without).sum())
+                scene.tick(len(batch.numbers))
     return torch.stack(effects).cpu()
 
 

@@ -6,7 +6,8 @@ a are the coefficients of one layer's value vectors at the positions t that pred
 once; other layers and positions stay as they are below, and follow above. P = (1/T) Σ_t π(y_t | x, y_<t), not its
 logarithm, teacher-forced; with an answer of one token this is the paper's P at the last position in place of [MASK].
 Σ_j IG_j = P(a) - P(0) for each layer. A score is the mean over examples, its sign kept: high for what promotes the
-answer; a layer's is the sum over its neurons.
+answer. Where a norm follows the down projection (Gemma 2 and 3, OLMo 2), scaling all of a changes nothing until it is 0:
+there a layer's IG_j add up to 0, and their order is that of a_j · ∂P/∂a_j.
 Cost: `steps` × layers passes over the forget set. Each starts at its layer (what lies below is computed once) and goes
 back only to it.
 Deviations: for several tokens the mean probability (the whole answer's would be 0 along the path); the midpoint rule in
@@ -33,7 +34,7 @@ from expunge.objectives.options import AtLeastOne
     "knowledge_neurons",
     paper="arXiv:2104.08696",
     aliases=("integrated_gradients",),
-    granularities=("value_vectors", "layers"),
+    granularities=("value_vectors",),
     rounds=lambda scene, *, steps, **_: steps * scene.model.layout.depth,
 )
 def knowledge_neurons(scene: Scene, *, steps: AtLeastOne = 20) -> Float[Tensor, " units"]:
@@ -49,8 +50,7 @@ def knowledge_neurons(scene: Scene, *, steps: AtLeastOne = 20) -> Float[Tensor, 
                 for step in range(steps):
                     found[layer] += _attribution(scene, forest, below, layer, (step + 0.5) / steps)
                     scene.tick(len(batch))
-    found /= steps * len(encoded)
-    return found.sum(1) if scene.units.granularity == "layers" else found.flatten()
+    return found.flatten() / (steps * len(encoded))
 
 
 def _probability(scene: Scene, forest: Forest) -> Float[Tensor, " examples"]:

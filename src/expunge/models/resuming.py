@@ -1,9 +1,9 @@
 """Resuming: passes that differ only above a block need not compute again what lies below it.
 
-    with blocks_seen(model) as outputs:
-        forward(model, forest)
-    with resumed(model, 5, outputs):  # blocks 0 to 4 give what they gave
-        forward(model, forest)
+with blocks_seen(model) as outputs:
+    forward(model, forest)
+with resumed(model, 5, outputs):  # blocks 0 to 4 give what they gave
+    forward(model, forest)
 """
 
 from collections.abc import Iterator, Sequence

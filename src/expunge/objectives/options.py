@@ -25,7 +25,7 @@ def checked(name: str, value: Any, annotation: Any) -> Any:
     if isinstance(value, bool) and annotation is not bool:
         raise ConfigError(f"{name} cannot be {value}: a number is wanted")
     try:
-        return TypeAdapter(annotation).validate_python(value)
+        return TypeAdapter(annotation, config={"arbitrary_types_allowed": True}).validate_python(value)
     except ValidationError as error:
         # an alternative type reports a problem each; they read as one sentence
         problems = dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors())
