@@ -47,7 +47,7 @@ def test_a_layers_neurons_add_up_to_what_the_answer_owes_them(arch: str) -> None
     for layer in range(layout.depth):
         full, none = torch.ones(1, layout.d_ff), torch.zeros(1, layout.d_ff)
         owed = [probability(scene.model, e, layer, full) - probability(scene.model, e, layer, none) for e in encoded]
-        assert float(found[layer]) == pytest.approx(sum(owed) / len(owed), abs=1e-5)
+        assert float(found[layer]) == pytest.approx(sum(owed) / len(owed), abs=1e-5, rel=5e-3)
 
 
 @pytest.mark.parametrize("arch", POST_NORM)

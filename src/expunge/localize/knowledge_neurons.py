@@ -6,8 +6,8 @@ a are the coefficients of one layer's value vectors at the positions t that pred
 once; other layers and positions stay as they are below, and follow above. P = (1/T) Σ_t π(y_t | x, y_<t), not its
 logarithm, teacher-forced; with an answer of one token this is the paper's P at the last position in place of [MASK].
 Σ_j IG_j = P(a) - P(0) for each layer. A score is the mean over examples, its sign kept: high for what promotes the
-answer. Where a norm follows the down projection (Gemma 2 and 3, OLMo 2), scaling all of a changes nothing until it is 0:
-there a layer's IG_j add up to 0, and their order is that of a_j · ∂P/∂a_j.
+answer. Where a norm follows the down projection (Gemma 2 and 3, OLMo 2), scaling all of a changes nothing until it is
+0: there a layer's IG_j add up to 0, and their order is that of a_j · ∂P/∂a_j.
 Cost: `steps` × layers passes over the forget set. Each starts at its layer (what lies below is computed once) and goes
 back only to it.
 Deviations: for several tokens the mean probability (the whole answer's would be 0 along the path); the midpoint rule in
