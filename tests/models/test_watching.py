@@ -1,6 +1,7 @@
 """Watching and editing on every architecture; hooks come off whatever happens."""
 
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 import torch
@@ -14,9 +15,13 @@ from expunge.models.model import Model
 from expunge.models.naming import plain_parameters
 from expunge.models.watching import (
     add_to_residual,
+    edit_attention_output,
+    edit_embeddings,
     edit_heads,
+    edit_mlp_input,
     edit_mlp_output,
     edit_residual,
+    only_reading,
     watch_heads,
     watch_mlp_input,
     watch_mlp_output,
@@ -121,6 +126,45 @@ def test_edits_replace(model: Model) -> None:
     assert not torch.equal(silent, before)
 
 
+@torch.no_grad()
+def test_edits_before_and_behind_a_projection_are_one(model: Model) -> None:
+    """Nothing goes in: its bias comes out."""
+
+    def bias(path: str, output: Tensor) -> Tensor:
+        found = plain_parameters(model.network).get(f"{path}.bias")
+        return torch.zeros_like(output) if found is None else found.expand_as(output)
+
+    for before, behind, path in (
+        (edit_mlp_input, edit_mlp_output, model.layout.mlp_out(1)),
+        (edit_heads, edit_attention_output, model.layout.attention_out(1)),
+    ):
+        with before(model, 1, torch.zeros_like):
+            silent = logits(model)
+        with behind(model, 1, partial(bias, path)):
+            torch.testing.assert_close(logits(model), silent)
+        assert not torch.equal(silent, logits(model))
+
+
+@torch.no_grad()
+def test_embeddings_are_edited_before_all_else(model: Model) -> None:
+    """One token's embedding in another's place is that other token."""
+    seen: list[Tensor] = []
+    with edit_embeddings(model, only_reading(seen.append)):
+        before = logits(model)
+    assert seen[0].shape[0] == IDS.numel()
+    changed = IDS.clone()
+    changed[0, 1] = IDS[1, 0]
+
+    def swap(embedded: Tensor) -> Tensor:
+        edited = embedded.clone()
+        edited[0, 1] = embedded[1, 0]
+        return edited
+
+    with edit_embeddings(model, swap):
+        torch.testing.assert_close(logits(model), model.network(changed).logits)
+    torch.testing.assert_close(logits(model), before, rtol=0, atol=0)
+
+
 def test_head_edit_equals_a_zeroed_slice() -> None:
     model = made("llama")
     (part,) = model.layout.head_slices(1, 2, ("output",))
@@ -155,6 +199,9 @@ def test_hooks_come_off_on_errors(model: Model) -> None:
         watch_heads(model, 0),
         add_to_residual(model, 0, torch.zeros(32)),
         edit_heads(model, 0, fails),
+        edit_mlp_input(model, 0, fails),
+        edit_attention_output(model, 0, fails),
+        edit_embeddings(model, fails),
         edit_residual(model, 0, fails),
     ):
         with pytest.raises(RuntimeError, match="inside"):

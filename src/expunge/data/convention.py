@@ -153,6 +153,26 @@ class Encoder:
             ids = ids[:kept]
         return list(self._fronted(ids, document=False))
 
+    def mentions(self, example: Example, words: str) -> list[tuple[int, ...]]:
+        """Where a prompt has these words: for each mention the places of its tokens in `encode(example).ids`.
+
+        A token that only touches a mention counts; one that the answer has a share in does not.
+        """
+        text = self._text(example, None, None)
+        prompt = (example.prompt or "").strip()
+        first = text.text.rfind(prompt, 0, text.start)
+        found, at = [], prompt.find(words) if words and first >= 0 else -1
+        while at >= 0:
+            found.append((first + at, first + at + len(words)))
+            at = prompt.find(words, at + len(words))
+        ids, offsets = self._tokens([text.text])[0]
+        front = len(self._fronted(ids, text.document)) - len(ids)
+        places = [
+            tuple(i + front for i, (begin, end) in enumerate(offsets) if begin < stop and start < end <= text.start)
+            for start, stop in found
+        ]
+        return [each for each in places if each]
+
     def answer_text(self, example: Example) -> str:
         """The text of what is scored of an example, special tokens left out."""
         if not self._as_theirs:

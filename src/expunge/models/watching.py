@@ -52,9 +52,39 @@ def edit_mlp_output(model: Model, layer: int, edit: Edit) -> AbstractContextMana
     return _edit_output(module_at(model, model.layout.mlp_out(layer)), edit)
 
 
+def edit_mlp_input(model: Model, layer: int, edit: Edit) -> AbstractContextManager[None]:
+    """Within the block, the down projection reads what `edit` makes of the coefficients of the value vectors."""
+    return edit_input(model, model.layout.mlp_out(layer), edit)
+
+
 def edit_heads(model: Model, layer: int, edit: Edit) -> AbstractContextManager[None]:
     """Within the block, the output projection reads what `edit` makes of the heads' outputs."""
-    return _edit_input(module_at(model, model.layout.attention_out(layer)), edit)
+    return edit_input(model, model.layout.attention_out(layer), edit)
+
+
+def edit_attention_output(model: Model, layer: int, edit: Edit) -> AbstractContextManager[None]:
+    """Within the block, the output projection of the attention gives what `edit` makes of it."""
+    return _edit_output(module_at(model, model.layout.attention_out(layer)), edit)
+
+
+def edit_embeddings(model: Model, edit: Edit) -> AbstractContextManager[None]:
+    """Within the block, the embeddings of the tokens are what `edit` makes of them."""
+    return _edit_output(module_at(model, model.layout.architecture.embedding), edit)
+
+
+def edit_input(model: Model, path: str, edit: Edit) -> AbstractContextManager[None]:
+    """Within the block, the module at `path` reads what `edit` makes of its input."""
+    return _edit_input(module_at(model, path), edit)
+
+
+def only_reading(read: Callable[[Tensor], object]) -> Edit:
+    """An edit that changes nothing: `read` gets the tensor, [positions, size], and nothing is kept."""
+
+    def edit(tensor: Tensor) -> Tensor:
+        read(_flat(tensor))
+        return tensor
+
+    return edit
 
 
 def add_to_residual(
