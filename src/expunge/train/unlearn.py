@@ -78,6 +78,7 @@ def train(
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
+        within = lora.region(wrapped, mask) if wrapped else mask
         plan = _plan(sets, config)
         steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
@@ -86,7 +87,7 @@ def train(
         accelerator.wait_for_everyone()
         rule = Rule(config.utility_floor, level.level if level else None, config.early_stop)
         loop = Loop(
-            model, parameters, forget, retain, Optimizer(parameters, None if wrapped else mask, config, steps), plan,
+            model, parameters, forget, retain, Optimizer(parameters, within, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
             wrappers=wrappers, rule=rule, watch=watch or _watch(model, sets, encoder, config),
             checkpoints=checkpoints, accelerator=accelerator, tick=lambda progress: tick(progress, steps),
