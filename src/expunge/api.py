@@ -67,6 +67,7 @@ def unlearn(
     *,
     seed: int = 0,
     mask: Mask | None = None,
+    retrained: Model | str | None = None,
     convention: Convention = None,
     **options: Any,
 ) -> WeightChange:
@@ -74,13 +75,16 @@ def unlearn(
 
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
     `change.apply_to(model)` for good. `method` is NAME or NAME:option=value, as is `retain_loss`; `mask` says which
-    weights may change; `options` are those of `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and
+    weights may change; `retrained`, a model that never saw the forget set or its name, is for losses that measure
+    against it; `options` are those of `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and
     `convention` those of `config.ConventionConfig`. `change.record` holds the settings and which step was kept.
 
     Raises UnknownNameError, ConfigError or DataError before anything is trained, and DivergedError, with what the run
     gave until then, when the training goes astray.
     """
+    gold = retrained if isinstance(retrained, Model) else None
     values = {**_named("method", "options", method), "seed": seed, **options}
+    values["retrained"] = gold.name if gold is not None else retrained
     if isinstance(options.get("retain_loss"), str):
         values |= _named("retain_loss", "retain_options", options["retain_loss"])
     config = settings(TrainConfig, values)
@@ -92,7 +96,7 @@ def unlearn(
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         editors.get(config.method).check(config.options)
         return signed(edit(model, data, config, encoder), model.name, config)
-    return signed(train(model, data, config, convention=how, mask=mask), model.name, config)
+    return signed(train(model, data, config, convention=how, mask=mask, retrained=gold), model.name, config)
 
 
 def evaluate(model: Model, data: Sets, *, convention: Convention = None, **options: Any) -> Evaluation:
