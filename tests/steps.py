@@ -1,10 +1,14 @@
 """Short training runs on tiny models, and what can be seen of them: gradients, weights, levels."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -23,13 +27,16 @@ from expunge.train.unlearn import train
 from tiny import tiny_model, tiny_sets
 
 STEERING = ("rmu", "adaptive_rmu")  # they move hidden states, not likelihoods
+OWN_RETAIN = {**dict.fromkeys(STEERING, "hidden"), "mlp_regression": "mlp_regression"}
 
 
 def settings(method: str = "npo", **changes: Any) -> TrainConfig:
     """Two steps over all four facts, measured at the end only, with the retain loss that the method is meant for."""
-    retain = "hidden" if method in STEERING else "nll"
-    usual = {"retain_loss": retain, "max_steps": 2, "batch_size": 4, "learning_rate": 1e-3, "eval_every": 1000}
-    return TrainConfig(**{"method": method, **usual, **changes})
+    usual = {"max_steps": 2, "batch_size": 4, "learning_rate": 1e-3, "eval_every": 1000}
+    values = {"method": method, "retain_loss": OWN_RETAIN.get(method, "nll"), **usual, **changes}
+    if "mlp_regression" in (method, values["retain_loss"]):
+        values = {"retrained": retrained_folder(), **values}
+    return TrainConfig(**values)
 
 
 def unequal_sets() -> Sets:
@@ -68,6 +75,24 @@ def taught_model() -> Model:
     model = tiny_model()
     model.network.load_state_dict(_taught_weights())
     return model
+
+
+def retrained_model() -> Model:
+    """A model near the taught one, but another."""
+    model, generator = taught_model(), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@lru_cache
+def retrained_folder() -> str:
+    """The same on disk, gone when the tests end."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    retrained_model().save(folder)
+    return str(folder)
 
 
 def bits(model: Model) -> dict[str, Tensor]:

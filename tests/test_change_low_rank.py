@@ -87,6 +87,20 @@ def test_the_sum_is_that_of_the_ranks_in_order_whatever_the_block(monkeypatch: p
     assert float(whole[i, j]) == float(torch.tensor(total, dtype=torch.float64).float())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_where_a_factor_is_zero_bits_stay(dtype: torch.dtype) -> None:
+    """-0.0 + 0 is 0 and a NaN has many forms, so only bits tell; where the factors are not zero, values move."""
+    weight = torch.tensor([[-0.0, 1.0, -0.0], [-0.0, float("nan"), 3.0]]).to(dtype)
+    weight[0, 2] = torch.tensor(float("nan")).to(dtype).neg()  # another NaN
+    a, b = torch.tensor([[1.0, 0.0, 0.0], [-2.0, -0.0, 0.0]]), torch.tensor([[-1.0, 0.5], [0.0, -0.0]])
+    for transposed in (False, True):
+        base = weight.T.contiguous() if transposed else weight
+        new = Factors(a, b, 0.5, transposed).added_to(base)
+        moved = (~same(base, new)).nonzero().tolist()
+        assert moved == [[0, 0]] and new[0, 0] == -1.0  # 0.5 · (-1 · 1 + 0.5 · -2)
+        assert is_same(Factors(a, b, 0.5, transposed).added_to(base, -1.0)[1:], base[1:])
+
+
 @pytest.mark.parametrize("arch", ["llama", "gpt2"])
 def test_an_adapter_of_peft_becomes_a_change_and_back(tmp_path: Path, arch: str) -> None:
     peft = adapted(arch)

@@ -72,6 +72,7 @@ def unlearn(
     mask: Mask | None = None,
     localize: str | None = None,
     budget: float | None = None,
+    retrained: Model | str | None = None,
     convention: Convention = None,
     **options: Any,
 ) -> WeightChange:
@@ -79,14 +80,17 @@ def unlearn(
 
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
     `change.apply_to(model)` for good. `method` is NAME or NAME:option=value, as is `retain_loss`; `mask` says which
-    weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `options` are those of
+    weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `retrained`, a model that
+    never saw the forget set or its name, is for losses that measure against it; `options` are those of
     `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and `convention` those of `config.ConventionConfig`.
     `change.record` holds the settings and which step was kept.
 
     Raises UnknownNameError, ConfigError or DataError before anything is trained, and DivergedError, with what the run
     gave until then, when the training goes astray.
     """
+    gold = retrained if isinstance(retrained, Model) else None
     values = {**_named("method", "options", method), "seed": seed, **options}
+    values["retrained"] = gold.name if gold is not None else retrained
     if isinstance(options.get("retain_loss"), str):
         values |= _named("retain_loss", "retain_options", options["retain_loss"])
     if localize is not None:
@@ -108,7 +112,7 @@ def unlearn(
         return signed(edit(model, data, config, encoder), model.name, config)
     if config.localize is not None:
         mask, _ = localized(model, data, config.localize, encoder, Phases())
-    return signed(train(model, data, config, convention=how, mask=mask), model.name, config)
+    return signed(train(model, data, config, convention=how, mask=mask, retrained=gold), model.name, config)
 
 
 def evaluate(model: Model, data: Sets, *, convention: Convention = None, **options: Any) -> Evaluation:

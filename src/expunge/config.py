@@ -115,6 +115,7 @@ class TrainConfig(FitConfig):
     retain_weight: NonNegative = 1.0
     forget_weight: NonNegative = 1.0
     retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
+    retrained: str | None = None  # the model that never saw the forget set, for losses that measure against it
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
     stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
     localize: LocalizeConfig | None = None  # which weights may change

@@ -12,6 +12,8 @@ MISTAKES = {
     "training with an editor": (["--method", "redirect", "--lora", "4"], ["trains nothing", "lora"]),
     "option of an editor": (["--method", "redirect:gian=2"], ["no option 'gian'", "gain"]),
     "unknown retain loss": (["--retain-loss", "nil"], ["no retain loss called 'nil'", "'nll'"]),
+    "no retrained model": (["--method", "mlp_regression"], ["'mlp_regression' measures against", "--retrained"]),
+    "wrong retrained model": (["--retrained", "./nowhere"], ["no model at 'nowhere'"]),
     "unknown wrapper": (["--wrap", "sma"], ["no wrapper called 'sma'", "'sam'"]),
     "misspelt option of a method": (["--method", "npo:bta=0.2"], ["no option 'bta'", "Did you mean 'beta'?"]),
     "option out of range": (["--method", "npo:beta=-1"], ["'beta'", "greater than 0"]),

@@ -1,6 +1,7 @@
 """`unlearn` from its files to what it leaves, and `apply` and `revert` of that."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,19 @@ def test_a_recipe_gives_settings_and_the_command_line_wins(unlearn, tmp_path) ->
     assert unlearn("--config", recipe, "--method", "npo", "--out", tmp_path / "two").code == 0
     train = load_record(tmp_path / "two").configuration["train"]
     assert (train["method"], train["options"], train["retain_weight"]) == ("npo", {}, 2.0)
+
+
+def test_a_retrained_model_reaches_the_run(unlearn, files, tmp_path) -> None:
+    """The model stands in for its own retrained one, so there is nothing to learn; and it is no place to write to."""
+    copied = shutil.copytree(files.model, tmp_path / "gold")
+    loss = ("--method", "mlp_regression", "--retain-loss", "mlp_regression", "--retrained", copied)
+    said = unlearn(*loss)
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "run")
+    assert record.changed["train.retrained"] == str(copied)
+    assert record.methods["mlp_regression"].trajectory[-1].loss == pytest.approx(0.0, abs=1e-8)
+    said = unlearn(*loss, "--out", copied, "--overwrite")
+    assert said.code == 2 and same_bits(weights(copied), weights(files.model))
 
 
 def test_wrappers_parameters_and_columns_reach_the_run(unlearn, files, tmp_path) -> None:

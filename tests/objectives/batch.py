@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VOCABULARY, WIDTH = 128, 5
+VOCABULARY, WIDTH, LAYERS = 128, 5, 3
 PROMPTS, ANSWERS, LENGTH = (3, 2, 4), (4, 1, 3), 9  # tokens of each example; all padded to LENGTH
 ALTERNATES = (2, 3, 4)
 
@@ -23,6 +23,9 @@ class Padded:
         self.hidden = torch.tensor(draw.standard_normal((count, LENGTH, WIDTH)), dtype=dtype)
         self.reference_hidden = torch.tensor(draw.standard_normal((count, LENGTH, WIDTH)), dtype=dtype)
         self.ids = torch.tensor(draw.randint(VOCABULARY, size=(count, LENGTH)))
+        self.mlp, self.retrained_mlp = torch.tensor(
+            draw.standard_normal((2, count, LENGTH, LAYERS, WIDTH)), dtype=dtype
+        )
         following = np.eye(VOCABULARY)[self.ids.roll(-1, 1).numpy()]  # so that the answers have been learnt somewhat
         self.logits = torch.tensor(logits + 7 * following, dtype=dtype)
         self.reference_logits = torch.tensor(reference_logits + 8 * following, dtype=dtype)
@@ -39,11 +42,12 @@ def control(dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def measured(padded: Padded) -> dict[str, Tensor]:
-    """The flat measurements: logits one place before each answer token, hidden states at it."""
+    """The flat measurements: logits and MLP outputs one place before each answer token, hidden states at it."""
     rows, places = (padded.labels != -100).nonzero(as_tuple=True)
     tokens = padded.ids[rows, places]
     lengths = torch.bincount(rows)
     found: dict[str, Tensor] = {"answer_tokens": tokens, "answer_length": lengths.to(padded.logits.dtype)}
+    found |= {name: getattr(padded, name)[rows, places - 1] for name in ("mlp", "retrained_mlp")}
     found["token_index"] = torch.cat([torch.arange(int(length)) for length in lengths])
     for prefix, name, total in (("", "policy", "policy"), ("reference_", "reference", "reference")):
         logits = getattr(padded, f"{prefix}logits")[rows, places - 1]

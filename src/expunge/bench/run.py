@@ -75,7 +75,9 @@ def run_bench(
 
 def resolved(config: BenchConfig) -> BenchConfig:
     """With every method and model named. Raises for names that there are not and settings that do not fit together."""
-    all_of = {"all": [*objectives, *editors], "objectives": list(objectives), "editors": list(editors)}
+    # losses that read the retrained model are told the goal: no contenders, unless a recipe names them
+    blind = [name for name in objectives if "retrained" not in objectives.get(name).needs]
+    all_of = {"all": [*blind, *editors], "objectives": blind, "editors": list(editors)}
     methods = tuple(dict.fromkeys(name for text in config.methods for name in all_of.get(text, [text])))
     for method in methods:
         space = space_of(method, config.search)

@@ -3,8 +3,9 @@
     θ' = round(θ + s · B A)
 
 The sum is taken rank by rank in float64, element by element, so that no matrix library or number of threads
-can change a bit. It does not undo exactly; what round(θ' - s · B A) misses of θ is stored as XOR at the few
-weights concerned. Deviations: none in the mathematics.
+can change a bit. A weight whose value it leaves keeps its bits (-0.0 + 0 would be 0). It does not undo
+exactly; what round(θ' - s · B A) misses of θ is stored as XOR at the few weights concerned. Deviations: none
+in the mathematics.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,10 +47,13 @@ class Factors:
         result = torch.empty_like(weight, memory_format=torch.contiguous_format)
         rows = max(1, _BLOCK // max(1, weight.shape[1]))
         for start in range(0, weight.shape[0], rows):
-            block = weight[start : start + rows].double()
+            before = weight[start : start + rows]
+            wide = before.double()
+            block = wide.clone()
             for rank in range(len(right)):
                 block += left[start : start + rows, rank, None] * right[rank]
-            result[start : start + rows] = block.to(weight.dtype)
+            kept = (block == wide) | wide.isnan()
+            result[start : start + rows] = torch.where(kept, before, block.to(weight.dtype))
         return result
 
 

@@ -23,10 +23,19 @@ Method = Annotated[
     ),
 ]
 RetainLoss = Annotated[
-    str | None, typer.Option("--retain-loss", rich_help_panel=_METHOD, help="nll, kl, hidden or none.")
+    str | None, typer.Option("--retain-loss", rich_help_panel=_METHOD, help="nll, kl, hidden, mlp_regression or none.")
 ]
 RetainWeight = Annotated[float | None, typer.Option("--retain-weight", rich_help_panel=_METHOD)]
 ForgetWeight = Annotated[float | None, typer.Option("--forget-weight", rich_help_panel=_METHOD)]
+Retrained = Annotated[
+    str | None,
+    typer.Option(
+        "--retrained",
+        metavar="M",
+        rich_help_panel=_METHOD,
+        help="A model that never saw the forget set, for losses that measure against it (mlp_regression).",
+    ),
+]
 Wrap = Annotated[
     str | None,
     typer.Option("--wrap", rich_help_panel=_METHOD, help="Of the gradient step: sam, gru, lat; comma-separated."),
@@ -67,6 +76,7 @@ def unlearn(
     retain_loss: RetainLoss = None,
     retain_weight: RetainWeight = None,
     forget_weight: ForgetWeight = None,
+    retrained: Retrained = None,
     wrap: Wrap = None,
     stop: Stop = None,
     localize: Localize = None,
@@ -109,7 +119,7 @@ def unlearn(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
         max_steps=max_steps, learning_rate=learning_rate, batch_size=batch_size, precision=precision,
         gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, early_stop=early_stop or None,
-        seed=seed, localize=localize, wrap=None if wrap is None else o.listed(wrap),
+        seed=seed, localize=localize, retrained=retrained, wrap=None if wrap is None else o.listed(wrap),
         parameters=None if parameters is None else tuple(parameters.split(",")),
     )  # fmt: skip
     train |= _named("method", "options", method) | _named("retain_loss", "retain_options", retain_loss)

@@ -17,7 +17,7 @@ from expunge.data.forest import Forest, pack, plant
 from expunge.errors import ModelError
 from expunge.models import attention  # registers "packed"
 from expunge.models.model import Model
-from expunge.models.watching import watch_residual
+from expunge.models.watching import watch_mlp_output, watch_residual
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Pass:
     logits: Float[Tensor, "tokens vocab"] | None = None
     features: Float[Tensor, "tokens width"] | None = None  # what the head reads, at the predicting positions
     residual: Float[Tensor, "nodes width"] | None = None  # the residual stream after the block asked for
+    mlp: Float[Tensor, "tokens layers width"] | None = None  # of each down projection, at the predicting positions
     hits: Tensor | None = None  # Bool[tokens]: is the token the most likely one?
     moments: Float[Tensor, "tokens 2"] | None = None  # mean and standard deviation of log π over the vocabulary
 
@@ -39,6 +40,7 @@ def forward(
     logits: bool = False,
     features: bool = False,
     residual: int | None = None,
+    mlp: bool = False,
     hits: bool = False,
     moments: bool = False,
 ) -> Pass:
@@ -55,6 +57,8 @@ def forward(
     with ExitStack() as stack:
         read = stack.enter_context(_head_input(model)) if features else []
         seen = stack.enter_context(watch_residual(model, residual)) if residual is not None else []
+        layers = range(model.layout.depth if mlp else 0)
+        given = [stack.enter_context(watch_mlp_output(model, layer)) for layer in layers]
         output = model.network(
             input_ids=forest.ids[None],
             position_ids=forest.positions[None],
@@ -77,6 +81,7 @@ def forward(
         logits=spread,
         features=read[0][0][which] if features else None,
         residual=seen[0].flatten(0, -2) if residual is not None else None,
+        mlp=torch.stack([each[0][forest.predictors] for each in given], 1) if mlp else None,
         hits=table.detach().argmax(-1)[which] == forest.targets if hits else None,
         moments=_moments(table.detach())[which] if moments else None,
     )

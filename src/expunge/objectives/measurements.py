@@ -4,7 +4,8 @@ An objective's positional parameters are names of this table; the loop measures 
 and nothing else. Everything is flat: axis `tokens` runs over the answer tokens of all examples of a batch,
 one after the other, without padding; axis `batch` over the examples. `alternate_*` are the same of a second
 answer
-(`Example.alternate`), whose tokens have an axis of their own. `reference_*` carry no gradient.
+(`Example.alternate`), whose tokens have an axis of their own. `reference_*` (of the starting model) and `retrained_*`
+(of a model that never saw the forget set) carry no gradient.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ class Measurement:
 
     axes: str  # as jaxtyping writes them
     meaning: str
-    needs: frozenset[str] = frozenset()  # what has to be computed: "reference", "logits", "hidden", "alternate"
+    needs: frozenset[str] = (
+        frozenset()
+    )  # what has to be computed: "reference", "retrained", "logits", "hidden", "mlp", "alternate"
 
 
 _ROWS = (
@@ -33,6 +36,8 @@ _ROWS = (
     ("reference_logits", "tokens vocab", "the same, of the starting model", "logits reference"),
     ("hidden", "tokens width", "residual stream after block `layer`, at the answer tokens", "hidden"),
     ("reference_hidden", "tokens width", "the same, of the starting model", "hidden reference"),
+    ("mlp", "tokens layers width", "what each down projection gives at the positions that predict the tokens", "mlp"),
+    ("retrained_mlp", "tokens layers width", "the same, of the retrained model on its own stream", "mlp retrained"),
 )
 
 MEASUREMENTS: dict[str, Measurement] = {

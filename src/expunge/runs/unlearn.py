@@ -16,6 +16,7 @@ from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.evaluate.store import Kept
+from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
@@ -33,6 +34,7 @@ from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.levels import required
+from expunge.train.retrained import reads_retrained
 from expunge.train.trained import Trained
 from expunge.train.unlearn import train
 from expunge.train.wrappers import bind_wrappers
@@ -70,7 +72,11 @@ def run_unlearn(
     """
     phases = phases or Phases()
     _check(config, suite)
-    check_inputs(out, (config.model, config.forget, config.retain, config.holdout, config.twins), overwrite=overwrite)
+    check_inputs(
+        out,
+        (config.model, config.train.retrained, config.forget, config.retain, config.holdout, config.twins),
+        overwrite=overwrite,
+    )
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     if done is not None and done.status == "done":
         phases.say(f"{out} holds a run with these settings that is done")
@@ -101,6 +107,8 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     """All that can be seen to be wrong from the settings alone."""
     check_method(config.train)
     check_metrics(config.evaluate)
+    if config.train.retrained is not None:
+        find(split_change(config.train.retrained)[0])
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     if not (config.forget or suite):
@@ -120,8 +128,10 @@ def check_method(config: TrainConfig) -> None:
     if config.method not in objectives and get_close_matches(config.method, editors, n=1):
         editors.get(config.method)  # raises, and names the editor that was meant
     loss = bind(objectives.get(config.method), config.options)
+    retain = None
     if config.retain_loss is not None:
-        bind(retain_losses.get(config.retain_loss), config.retain_options, beside=loss)
+        retain = bind(retain_losses.get(config.retain_loss), config.retain_options, beside=loss)
+    reads_retrained((loss, retain), config.retrained)
     bind_wrappers(config.wrap)
     if config.localize is not None:
         check_localize(config.localize)

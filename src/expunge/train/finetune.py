@@ -106,11 +106,12 @@ def fit(
         )
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
+        within = lora.region(wrapped, mask) if wrapped else mask
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
         loop = Loop(
             model, parameters, Stream(items, bind(retain_losses.get("nll"), {}), 1.0), None,
-            Optimizer(parameters, None if wrapped else mask, config, steps), plan, config, steps=steps,
+            Optimizer(parameters, within, config, steps), plan, config, steps=steps,
             eval_every=config.eval_every or plan.steps_per_epoch, wrappers=(), rule=rule,
             watch=lambda _: {"forget": level(model), "utility": None}, checkpoints=checkpoints,
             accelerator=accelerator, tick=lambda progress: tick(progress, steps),

@@ -41,7 +41,8 @@ class Stream:
     weight: float
     layer: int | None = None  # the block whose output is measured as `hidden`
     constants: Mapping[str, Tensor] = field(default_factory=dict)  # made by the objective's `prepare`
-    reference: Reference | None = None
+    reference: Reference | None = None  # the starting model
+    retrained: Reference | None = None
     levels: Tensor | None = None  # never-known mean log-probability per answer token; an example there rests
 
     @property
@@ -221,6 +222,7 @@ class Loop:
                 stream.layer,
                 stream.reference,
                 around,
+                stream.retrained,
             )
         losses = stream.loss({**measured, **stream.constants})
         weights = torch.tensor([item.weight for item in items], dtype=losses.dtype, device=losses.device)

@@ -1,28 +1,35 @@
 """Low-rank adapters through PEFT: attached for training, taken off again, the plain network untouched.
 
-PEFT replaces modules of the network in place, so the network that the loop calls stays the same object.
+    W' = W + s · B A,   A: [rank, in], B: [out, rank]        Hu et al. 2021, arXiv:2106.09685
+
+An input unit in which A has a zero column keeps its weights, and so does an output unit in which B has a zero row.
+So a mask of units along one axis of W is a mask over one of the factors, zero outside it at the start. Value vectors
+are input units. PEFT replaces modules of the network in place, so the network that the loop calls stays the same
+object. Deviations: α = 2 · rank; A is drawn as for a layer that has the chosen inputs only.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from expunge.errors import ConfigError
-from expunge.mask import Mask
+from expunge.mask import Entry, Mask
 from expunge.models.model import Model
+from expunge.models.naming import plain_name
 
 
 @contextmanager
 def adapted(model: Model, rank: int, seed: int, mask: Mask | None = None) -> Iterator[PeftModel]:
     """Within the block the network carries fresh adapters on every linear layer of its blocks; α = 2 · rank.
 
-    With a mask, on those whose weight it names. B starts at zero, so the network computes what it did. A is
-    drawn from `seed` on the processor.
+    With a mask, on those whose weight it names; A is zero where `region` leaves it out. B starts at zero, so the
+    network computes what it did. A is drawn from `seed` on the processor.
     """
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, lora_dropout=0.0, task_type="CAUSAL_LM", target_modules=targets(model, mask),
@@ -33,12 +40,13 @@ def adapted(model: Model, rank: int, seed: int, mask: Mask | None = None) -> Ite
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wrapped = get_peft_model(model.network, config)
-    generator = torch.Generator().manual_seed(seed)
+    generator, inside = torch.Generator().manual_seed(seed), region(wrapped, mask)
     for name, parameter in sorted(factors(wrapped).items()):
         if ".lora_A." in name:
-            bound = parameter.shape[1] ** -0.5
+            inputs = torch.ones(parameter.shape[1]) if inside is None else inside.chosen(name, 1).float()
+            bound = float(inputs.sum()) ** -0.5
             drawn = torch.rand(parameter.shape, generator=generator) * 2 * bound - bound
-            parameter.data.copy_(drawn)
+            parameter.data.copy_(drawn.masked_fill_(inputs == 0, 0.0))
     try:
         yield wrapped
     finally:
@@ -50,7 +58,7 @@ def adapted(model: Model, rank: int, seed: int, mask: Mask | None = None) -> Ite
 def targets(model: Model, mask: Mask | None = None) -> list[str]:
     """Full names of the linear layers within the blocks, of those that a mask names.
 
-    Raises ConfigError for a mask without any such layer or with a part of one: adapters change whole matrices.
+    Raises ConfigError for a mask without any such layer, or with single weights of one: adapters change units.
     """
     prefixes = tuple(f"{block}." for block in model.layout.blocks)
     found = [
@@ -63,13 +71,34 @@ def targets(model: Model, mask: Mask | None = None) -> list[str]:
     chosen = [name for name in found if f"{name}.weight" in mask]
     if not chosen:
         raise ConfigError("`lora` has nothing to train: no linear layer of the blocks is among `parameters`")
-    if parts := [name for name in chosen if mask[f"{name}.weight"] is not None]:
-        raise ConfigError(
-            f"an adapter changes whole matrices, and the mask holds a part of {parts[0]}: leave out `lora`"
-        )
+    for name in chosen:
+        if (units := mask[f"{name}.weight"]) is not None and units.axis is None:
+            raise ConfigError(
+                f"an adapter changes whole matrices, or rows or columns of one, and the mask holds single weights of "
+                f"{name}.weight: leave out `lora`, or give units along one axis, `Mask.of(network, {{name: (axis, "
+                "indices)})`"
+            )
     return chosen
 
 
 def factors(wrapped: PeftModel) -> dict[str, nn.Parameter]:
     """The adapters' parameters, by their names in the wrapped network."""
     return {name: p for name, p in wrapped.named_parameters() if ".lora_" in name}
+
+
+def region(wrapped: PeftModel, mask: Mask | None) -> Mask | None:
+    """The mask over the factors that keeps s · B A within a mask over the weights. None: everything."""
+    if mask is None:
+        return None
+    named, network = factors(wrapped), wrapped.get_base_model()
+    entries: dict[str, Entry | tuple[int, Tensor]] = {}
+    for name in named:
+        path, _, side = plain_name(name).partition(".lora_")
+        units = mask[f"{path}.weight"]
+        layer: Any = network.get_submodule(path)
+        of_inputs = units is not None and units.axis == (0 if isinstance(layer.get_base_layer(), Conv1D) else 1)
+        if units is None or of_inputs != side.startswith("A."):
+            entries[name] = None
+        else:
+            entries[name] = (1 if of_inputs else 0, units.index)
+    return Mask({name: parameter.shape for name, parameter in named.items()}, entries)

@@ -52,7 +52,7 @@ def items_of(examples: Sequence[Example], encoder: Encoder, *, alternates: bool)
 
 def wanted(names: Collection[str]) -> set[str]:
     """Measurement names without the parts that only say whose answer and which model."""
-    return {name.removeprefix(ALTERNATE).removeprefix("reference_") for name in names}
+    return {name.removeprefix(ALTERNATE).removeprefix("reference_").removeprefix("retrained_") for name in names}
 
 
 Around = Callable[[Model, Forest, Tensor], AbstractContextManager[object]]
@@ -65,6 +65,7 @@ def measure(
     layer: int | None,
     reference: Reference | None,
     around: Sequence[Around] = (),
+    retrained: Reference | None = None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Name → measurement, for the items in order; and each answer token's item (axis " tokens").
 
@@ -80,15 +81,17 @@ def measure(
     with ExitStack() as stack:
         for enter in around:
             stack.enter_context(enter(model, forest, part == 0))
-        got = forward(model, forest, logits="logits" in base, residual=layer if "hidden" in base else None)
+        residual = layer if "hidden" in base else None
+        got = forward(model, forest, logits="logits" in base, residual=residual, mlp="mlp" in base)
     measured: dict[str, Tensor] = {}
     for number, prefix in enumerate(("", ALTERNATE)[:parts]):
         here = (part == number).nonzero()[:, 0]
         tokens = _Tokens(got, forest, here, owners[here], len(items))
-        refer = reference.lookup(items, prefix == ALTERNATE) if reference else {}
+        caches = {"reference": reference, "retrained": retrained}
+        cached = {whose: each.lookup(items, prefix == ALTERNATE) for whose, each in caches.items() if each}
         for name in names:
             if name.startswith(ALTERNATE) == bool(prefix):
-                measured[name] = tokens.get(name.removeprefix(prefix), refer)
+                measured[name] = tokens.get(name.removeprefix(prefix), cached)
     return measured, owners[part == 0]
 
 
@@ -102,12 +105,13 @@ class _Tokens:
     owner: Tensor
     items: int
 
-    def get(self, name: str, reference: Mapping[str, Tensor]) -> Tensor:
-        if name.startswith("reference"):
-            return self._reference(name, reference)
+    def get(self, name: str, cached: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+        whose, _, what = name.partition("_")
+        if whose in ("reference", "retrained"):
+            return self._cached(what, cached[whose])
         if name in ("answer_tokens", "token_index"):
             return (self.forest.targets if name == "answer_tokens" else self.forest.index)[self.here]
-        if name in ("logits", "hidden"):
+        if name in ("logits", "hidden", "mlp"):
             return self._wide(name).float()
         log_probs = self.got.log_probs[self.here]
         if name == "answer_length":
@@ -119,10 +123,13 @@ class _Tokens:
             assert self.got.logits is not None
             every = len(self.here) == len(self.got.logits)
             return self.got.logits if every else self.got.logits[self.here]
+        if name == "mlp":
+            assert self.got.mlp is not None
+            return self.got.mlp[self.here]
         assert self.got.residual is not None and self.forest.own is not None
         return self.got.residual[self.forest.own[self.here]]
 
-    def _reference(self, name: str, reference: Mapping[str, Tensor]) -> Tensor:
-        if name == "reference":
-            return sums(reference["tokens"].float(), self.owner, self.items)
-        return reference[name.removeprefix("reference_")].float()
+    def _cached(self, what: str, cache: Mapping[str, Tensor]) -> Tensor:
+        """`what` is "" for the sum over an answer."""
+        values = cache[what or "tokens"].float()
+        return values if what else sums(values, self.owner, self.items)

@@ -1,7 +1,10 @@
 """The starting model as the objectives see it: scores computed once and cached, never a second model.
 
+The retrained model, which some objectives read, is seen the same way: measured once, then let go.
+
 Log-probabilities are cached per answer token. Full distributions would be large, so what the head reads is cached
-(width numbers a token) with a frozen copy of the starting head, and the distribution is projected when needed.
+(width numbers a token) with a frozen copy of the starting head, and the distribution is projected when needed. MLP
+outputs are depth · width numbers a token, so they are cached in main memory.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,12 +22,13 @@ if TYPE_CHECKING:
 
 
 class Reference:
-    """Cached measurements of the starting model for the items that training will draw."""
+    """Cached measurements of one model for the items that training will draw."""
 
     def __init__(self, model: Model, kinds: Collection[str], layer: int | None, head_changes: bool) -> None:
-        """`kinds`: of "tokens", "logits", "hidden". The head is copied only if training changes it."""
+        """`kinds`: of "tokens", "logits", "hidden", "mlp". The head is copied only if training changes it."""
         self._kinds = frozenset(kinds)
         self._layer = layer
+        self._device = model.device
         self._cache: dict[tuple[int, bool], dict[str, Tensor]] = {}
         self._head = _FrozenHead(model, copy=head_changes) if "logits" in self._kinds else None
 
@@ -41,10 +45,12 @@ class Reference:
                     forest,
                     features="logits" in self._kinds,
                     residual=self._layer if "hidden" in self._kinds else None,
+                    mlp="mlp" in self._kinds,
                 )
             lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()
             hidden = got.residual[forest.own] if got.residual is not None and forest.own is not None else None
-            parts = {"tokens": got.log_probs, "features": got.features, "hidden": hidden}
+            mlp = got.mlp.cpu() if got.mlp is not None else None
+            parts = {"tokens": got.log_probs, "features": got.features, "hidden": hidden, "mlp": mlp}
             split = {name: value.split(lengths) for name, value in parts.items() if value is not None}
             keys = [(item.index, second) for item in here for second in range(len(item.group))]
             for row, (index, second) in enumerate(keys):
@@ -54,7 +60,7 @@ class Reference:
     def lookup(self, items: Sequence["Item"], alternate: bool) -> dict[str, Tensor]:
         """Cached values of the items' answers (or alternates), laid end to end; "logits" are projected here."""
         rows = [self._cache[item.index, alternate] for item in items]
-        table = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+        table = {name: torch.cat([row[name] for row in rows]).to(self._device) for name in rows[0]}
         if self._head is not None:
             table["logits"] = self._head(table.pop("features"))
         return table

@@ -29,6 +29,7 @@ from expunge.train.measure import items_of
 from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
 from expunge.train.reference import Reference
+from expunge.train.retrained import reads_retrained, retrained_for
 from expunge.train.selection import Rule, halves
 from expunge.train.trainable import trainable
 from expunge.train.trained import Trained, change_of, restore
@@ -45,6 +46,7 @@ def train(
     *,
     convention: ConventionConfig | None = None,
     mask: Mask | None = None,
+    retrained: Model | None = None,
     folder: Path | None = None,
     resume: bool = False,
     watch: Watch | None = None,
@@ -52,6 +54,8 @@ def train(
 ) -> Trained:
     """Train, take the difference as a change, and put the model back to the bits it had.
 
+    `retrained` is the model that never saw the forget set, for losses that measure against it; one that is only named
+    in the settings is loaded for that and let go before the training.
     `folder` keeps checkpoints, so that a killed run can `resume`; without it they go to a temporary folder. `watch`
     replaces what is measured at each point (it gives `forget` and `utility`). `tick` is called after every step.
 
@@ -60,6 +64,9 @@ def train(
     """
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     loss, retain_loss = _losses(config, sets)
+    gold = retrained or config.retrained
+    if not reads_retrained((loss, retain_loss), gold):
+        gold = None
     wrappers = bind_wrappers(config.wrap)
     for wrapper in wrappers:
         wrapper.check(model.layout, loss.layer(model.layout))
@@ -79,15 +86,16 @@ def train(
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
+        within = lora.region(wrapped, mask) if wrapped else mask
         plan = _plan(sets, config)
         steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
-                                  level, head_changes=_trains_head(model, parameters))  # fmt: skip
+                                  level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
         rule = Rule(config.utility_floor, level.level if level else None, config.early_stop)
         loop = Loop(
-            model, parameters, forget, retain, Optimizer(parameters, None if wrapped else mask, config, steps), plan,
+            model, parameters, forget, retain, Optimizer(parameters, within, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
             wrappers=wrappers, rule=rule, watch=watch or _watch(model, sets, encoder, config),
             checkpoints=checkpoints, accelerator=accelerator, tick=lambda progress: tick(progress, steps),
@@ -181,21 +189,27 @@ def _streams(
     plan: Plan,
     steps: int,
     level: NeverKnown | None,
+    gold: Model | str | None,
     *,
     head_changes: bool,
 ) -> tuple[Stream, Stream | None]:
     """Both streams with their references filled, for the examples that the plan will draw."""
+    gold = retrained_for(model, gold) if gold is not None else None
 
     def stream(bound: Bound, examples: Sequence[Example], weight: float, drawn: Callable[[int], list[int]]) -> Stream:
         items = items_of(examples, encoder, alternates="alternate" in bound.objective.needs)
-        layer = bound.layer(model.layout)
-        reference = None
-        if "reference" in bound.objective.needs:
-            kinds = {"tokens", *(bound.objective.needs & {"logits", "hidden"})}
-            reference = Reference(model, kinds, layer, head_changes)
+        layer, needs = bound.layer(model.layout), bound.objective.needs
+
+        def filled(by: Model, kinds: set[str], head_changes: bool) -> Reference:
+            reference = Reference(by, kinds, layer, head_changes)
             used = sorted({i for step in range(steps) for i in drawn(step)})
-            reference.fill(model, [items[i] for i in used], budget=config.budget(model.device.type), bf16=_bf16(config))
-        return Stream(items, bound, weight, layer, constants, reference)
+            reference.fill(by, [items[i] for i in used], budget=config.budget(by.device.type), bf16=_bf16(config))
+            return reference
+
+        kinds = {"tokens", *(needs & {"logits", "hidden"})}
+        reference = filled(model, kinds, head_changes) if "reference" in needs else None
+        retrained = filled(gold, {"mlp"}, False) if gold is not None and "retrained" in needs else None
+        return Stream(items, bound, weight, layer, constants, reference, retrained)
 
     forget = stream(loss, sets.forget, config.forget_weight, plan.forget_at)
     if config.stop == "never-known":

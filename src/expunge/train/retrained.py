@@ -1,0 +1,39 @@
+"""The retrained model for losses that measure against it: found, checked, and let go once it has been measured."""
+
+from collections.abc import Iterable
+
+from expunge.change.bits import type_name
+from expunge.config import LoadConfig, settings
+from expunge.errors import ConfigError
+from expunge.models.loading import load_model
+from expunge.models.model import Model
+from expunge.objectives.binding import Bound
+
+
+def reads_retrained(losses: Iterable[Bound | None], given: object) -> bool:
+    """Whether a loss measures against the retrained model. ConfigError if one does and none is `given`."""
+    names = [loss.objective.name for loss in losses if loss is not None and "retrained" in loss.objective.needs]
+    if names and given is None:
+        raise ConfigError(
+            f"{names[0]!r} measures against a model that never saw the forget set: name it with `retrained` "
+            "(`--retrained M` on the command line)"
+        )
+    return bool(names)
+
+
+def retrained_for(model: Model, given: Model | str) -> Model:
+    """The loaded model, or the one of that name, on the device and in the type of `model`.
+
+    ConfigError unless its shape is that of `model`, block by block.
+    """
+    if isinstance(given, str):
+        dtype = type_name(model.network.dtype)
+        given = load_model(given, settings(LoadConfig, {"device": str(model.device), "dtype": dtype}))
+    for what in ("depth", "width", "vocabulary"):
+        mine, theirs = getattr(model.layout, what), getattr(given.layout, what)
+        if mine != theirs:
+            raise ConfigError(
+                f"the retrained model {given.name!r} has {what} {theirs}, the model that unlearns {mine}: it must be "
+                "the same network, trained without the forget set"
+            )
+    return given
