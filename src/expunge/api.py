@@ -80,8 +80,8 @@ def unlearn(
 
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
     `change.apply_to(model)` for good. `method` is NAME or NAME:option=value, as is `retain_loss`; `mask` says which
-    weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `retrained`, a model that
-    never saw the forget set or its name, is for losses that measure against it; `options` are those of
+    weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `retrained`, a model
+    that never saw the forget set or its name, is for losses that measure against it; `options` are those of
     `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and `convention` those of `config.ConventionConfig`.
     `change.record` holds the settings and which step was kept.
 
