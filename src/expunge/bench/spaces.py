@@ -29,7 +29,8 @@ SPACES: Mapping[str, Mapping[str, Bounds]] = {  # options of methods that the ru
     "adaptive_rmu": {"beta": (2.5, 20.0), "layer": (0.25, 0.6)},
     "redirect": {"first": (0.1, 0.5), "ridge": (5.0, 500.0), "gain": (0.5, 2.0)},
 }
-RETAIN_LOSSES = {"rmu": "hidden", "adaptive_rmu": "hidden"}  # part of the method; others take the recipe's
+# part of the method; others take the recipe's
+RETAIN_LOSSES = {"rmu": "hidden", "adaptive_rmu": "hidden", "mlp_regression": "mlp_regression"}
 STEEPER = {"rmu": 3.0, "adaptive_rmu": 3.0}  # factor of the range of rates: they train three matrices, not all
 OWN_WEIGHT = ("pdu",)  # methods that set the retain weight themselves
 

@@ -131,5 +131,5 @@ class _Tokens:
 
     def _cached(self, what: str, cache: Mapping[str, Tensor]) -> Tensor:
         """`what` is "" for the sum over an answer."""
-        values = cache[what or "tokens"].float()
+        values = cache[what or "tokens"].to(self.got.log_probs.device).float()
         return values if what else sums(values, self.owner, self.items)

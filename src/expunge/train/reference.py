@@ -28,7 +28,6 @@ class Reference:
         """`kinds`: of "tokens", "logits", "hidden", "mlp". The head is copied only if training changes it."""
         self._kinds = frozenset(kinds)
         self._layer = layer
-        self._device = model.device
         self._cache: dict[tuple[int, bool], dict[str, Tensor]] = {}
         self._head = _FrozenHead(model, copy=head_changes) if "logits" in self._kinds else None
 
@@ -60,7 +59,7 @@ class Reference:
     def lookup(self, items: Sequence["Item"], alternate: bool) -> dict[str, Tensor]:
         """Cached values of the items' answers (or alternates), laid end to end; "logits" are projected here."""
         rows = [self._cache[item.index, alternate] for item in items]
-        table = {name: torch.cat([row[name] for row in rows]).to(self._device) for name in rows[0]}
+        table = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         if self._head is not None:
             table["logits"] = self._head(table.pop("features"))
         return table

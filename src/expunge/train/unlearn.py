@@ -65,8 +65,7 @@ def train(
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     loss, retain_loss = _losses(config, sets)
     gold = retrained or config.retrained
-    if not reads_retrained((loss, retain_loss), gold):
-        gold = None
+    gold = gold if reads_retrained((loss, retain_loss), gold) else None
     wrappers = bind_wrappers(config.wrap)
     for wrapper in wrappers:
         wrapper.check(model.layout, loss.layer(model.layout))
