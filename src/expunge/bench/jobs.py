@@ -22,7 +22,9 @@ RETRAINED = 3  # models that never knew, of a suite that makes its own
 
 @dataclass(frozen=True)
 class Job:
-    """`values` are the settings of the run; a "model" job only sees to it that a model is made."""
+    """`values` are the settings of the run; a "model" job only sees to it that a model is made, and a "call" is just
+    that: `run(folder, **values)`.
+    """
 
     kind: str
     label: str

@@ -77,6 +77,9 @@ def _run(job: Job) -> None:
     if job.kind == "model":
         _make(job.values["model"])
         return
+    if job.kind == "call":
+        _function(job.run)(job.folder, **job.values)
+        return
     from expunge.config import AuditRunConfig, UnlearnConfig
     from expunge.runs.suites import settled
 

@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from expunge import __version__
-from expunge.cli import apply, audit, bench, convert, demo, evaluate, finetune, localize, ls, report, unlearn, world
+from expunge.cli import (
+    apply,
+    audit,
+    bench,
+    convert,
+    demo,
+    evaluate,
+    finetune,
+    localize,
+    ls,
+    report,
+    study,
+    unlearn,
+    world,
+)
 from expunge.cli import options as o
 from expunge.errors import ExpungeError, UsageError
 
@@ -39,6 +53,7 @@ app.command("audit", short_help="Is it gone, what did it cost, what brings it ba
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
 app.command("revert")(apply.revert)
 app.command("bench", short_help="Tune, run and audit many methods on the same terms, and rank them.")(bench.bench)
+app.command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
 app.command("convert", short_help="Others' result files into a record.")(convert.convert)
 app.command("report", short_help="One report from one or several runs.")(report.report)
 app.add_typer(world.world, name="world", short_help="Make data and models with known truth.")
@@ -86,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "finetune", "world", "audit", "bench"} & set(arguments[:1])
+            if {"unlearn", "finetune", "world", "audit", "bench", "study"} & set(arguments[:1])
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

@@ -37,6 +37,12 @@ def _localizers() -> list[Entry]:
     return found
 
 
+def _studies() -> list[Entry]:
+    from expunge.studies import studies
+
+    return [_entry(name, (), studies.get(name).summary, studies.get(name).paper) for name in studies]
+
+
 def _metrics() -> list[Entry]:
     from expunge.evaluate import metrics
 
@@ -88,6 +94,7 @@ LISTS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": lambda: _objectives("objectives"),
     "editors": _editors,
     "localizers": _localizers,
+    "studies": _studies,
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,

@@ -1,0 +1,125 @@
+"""From results to comparisons: every region against Random, seed by seed, Random's draws averaged first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from expunge.config import LocalizationStudyConfig
+from expunge.errors import ConfigError
+from expunge.evaluate.aues import Point, aues_raw, common_range
+from expunge.studies.localization.arms import Arm, arms
+from expunge.studies.paired import Paired, paired
+from expunge.studies.running import read_result
+
+RANDOM = "Random"
+UNITS = {"aues": "AUES", "aues_raw": "raw AUES", "mu95": "log10 p", "crossing": "log10 p"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The results of an arm: seed → region → what `unlearning.unlearnt` gave."""
+
+    arm: Arm
+    seeds: Mapping[int, Mapping[str, Mapping[str, Any]]]
+
+    @property
+    def conditions(self) -> list[str]:
+        """The regions, Random's draws as one."""
+        return list(dict.fromkeys(condition(name) for name in self.arm.regions))
+
+    def values(self, name: str, metric: str) -> dict[int, float]:
+        """Seed → value of a condition, the mean of its draws; seeds where any draw has none are left out."""
+        found = {}
+        for seed, regions in self.seeds.items():
+            draws = [_value(regions, region, metric) for region in regions if condition(region) == name]
+            if draws and all(draw is not None for draw in draws):
+                found[seed] = fmean(draw for draw in draws if draw is not None)
+        return found
+
+    def curve(self, name: str) -> list[tuple[float, float]]:
+        """(RS, FS) at each point, means over seeds and draws."""
+        runs = [r["points"] for regions in self.seeds.values() for n, r in regions.items() if condition(n) == name]
+        shortest = min((len(points) for points in runs), default=0)
+        return [(fmean(p[i]["RS"] for p in runs), fmean(p[i]["FS"] for p in runs)) for i in range(shortest)]
+
+    def reasons(self, name: str) -> list[str]:
+        """Why there is no MU95, for the runs without."""
+        return [
+            r["mu95_absent"] for regions in self.seeds.values() for n, r in regions.items()
+            if condition(n) == name and "mu95_absent" in r
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A region minus Random."""
+
+    part: str
+    objective: str
+    region: str
+    metric: str
+    found: Paired
+    values: tuple[float, ...]  # of each seed
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}, {self.objective}: {self.region}"
+
+
+def condition(region: str) -> str:
+    """
+    >>> condition("random 2"), condition("wagle")
+    ('Random', 'wagle')
+    """
+    return RANDOM if region.startswith("random ") else region
+
+
+def load(config: LocalizationStudyConfig, out: Path) -> list[Found]:
+    """The arms that have results, whole seeds only."""
+    found = []
+    for arm in arms(config):
+        results = {seed: read_result(arm.place(out, seed)) for seed in range(config.seeds)}
+        seeds = {seed: result["regions"] for seed, result in results.items() if result is not None}
+        if seeds:
+            found.append(Found(arm, seeds))
+    return found
+
+
+def compared(found: Sequence[Found], config: LocalizationStudyConfig, metric: str) -> list[Comparison]:
+    """Each region of each arm against Random, over the seeds in which both have a value."""
+    return [each for arm in found for each in _against_random(arm, config, metric)]
+
+
+def _against_random(found: Found, config: LocalizationStudyConfig, metric: str) -> Iterator[Comparison]:
+    base = found.values(RANDOM, metric)
+    margin = config.margin if metric.startswith("aues") else config.quality_margin
+    for name in found.conditions:
+        values = found.values(name, metric)
+        both = sorted(set(values) & set(base))
+        if name == RANDOM or len(both) < 2:
+            continue
+        result = paired([values[s] for s in both], [base[s] for s in both], margin=margin)
+        each = tuple(values[s] - base[s] for s in both)
+        yield Comparison(found.arm.part, found.arm.objective, name, metric, result, each)
+
+
+def _value(regions: Mapping[str, Mapping[str, Any]], region: str, metric: str) -> float | None:
+    result = regions[region]
+    if metric == "aues_raw":
+        return _raw(regions, region)
+    if metric in ("mu95", "crossing"):
+        return result.get("mu95", {}).get("best" if metric == "mu95" else "crossing")
+    if metric in ("FS", "RS"):
+        return result["points"][-1][metric]
+    return result.get(metric)
+
+
+def _raw(regions: Mapping[str, Mapping[str, Any]], region: str) -> float | None:
+    """Over the range of FS that all regions of the seed pass through."""
+    runs = {name: [Point(p["FS"], p["RS"]) for p in result["points"]] for name, result in regions.items()}
+    try:
+        return aues_raw(runs[region], *common_range(list(runs.values())))
+    except ConfigError:
+        return None

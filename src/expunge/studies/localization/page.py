@@ -1,0 +1,241 @@
+"""The report: the claim, what came out, and what this scale cannot say."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from expunge import __version__
+from expunge.config import LocalizationStudyConfig
+from expunge.report.numbers import listed, number, percent, signed
+from expunge.studies import Published
+from expunge.studies.holm import holm
+from expunge.studies.localization.arms import Target, targets
+from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, load
+from expunge.studies.localization.plan import chosen_rates
+from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
+from expunge.studies.paired import sentence
+from expunge.studies.pictures import Difference, differences, trajectories
+from expunge.studies.running import read_result
+
+TITLE = "Does localization inform unlearning?"
+CLAIM = (
+    "The claim (Lee et al. 2025, arXiv:2505.16252, LLaMA-3.1-8B and OLMo2-7B on TOFU): localizers choose no better "
+    "regions than chance of the same size (their Table 1), and even the region in which the forget set was planted by "
+    "construction is no better than a random one disjoint from it: all p > 0.3, |Δ| at most .018 AUES (their Table 2)."
+)
+READING = (
+    "FS is 1 - extraction strength of the forget rows, RS that of the retain rows. AUES is the area under RS as a "
+    "function of FS, from 0 to 1, higher is better; raw AUES is the part between the FS that all regions of a seed "
+    "pass through. MU95 is log10 p of forget quality at 95 % of the utility: 0 cannot be told from a retrained model."
+)
+
+
+def publish(config: LocalizationStudyConfig, out: Path) -> Published:
+    """Report and numbers from whatever results there are."""
+    found = load(config, out)
+    comparisons = {metric: compared(found, config, metric) for metric in UNITS}
+    sections = list(_sections(config, out, found, comparisons))
+    seeds = sorted({len(each.seeds) for each in found}) or [0]
+    under = f"expunge study localization · {config.suite} · {listed([str(n) for n in seeds])} seeds"
+    numbers = {
+        "rates": {f"{name}, {kind}": rate for (name, kind), rate in (chosen_rates(config, out) or {}).items()},
+        "comparisons": [_plain(each) for several in comparisons.values() for each in several],
+        "arms": [{"part": f.arm.part, "objective": f.arm.objective, "seeds": f.seeds} for f in found],
+    }  # fmt: skip
+    return Published(
+        {
+            "report.html": to_html(TITLE, under, sections, __version__),
+            "report.md": to_markdown(TITLE, under, sections),
+            "results.json": json.dumps(numbers, indent=1) + "\n",
+            **files(sections),
+        },
+        headline(config, comparisons["aues"]),
+    )
+
+
+def headline(config: LocalizationStudyConfig, found: Sequence[Comparison]) -> tuple[str, ...]:
+    """One sentence for each objective of part B, and one for part A."""
+    lines = [
+        f"{each.objective}: {sentence(each.found, ('Oracle', RANDOM), 'AUES')}"
+        for each in found
+        if each.part == "B" and each.region == "oracle" and each.objective in config.objectives
+    ]
+    other = [each for each in found if each.part == "A" and each.region in config.localizers]
+    if other:
+        better = [each.name for each in other if each.found.finding == "differ" and each.found.difference > 0]
+        said = listed(better) if better else "none"
+        lines.append(f"Part A: of {len(other)} comparisons of a localizer with Random, better than Random: {said}.")
+    return tuple(lines) or ("No arm has two seeds yet.",)
+
+
+def _sections(
+    config: LocalizationStudyConfig, out: Path, found: Sequence[Found], compared_by: dict[str, list[Comparison]]
+) -> Iterator[Section]:
+    yield Section("The claim, and what we found", [CLAIM, *headline(config, compared_by["aues"]), READING])
+    yield Section("How it was run", _how(config, out), [_targets(config, out), _pilots(config, out)])
+    for part in dict.fromkeys(each.arm.part for each in found):
+        here = [each for each in found if each.arm.part == part]
+        yield _part(part, here, compared_by, config)
+    yield Section("What this scale cannot say", _limits(compared_by["aues"]))
+
+
+def _how(config: LocalizationStudyConfig, out: Path) -> list[str]:
+    rates = chosen_rates(config, out) or {}
+    said = ", ".join(f"{name} ({kind}) {rate:g}" for (name, kind), rate in rates.items()) or "not yet chosen"
+    return [
+        f"Each seed has its own models, region, rows and order. {config.steps} steps of {config.batch_size} forget and "
+        f"as many retain examples, AdamW with weight decay {config.weight_decay:g}, retain loss NLL with weight 1 "
+        f"(RMU: hidden states); measured {config.evaluations} times on {config.rows} forget and {config.rows} retain "
+        f"rows. Regions are {percent(config.budget)} of all {config.granularity.replace('_', ' ')}; part B plants "
+        f"the forget set in V_tgt with {config.replay:g} retained texts for each planted one (the paper replays none).",
+        f"Learning rates were chosen by AUES on a pilot seed (number {config.seeds}) that no result below has: {said}. "
+        "Every region of an objective has the same; all weights have their own, from a range ten times lower.",
+        f"{config.draws} draws of Random are averaged within a seed before any test. Tests are paired over seeds: t, "
+        f"exact sign flips, TOST at ±{config.margin:g} AUES and ±{config.quality_margin:g} log10 p. p-values below "
+        "stand uncorrected; Holm's correction over all comparisons of the part is beside them.",
+    ]
+
+
+def _targets(config: LocalizationStudyConfig, out: Path) -> Table:
+    rows = []
+    for target in targets(config):
+        results = [read_result(target.place(out, seed)) for seed in range(config.seeds)]
+        there = [result for result in results if result is not None]
+        if there:
+            rows.append([target.label, str(len(there)), *_strengths(there)])
+    head = ["Target", "Seeds", "FS of θ_o", "RS of θ_o", "MU of θ_o", "FS of θ_r", "RS of θ_r", "MU of θ_r"]
+    return Table(head, rows, "What the targets know before unlearning, and what the retrained models know.")
+
+
+def _strengths(results: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        _spread([result[model][name] for result in results if name in result[model]])
+        for model in ("target", "never") for name in ("FS", "RS", "MU")
+    ]  # fmt: skip
+
+
+def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
+    from expunge.studies.localization.plan import pilots
+
+    rows = []
+    for pilot in pilots(config):
+        if (result := read_result(pilot.place(out))) is not None:
+            rows.append([pilot.objective, pilot.kind, f"{pilot.rate:g}", number(result["aues"])])
+    return Table(["Objective", "Trained", "Learning rate", "AUES"], rows, "The pilot.")
+
+
+def _part(
+    part: str, found: Sequence[Found], compared_by: dict[str, list[Comparison]], config: LocalizationStudyConfig
+) -> Section:
+    rows = [row for each in found for row in _rows(each)]
+    head = ["Objective, region", "AUES", "raw AUES", "MU95", "FS at the end", "RS at the end", "recall of V_tgt"]
+    tables = [Table(head, rows, "Means ± sd over seeds.")]
+    own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
+    tables += [_tests(own["aues"], "aues"), _tests(own["mu95"], "mu95")]
+    if further := [row for each in found for row in _further(each)]:
+        tables.append(Table(
+            ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
+            further, "Does it erase or hide? The last point of each run, means ± sd.",
+        ))  # fmt: skip
+    figures = [
+        Figure(
+            f"{_slug(part)}-{_slug(each.arm.objective)}",
+            trajectories({name: each.curve(name) for name in each.conditions}, f"{part}, {each.arm.objective}",
+                         "RS (kept)", "FS (forgotten)"),
+            f"{part}, {each.arm.objective}: up is forgotten, right is kept; hollow is the start, means over seeds.",
+        )
+        for each in found
+    ]  # fmt: skip
+    rows_of = [Difference(f"{c.objective}: {c.region}", c.found.difference, c.found.interval, c.values)
+               for c in own["aues"]]  # fmt: skip
+    figures.append(Figure(
+        f"{_slug(part)}-differences", differences(rows_of, config.margin, f"{part}: AUES minus Random's", "AUES minus Random's"),
+        "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
+    ))  # fmt: skip
+    said = [sentence(c.found, (c.region, RANDOM), UNITS["aues"]) for c in own["aues"]]
+    said = [f"{c.objective}: {words}" for c, words in zip(own["aues"], said)]
+    absent = [f"MU95 of {each.arm.objective}, {name}: {len(why)} runs have none; the first: {why[0]}"
+              for each in found for name in each.conditions if (why := each.reasons(name))]  # fmt: skip
+    return Section(f"Part {part}", [*said, *absent], tables, [f for f in figures if f.drawn])
+
+
+def _rows(found: Found) -> Iterator[list[str]]:
+    for name in found.conditions:
+        values = [
+            _spread(list(found.values(name, metric).values())) for metric in ("aues", "aues_raw", "mu95", "FS", "RS")
+        ]
+        recall = list(found.values(name, "recall").values())
+        yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
+
+
+def _further(found: Found) -> Iterator[list[str]]:
+    for name in found.conditions:
+        from expunge.studies.localization.comparing import condition
+
+        runs = [r["further"] for regions in found.seeds.values() for n, r in regions.items()
+                if condition(n) == name and "further" in r]  # fmt: skip
+        if runs:
+            yield [
+                f"{found.arm.objective}: {name}", _spread([r["relearnt"]["before"] for r in runs]),
+                _spread([r["relearnt"]["after"] for r in runs]), _spread([r["rounded"]["FS"] for r in runs]),
+                _spread([r["rounded"]["RS"] for r in runs]),
+            ]  # fmt: skip
+
+
+def _tests(found: Sequence[Comparison], metric: str) -> Table:
+    corrected = holm({each.name: each.found.p for each in found}) if found else {}
+    rows = [
+        [
+            f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
+            "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
+            number(c.found.t_p), number(c.found.permutation_p), number(corrected[c.name]), number(c.found.tost_p),
+            number(c.found.detectable), c.found.finding,
+        ]
+        for c in found
+    ]  # fmt: skip
+    head = ["Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
+            "Detectable", "Finding"]  # fmt: skip
+    return Table(head, rows, f"{UNITS[metric]}{' (MU95)' if metric == 'mu95' else ''}, against Random.")
+
+
+def _limits(found: Sequence[Comparison]) -> list[str]:
+    least = [c.found.detectable for c in found if c.found.detectable is not None]
+    power = (
+        f"Effects below {number(min(least))} to {number(max(least))} AUES (80 % power, from the spread seen here) would "
+        "have been missed: the paper's own differences are at most .018."
+        if least
+        else "There are no comparisons yet."
+    )
+    return [
+        power,
+        "A network of a million parameters has less redundancy than one of eight billion: a random region of it may do "
+        "better or worse than there. V_tgt is itself a uniform draw, so Random is of its kind; nothing here speaks of "
+        "structured locations, of attention unless it says so, or of knowledge that all weights learnt.",
+        "MemFlex and WAGLE in value vectors are reconstructions of what the paper calls reformulated; its metric "
+        "formulas, its learning rates and its test of significance are not published.",
+    ]
+
+
+def _plain(each: Comparison) -> dict[str, Any]:
+    return {
+        "part": each.part, "objective": each.objective, "region": each.region, "metric": each.metric,
+        "values": each.values, "finding": each.found.finding, **asdict(each.found),
+    }  # fmt: skip
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return number(values[0]) if len(values) == 1 else f"{number(fmean(values))} ± {number(stdev(values))}"
+
+
+def _slug(text: str) -> str:
+    from expunge.bench.cells import slug
+
+    return slug(text.lower()).replace(",", "")
+
+
+__all__ = ["Target", "headline", "publish"]

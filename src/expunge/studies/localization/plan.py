@@ -1,0 +1,138 @@
+"""What is run, in order: targets, pilot runs for the learning rates, then every arm with every seed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from expunge.bench.jobs import Job
+from expunge.bench.spaces import RETAIN_LOSSES
+from expunge.config import LocalizationStudyConfig, LocalizeConfig, TrainConfig, parse_name, settings
+from expunge.localize.localizing import check_localizer
+from expunge.runs.unlearn import check_method
+from expunge.studies.localization.arms import ALL, Arm, Target, arms, targets
+from expunge.studies.running import read_result
+
+Kind = Literal["region", "whole"]
+_HERE = "expunge.studies.localization"
+
+
+def check(config: LocalizationStudyConfig) -> LocalizationStudyConfig:
+    """Raises for names that there are not, before anything is run."""
+    from expunge.worlds.finding import find_suite
+
+    for name in config.localizers:
+        check_localizer(LocalizeConfig(localizer=name, granularity=config.granularity))
+    for arm in arms(config):
+        check_method(training(config, arm.objective, config.rates[0], 0, named=True))
+    find_suite(config.suite)
+    return config
+
+
+def training(
+    config: LocalizationStudyConfig, objective: str, rate: float, seed: int, *, named: bool = False
+) -> TrainConfig:
+    """The settings of one unlearning: the same for every region. `named`: with a name for the retrained model."""
+    method, options = parse_name(objective)
+    values: dict[str, Any] = {
+        "method": method, "options": options, "retain_loss": RETAIN_LOSSES.get(method, "nll"),
+        "learning_rate": rate, "max_steps": config.steps, "batch_size": config.batch_size,
+        "eval_every": max(1, config.steps // config.evaluations), "weight_decay": config.weight_decay,
+        "precision": config.precision, "seed": seed,
+    }  # fmt: skip
+    if named and method == "mlp_regression":
+        values["retrained"] = f"{config.suite}@retrained"
+    return settings(TrainConfig, values)
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """One trial of a learning rate, on a seed that no arm has."""
+
+    objective: str
+    kind: Kind
+    rate: float
+
+    def place(self, out: Path) -> Path:
+        return out / "pilot" / f"{self.objective.replace(':', '-')}-{self.kind}-{self.rate:g}"
+
+
+def pilots(config: LocalizationStudyConfig) -> Iterator[Pilot]:
+    found = list(dict.fromkeys(arm.objective for arm in arms(config)))
+    whole = {arm.objective for arm in arms(config) if ALL in arm.regions}
+    for objective in found:
+        yield from (Pilot(objective, "region", rate) for rate in config.rates)
+        if objective in whole:
+            yield from (Pilot(objective, "whole", rate) for rate in config.whole_rates)
+
+
+def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
+    """Regions are tried on a planted target where there is one, all weights on a trained one."""
+    plain = [t for t in targets(config) if t.plain(config)]
+    wanted = "planted" if kind == "region" else "trained"
+    return next((t for t in plain if t.kind == wanted), plain[0])
+
+
+def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, Kind], float] | None:
+    """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing."""
+    best: dict[tuple[str, Kind], tuple[float, float]] = {}
+    for pilot in pilots(config):
+        result = read_result(pilot.place(out))
+        if result is None:
+            return None
+        key = (pilot.objective, pilot.kind)
+        if key not in best or result["aues"] > best[key][0]:
+            best[key] = (result["aues"], pilot.rate)
+    return {key: rate for key, (_, rate) in best.items()}
+
+
+def jobs(config: LocalizationStudyConfig, out: Path) -> list[Job]:
+    """All jobs; those that need chosen rates have none in their values until these are known."""
+    plain = config.model_dump(mode="json")
+    rates = chosen_rates(config, out) or {}
+    found = []
+    for target, seed in _needed(config):
+        values = {"config": plain, "target": asdict(target), "seed": seed}
+        found.append(
+            _job(config, target.place(out, seed), f"target {target.label}, seed {seed}", "target:make", values)
+        )
+    for pilot in pilots(config):
+        target = pilot_target(config, pilot.kind)
+        values = {
+            "config": plain, "target": asdict(target), "seed": config.seeds, "objective": pilot.objective,
+            "rate": pilot.rate, "region": "random 0" if pilot.kind == "region" else ALL,
+            "target_folder": str(target.place(out, config.seeds)),
+        }  # fmt: skip
+        label = f"pilot {pilot.objective}, {pilot.kind}, rate {pilot.rate:g}"
+        found.append(_job(config, pilot.place(out), label, "unlearning:pilot", values))
+    for arm in arms(config):
+        found += [_arm_job(config, out, arm, seed, rates, plain) for seed in range(config.seeds)]
+    return found
+
+
+def ready(job: Job, config: LocalizationStudyConfig, out: Path) -> bool:
+    """Whether its target is there and, for an arm, the rates are chosen."""
+    if job.run.endswith(":make"):
+        return True
+    return (Path(job.values["target_folder"]) / "result.json").exists() and job.values.get("rate", True) is not None
+
+
+def _arm_job(
+    config: LocalizationStudyConfig, out: Path, arm: Arm, seed: int, rates: Mapping[tuple[str, Kind], float], plain: Any
+) -> Job:
+    values = {
+        "config": plain, "arm": arm.as_json(), "seed": seed, "rate": rates.get((arm.objective, "region")),
+        "whole_rate": rates.get((arm.objective, "whole")), "target_folder": str(arm.target.place(out, seed)),
+    }  # fmt: skip
+    return _job(config, arm.place(out, seed), f"{arm.label}, seed {seed}", "unlearning:regions", values)
+
+
+def _job(config: LocalizationStudyConfig, folder: Path, label: str, run: str, values: Mapping[str, Any]) -> Job:
+    return Job("call", label, folder, values, config.threads, f"{_HERE}.{run}")
+
+
+def _needed(config: LocalizationStudyConfig) -> Sequence[tuple[Target, int]]:
+    """Every target with every seed, and those of the pilot with the seed after."""
+    found = [(target, seed) for seed in range(config.seeds) for target in targets(config)]
+    tried = dict.fromkeys((pilot_target(config, pilot.kind), config.seeds) for pilot in pilots(config))
+    return [*tried, *found]

@@ -1,0 +1,196 @@
+"""The jobs that unlearn: one target within several regions, under settings that are the same for all of them.
+
+A result is written for each region as soon as it is there, so a job that was killed goes on with the next.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expunge.bench.cells import slug
+from expunge.config import LocalizationStudyConfig, TrainConfig
+from expunge.data.convention import Encoder
+from expunge.errors import ConfigError, DivergedError
+from expunge.evaluate.aues import Point, aues
+from expunge.evaluate.forget_quality import forget_quality
+from expunge.evaluate.mu95 import mu95
+from expunge.mask import Mask
+from expunge.models.model import Model
+from expunge.parameters import parameters_of
+from expunge.studies.localization.arms import ALL, LARGEST, ORACLE, Arm, Target
+from expunge.studies.localization.measures import Measures
+from expunge.studies.localization.plan import training
+from expunge.studies.localization.probing import relearnt, rounded
+from expunge.studies.localization.regions import largest_changes, mask_of, overlap
+from expunge.studies.localization.target import original, region, retrained, suite_of
+from expunge.studies.running import read_result, write_result
+from expunge.suites import Suite
+from expunge.train.unlearn import train
+
+SHARE = 0.95  # of the utility, at which forget quality is read
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A target, loaded, with what is measured on it."""
+
+    config: LocalizationStudyConfig
+    target: Target
+    seed: int
+    suite: Suite
+    model: Model
+    encoder: Encoder
+    measures: Measures
+    known: Mask | None
+    start: Mapping[str, Any]  # the target's own result
+    never: Model | None = None  # θ_r, where a loss or a probe needs it
+
+    @staticmethod
+    def of(config: LocalizationStudyConfig, target: Target, folder: Path, seed: int, *, never: bool) -> "Scene":
+        suite, start = suite_of(config, target, seed), read_result(folder)
+        assert start is not None
+        model = original(config, target, folder, seed)
+        encoder = Encoder(model.tokenizer, suite.convention)
+        gold = retrained(config, target, folder, seed) if never or target.kind == "injected" else None
+        known = region(folder) if target.kind == "planted" else None
+        if target.kind == "injected":
+            assert gold is not None
+            known = largest_changes(model, gold, target)
+        return Scene(config, target, seed, suite, model, encoder, Measures.of(suite, encoder, config, seed), known,
+                     start, gold)  # fmt: skip
+
+
+def pilot(
+    folder: Path, *, config: Mapping[str, Any], target: Mapping[str, Any], seed: int, objective: str, rate: float,
+    region: str, target_folder: str,
+) -> None:  # fmt: skip
+    """The job: one region with one learning rate."""
+    study = LocalizationStudyConfig.model_validate(config)
+    scene = Scene.of(study, Target(**target), Path(target_folder), seed, never=objective == "mlp_regression")
+    write_result(folder, unlearnt(scene, region, training(study, objective, rate, seed), quality=False))
+
+
+def regions(
+    folder: Path, *, config: Mapping[str, Any], arm: Mapping[str, Any], seed: int, rate: float,
+    whole_rate: float | None, target_folder: str,
+) -> None:  # fmt: skip
+    """The job: every region of an arm."""
+    study, which = LocalizationStudyConfig.model_validate(config), Arm.from_json(arm)
+    scene: Scene | None = None
+    found = {}
+    for name in which.regions:
+        place = f"{slug(name)}.json"
+        if (result := read_result(folder, place)) is None:
+            needs = which.objective == "mlp_regression"
+            scene = scene or Scene.of(study, which.target, Path(target_folder), seed, never=needs)
+            settings = training(study, which.objective, (whole_rate if name == ALL else rate) or rate, seed)
+            result = unlearnt(scene, name, settings, quality=study.utility, further=which.further)
+            write_result(folder, result, place)
+        found[name] = result
+    write_result(folder, {"part": which.part, "objective": which.objective, "seed": seed, "regions": found})
+
+
+def unlearnt(scene: Scene, name: str, settings: TrainConfig, *, quality: bool, further: bool = False) -> dict[str, Any]:
+    """Unlearn within a region and say how it went. The model is put back to the bits it had."""
+    began = time.monotonic()
+    mask = mask_of(name, scene.model, scene.target, scene.suite, scene.encoder, scene.seed, scene.known)
+    found = time.monotonic()
+    curve = _Curve(scene, mask, keeps=quality or further)
+    note = ""
+    try:
+        train(
+            scene.model, scene.suite.sets, settings, convention=scene.suite.convention,
+            mask=mask, retrained=scene.never, watch=curve.watch,
+        )  # fmt: skip
+    except DivergedError as error:
+        note = str(error)
+    trained = time.monotonic()
+    result: dict[str, Any] = {
+        "region": name, "rate": settings.learning_rate, "points": [p._asdict() for p in curve.points],
+        "aues": aues(curve.points), "steps": settings.eval_every, "note": note,
+        "weights": None if mask is None else mask.weights(),
+        **({} if name in (ORACLE, LARGEST) else overlap(mask, scene.known)),
+        "seconds": {"localizing": round(found - began, 2), "unlearning": round(trained - found, 2)},
+    }  # fmt: skip
+    if quality:
+        result |= curve.quality()
+    if further:
+        result["further"] = curve.further()
+    return result
+
+
+class _Curve:
+    """The points of one unlearning, and the weights at each of them, so that dear measures need few."""
+
+    def __init__(self, scene: Scene, mask: Mask | None, *, keeps: bool) -> None:
+        self.scene, self.keeps = scene, keeps
+        weights = parameters_of(scene.model)
+        self.weights: dict[str, Tensor] = {name: weights[name] for name in (weights if mask is None else mask)}
+        self.points: list[Point] = []
+        self.kept: list[dict[str, Tensor]] = []
+
+    def watch(self, step: int) -> dict[str, float | None]:
+        """What the loop is told at each point."""
+        del step
+        found = self.scene.measures.strength(self.scene.model)
+        self.points.append(found)
+        if self.keeps:
+            self.kept.append({name: weight.detach().clone() for name, weight in self.weights.items()})
+        return {"forget": 1 - found.FS, "utility": found.RS}
+
+    def at(self, number: int) -> None:
+        """Put the weights of a point into the model."""
+        with torch.no_grad():
+            for name, value in self.kept[number].items():
+                self.weights[name].copy_(value)
+
+    def quality(self) -> dict[str, Any]:
+        """MU and FQ at the points around the first crossing of 95 %, which bisection finds."""
+        floor = SHARE * self.scene.start["target"]["MU"]
+        found: dict[int, float] = {0: self.scene.start["target"]["MU"]}
+        last = len(self.points) - 1
+
+        def holds(number: int) -> bool:
+            if number not in found:
+                self.at(number)
+                found[number] = self.scene.measures.utility(self.scene.model)
+            return found[number] >= floor
+
+        low, high = 0, last
+        if not holds(last):
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if holds(middle) else (low, middle)
+        wanted = sorted({0, low, high, last})
+        measured = [(number, found[number], self._log_p(number)) for number in wanted if number in found]
+        self.at(0)
+        result: dict[str, Any] = {
+            "quality": [{"point": number, "MU": mu, "log10_p": fq} for number, mu, fq in measured]
+        }
+        try:
+            best = mu95([mu for _, mu, _ in measured], [fq for *_, fq in measured], share=SHARE)
+            result["mu95"] = {"best": best.best, "crossing": best.crossing}
+        except ConfigError as error:
+            result["mu95_absent"] = str(error)
+        return result
+
+    def _log_p(self, number: int) -> float:
+        self.at(number)
+        values = self.scene.measures.truth_ratios(self.scene.model)
+        return forget_quality(values, self.scene.start["truth_ratios"]).log10_p
+
+    def further(self) -> dict[str, Any]:
+        """What the last point still knows after relearning and after rounding."""
+        self.at(len(self.kept) - 1)
+        scene = self.scene
+        result = {
+            "relearnt": relearnt(scene.model, scene.measures, scene.suite, scene.seed),
+            "rounded": rounded(scene.model, scene.measures),
+        }
+        self.at(0)
+        return result

@@ -1,0 +1,111 @@
+"""The run behind `expunge study`: start what is ready, go on after a kill, publish what follows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expunge.atomic import atomic_file
+from expunge.bench.engines import ENGINES, Engine, check_engine
+from expunge.bench.worker import read_failure, write_failure
+from expunge.config import Config, differing
+from expunge.provenance import platform_facts, versions
+from expunge.record import Record
+from expunge.record_file import save_record
+from expunge.runs.failing import recorded
+from expunge.runs.folder import check, check_free, claim
+from expunge.runs.phases import Phases
+from expunge.studies import RESULT, Study, done
+
+
+def run_study(
+    study: Study,
+    config: Config,
+    out: Path,
+    *,
+    engine: str = "local",
+    processes: int | None = None,
+    arguments: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    phases: Phases | None = None,
+) -> Record:
+    """Run every job of a study and publish its report to `out`. Where and how many at once changes no result.
+
+    A job that fails stops none that does not need it; the record's status is then "failed". Killed at any moment, the
+    same call with `resume` goes on: what is done is not done again. Raises for settings that are wrong before anything
+    is run.
+    """
+    phases = phases or Phases()
+    check_free(out, resume=resume, overwrite=overwrite)
+    check_engine(engine)
+    config = study.check(config)
+    fresh = check(out, config.model_dump(), resume=resume, overwrite=overwrite) is None
+    claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    record = Record(
+        command=f"study {study.name}", arguments=tuple(arguments), configuration=config.model_dump(),
+        changed=differing(config), versions=versions(), platform=platform_facts(),
+    )  # fmt: skip
+    save_record(record, out)
+    threads = int(getattr(config, "threads", 1))
+    failed: list[str] = []
+    with recorded(record, out, fresh=fresh, keep=lambda _: None):
+        failed = _work(study, config, out, ENGINES[engine](processes, threads), phases)
+    published = publish(study, config, out)
+    record = record.updated(
+        status="failed" if failed else "done", headline=published, warnings=tuple(failed), seconds=phases.seconds
+    )
+    save_record(record, out)
+    return record
+
+
+def publish(study: Study, config: Config, out: Path) -> tuple[str, ...]:
+    """Write what follows from the results that are there."""
+    published = study.publish(config, out)
+    for name, text in published.files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(out / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+    return published.headline
+
+
+def write_result(folder: Path, result: Mapping[str, Any], name: str = RESULT) -> None:
+    """What a job has to do last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / name) as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+
+def read_result(folder: Path, name: str = RESULT) -> dict[str, Any] | None:
+    """What a job left, or None."""
+    path = folder / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _work(study: Study, config: Config, out: Path, engine: Engine, phases: Phases) -> list[str]:
+    """Returns what went wrong, a line a job."""
+    started: set[Path] = set()
+    failed: list[str] = []
+    running = 0
+    try:
+        with phases.phase("jobs") as tick:
+            jobs = study.jobs(config, out)
+            settled = sum(map(done, jobs))
+            tick(settled, "", len(jobs))
+            while True:
+                for job in study.jobs(config, out):
+                    if engine.free() and job.folder not in started and not done(job) and study.ready(job, config, out):
+                        engine.start(job)
+                        started.add(job.folder)
+                        running += 1
+                if not running:
+                    return failed
+                for job, died in engine.ended():
+                    running -= 1
+                    if died and read_failure(job.folder) is None:
+                        write_failure(job, "RunError", died)
+                    if failure := None if done(job) else read_failure(job.folder):
+                        failed.append(f"{job.label}: {failure['message']}")
+                    tick(1, job.label, len(study.jobs(config, out)))
+    finally:
+        engine.stop()
