@@ -288,6 +288,7 @@ class AuditConfig(Config):
     panel: Literal["quick", "full"] = "full"
     attacks: tuple[str, ...] | None = None  # NAME:key=value; None: those of the panel
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.2  # how near to never-known is near, as a share of the gap
+    rows: PositiveInt | None = None  # of each set, evenly over its groups; None: all
     draws: PositiveInt = 2000  # of the bootstrap
     seed: int = 0
 
@@ -369,6 +370,7 @@ class BenchConfig(Config):
     train: TrainConfig = TrainConfig()  # what every method shares; editors train nothing
     load: LoadConfig = LoadConfig()
     audit: AuditConfig = AuditConfig(panel="quick")  # of every final run
+    evaluate: EvaluateConfig = EvaluateConfig()  # of audits, where it differs from the suite's own
     full_panel: Annotated[str, Field(pattern=r"^(none|all|best [1-9]\d*)$")] = "none"  # who is audited in full, too
     threads: PositiveInt = 1  # of a cell: results may differ with it, and not with the number of processes
 

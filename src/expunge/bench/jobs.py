@@ -92,6 +92,7 @@ def audit_job(config: BenchConfig, out: Path, cell: Cell, folder: Path, run: str
     values = {
         "before": models.before, "after": f"{models.before}+{out / cell.place / 'change.safetensors'}",
         "retrained": models.retrained, "suite": cell.contender.suite, "load": config.load.model_dump(), "audit": audit,
+        "evaluate": differing(config.evaluate),
     }  # fmt: skip
     what = "full audit" if full else "audit"
     return Job(

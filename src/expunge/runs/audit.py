@@ -25,7 +25,7 @@ from expunge.runs.folder import check, check_inputs, claim
 from expunge.runs.judging import AllSeen, Setting, audited, seen_of_record
 from expunge.runs.measuring import as_json, between_json, model_info, readings
 from expunge.runs.phases import Phases
-from expunge.runs.sets import Measured
+from expunge.runs.sets import Measured, evenly
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.store import Store
 from expunge.suites import Suite
@@ -104,7 +104,11 @@ def audit_models(
     phases, panel = phases or Phases(), panel_of(config.audit.panel, config.audit.attacks)
     # other wordings are an attack of the panel
     asked = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"paraphrases": False})})
-    setting = _setting(measured_of(sets, asked, suite), sets, models)
+    measured = measured_of(sets, asked, suite)
+    if config.audit.rows is not None:
+        rows, seed = config.audit.rows, config.audit.seed
+        measured = {t: replace(each, examples=evenly(each.examples, rows, seed)) for t, each in measured.items()}
+    setting = _setting(measured, sets, models)
     saved = tuple(seen_of_record(each, asked, setting) for each in models.saved)
     peers = Peers({"original": models.original, **({"retrained": models.retrained[0]} if models.retrained else {})})
     store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 
+import numpy as np
+
 from expunge.config import SetsRunConfig
 from expunge.data.example import Example, Sets
 from expunge.data.sets import load_data
@@ -32,6 +34,20 @@ class Measured:
             role=self.role, n=len(self.examples), title=self.title, source=self.source, note=self.note,
             digest=digest_of(self.examples), rows=tuple(_row(example, include_text) for example in self.examples),
         )  # fmt: skip
+
+
+def evenly(examples: Sequence[Example], rows: int, seed: int) -> list[Example]:
+    """At most `rows` examples, from every group as many as from the others, drawn by the seed, in their order."""
+    if len(examples) <= rows:
+        return list(examples)
+    order = np.random.default_rng([seed, 4]).permutation(len(examples)).tolist()
+    turns: dict[str, int] = {}
+    placed = []
+    for place, i in enumerate(order):
+        group = examples[i].group or examples[i].id
+        turns[group] = turns.get(group, -1) + 1
+        placed.append((turns[group], place, i))
+    return [examples[i] for i in sorted(i for *_, i in sorted(placed)[:rows])]
 
 
 def read_sets(config: SetsRunConfig) -> Sets:

@@ -8,13 +8,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 from expunge import __version__
+from expunge.bench.cells import slug
 from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
 from expunge.studies.holm import holm
 from expunge.studies.localization.arms import Target, targets
-from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, load
-from expunge.studies.localization.plan import chosen_rates
+from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
+from expunge.studies.localization.plan import chosen_rates, pilots
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
 from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
@@ -118,8 +119,6 @@ def _strengths(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
-    from expunge.studies.localization.plan import pilots
-
     rows = []
     for pilot in pilots(config):
         if (result := read_result(pilot.place(out))) is not None:
@@ -151,8 +150,9 @@ def _part(
     ]  # fmt: skip
     rows_of = [Difference(f"{c.objective}: {c.region}", c.found.difference, c.found.interval, c.values)
                for c in own["aues"]]  # fmt: skip
+    unit = "AUES minus Random's"
     figures.append(Figure(
-        f"{_slug(part)}-differences", differences(rows_of, config.margin, f"{part}: AUES minus Random's", "AUES minus Random's"),
+        f"{_slug(part)}-differences", differences(rows_of, config.margin, f"{part}: {unit}", unit),
         "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
     ))  # fmt: skip
     said = [sentence(c.found, (c.region, RANDOM), UNITS["aues"]) for c in own["aues"]]
@@ -164,17 +164,14 @@ def _part(
 
 def _rows(found: Found) -> Iterator[list[str]]:
     for name in found.conditions:
-        values = [
-            _spread(list(found.values(name, metric).values())) for metric in ("aues", "aues_raw", "mu95", "FS", "RS")
-        ]
+        metrics = ("aues", "aues_raw", "mu95", "FS", "RS")
+        values = [_spread(list(found.values(name, metric).values())) for metric in metrics]
         recall = list(found.values(name, "recall").values())
         yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
 
 
 def _further(found: Found) -> Iterator[list[str]]:
     for name in found.conditions:
-        from expunge.studies.localization.comparing import condition
-
         runs = [r["further"] for regions in found.seeds.values() for n, r in regions.items()
                 if condition(n) == name and "further" in r]  # fmt: skip
         if runs:
@@ -186,7 +183,7 @@ def _further(found: Found) -> Iterator[list[str]]:
 
 
 def _tests(found: Sequence[Comparison], metric: str) -> Table:
-    corrected = holm({each.name: each.found.p for each in found}) if found else {}
+    corrected = holm({each.name: _p(each) for each in found})
     rows = [
         [
             f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
@@ -199,6 +196,11 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
     head = ["Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
             "Detectable", "Finding"]  # fmt: skip
     return Table(head, rows, f"{UNITS[metric]}{' (MU95)' if metric == 'mu95' else ''}, against Random.")
+
+
+def _p(each: Comparison) -> float:
+    """Of the test that the finding goes by."""
+    return each.found.permutation_p if each.found.t_p is None else each.found.t_p
 
 
 def _limits(found: Sequence[Comparison]) -> list[str]:
@@ -233,8 +235,6 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _slug(text: str) -> str:
-    from expunge.bench.cells import slug
-
     return slug(text.lower()).replace(",", "")
 
 
