@@ -193,8 +193,10 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
         ]
         for c in found
     ]  # fmt: skip
-    head = ["Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
-            "Detectable", "Finding"]  # fmt: skip
+    head = [
+        "Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
+        "Detectable", "Finding",
+    ]  # fmt: skip
     return Table(head, rows, f"{UNITS[metric]}{' (MU95)' if metric == 'mu95' else ''}, against Random.")
 
 
@@ -206,8 +208,8 @@ def _p(each: Comparison) -> float:
 def _limits(found: Sequence[Comparison]) -> list[str]:
     least = [c.found.detectable for c in found if c.found.detectable is not None]
     power = (
-        f"Effects below {number(min(least))} to {number(max(least))} AUES (80 % power, from the spread seen here) would "
-        "have been missed: the paper's own differences are at most .018."
+        f"Effects below {number(min(least))} to {number(max(least))} AUES (80 % power, from the spread seen here) "
+        "would have been missed: the paper's own differences are at most .018."
         if least
         else "There are no comparisons yet."
     )
