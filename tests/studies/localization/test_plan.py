@@ -1,0 +1,74 @@
+"""The plan: what is run, what waits for what, and that every region has the same settings."""
+
+from pathlib import Path
+
+import pytest
+
+from expunge.config import LocalizationStudyConfig
+from expunge.errors import UnknownNameError
+from expunge.studies.localization.arms import ALL, LARGEST, ORACLE, Arm, arms, targets
+from expunge.studies.localization.plan import check, chosen_rates, jobs, pilots, ready, training
+from expunge.studies.running import write_result
+
+DEFAULT = LocalizationStudyConfig()
+
+
+def test_the_default_is_the_paper_s_two_tables() -> None:
+    found = {(arm.part, arm.objective): arm.regions for arm in arms(DEFAULT)}
+    randoms, localizers = ("random 0", "random 1", "random 2"), ("activations", "memflex", "wagle")
+    assert found == {
+        ("B", "wga"): (ORACLE, *randoms, *localizers), ("B", "npo"): (ORACLE, *randoms, *localizers),
+        ("A", "wga"): (*randoms, *localizers, ALL), ("A", "npo"): (*randoms, *localizers, ALL),
+    }  # fmt: skip
+    assert [target.kind for target in targets(DEFAULT)] == ["planted", "trained"]
+
+
+def test_in_full_there_is_more() -> None:
+    found = arms(LocalizationStudyConfig(full=True))
+    assert {arm.objective for arm in found} == {"wga", "npo", "dpo", "rmu", "mlp_regression"}
+    assert {arm.target.granularity for arm in found} == {"value_vectors", "heads", "rows", "matrices"}
+    assert {arm.target.suite for arm in found} == {"world:people", "world:people:layout=gpt2"}
+    assert {arm.target.budget for arm in found} == {0.01, 0.05, 0.1, 0.25, 0.49}
+    assert any(LARGEST in arm.regions and arm.target.kind == "injected" for arm in found)
+    assert len({arm.place(Path(), 0) for arm in found}) == len(found)
+    assert all(Arm.from_json(arm.as_json()) == arm for arm in found)
+
+
+def test_what_waits_for_what(tmp_path: Path) -> None:
+    config = LocalizationStudyConfig(seeds=2, rates=(1e-3, 1e-2), whole_rates=(1e-4,), objectives=("npo",))
+    first = [job for job in jobs(config, tmp_path) if ready(job, config, tmp_path)]
+    assert all(job.run.endswith("target:make") for job in first)
+    assert len(first) == 6  # two kinds, two seeds and the pilot's
+    for job in first:
+        write_result(job.folder, {})
+    pilot = [job for job in jobs(config, tmp_path) if ready(job, config, tmp_path) and job not in first]
+    assert {job.run.split(":")[1] for job in pilot} == {"pilot"}
+    assert {job.values["seed"] for job in pilot} == {2}  # no result has it
+    for job, aues in zip(pilot, (0.2, 0.5, 0.3), strict=True):
+        write_result(job.folder, {"aues": aues})
+    assert chosen_rates(config, tmp_path) == {("npo", "region"): 1e-2, ("npo", "whole"): 1e-4}
+    rest = [job for job in jobs(config, tmp_path) if job.run.endswith(":regions")]
+    assert all(ready(job, config, tmp_path) for job in rest)
+    assert {(job.values["rate"], job.values["whole_rate"]) for job in rest} == {(1e-2, 1e-4)}
+    assert len(rest) == 4
+
+
+def test_among_equal_rates_the_first(tmp_path: Path) -> None:
+    config = LocalizationStudyConfig(objectives=("npo",), parts=("B",))
+    for pilot in pilots(config):
+        write_result(pilot.place(tmp_path), {"aues": 0.5})
+    assert chosen_rates(config, tmp_path) == {("npo", "region"): 1e-3}
+
+
+@pytest.mark.parametrize("objective", ["npo", "wga", "dpo", "rmu", "mlp_regression"])
+def test_settings_of_an_unlearning(objective: str) -> None:
+    config = training(DEFAULT, objective, 1e-3, 4, named=True)
+    assert (config.max_steps, config.eval_every, config.seed, config.weight_decay) == (100, 10, 4, 0.01)
+    assert config.retain_loss == {"rmu": "hidden", "mlp_regression": "mlp_regression"}.get(objective, "nll")
+
+
+def test_names_that_there_are_not() -> None:
+    with pytest.raises(UnknownNameError, match="wagle"):
+        check(LocalizationStudyConfig(localizers=("waggle",)))
+    with pytest.raises(UnknownNameError, match="no suite"):
+        check(LocalizationStudyConfig(suite="tofuu"))
