@@ -99,11 +99,20 @@ def test_scores_are_signed_and_the_highest_carry_the_answer() -> None:
         assert left(layer, order[:8]) < left(layer, order[20:28]) < left(layer, order[-8:]) + 0.5
 
 
-def test_a_pass_for_each_layer_and_step() -> None:
-    """Each starts at its layer: block 0 is computed for the clean pass and for its own steps."""
+def test_a_pass_for_each_layer_with_all_steps_of_an_example_in_one_tree() -> None:
+    """Each starts at its layer: block 0 is computed for the clean pass and for its own."""
     scene, seen = scene_of(tiny_model()), []
     whole = replace(scene, budget=10_000, tick=seen.append)
     with watch_mlp_input(scene.model, 0) as first, watch_mlp_input(scene.model, 1) as last:
         knowledge_neurons(whole, steps=5)
-    assert (len(first), len(last)) == (1 + 5, 1 + 2 * 5)
+    assert (len(first), len(last)) == (2, 3)
+    encoded = scene.encoded("forget")
+    assert len(first[0]) == sum(each.start - 1 + 5 * (len(each.ids) - each.start) for each in encoded)
     assert sum(seen) == len(scene.forget) * localizers.get("knowledge_neurons").rounds(scene, steps=5)
+
+
+@pytest.mark.parametrize("budget", [1, 13, 40])
+def test_how_steps_are_cut_changes_nothing(budget: int) -> None:
+    scene = scene_of(tiny_model(arch="gemma2"))
+    whole, cut = (knowledge_neurons(replace(scene, budget=size), steps=7) for size in (10_000, budget))
+    torch.testing.assert_close(cut, whole, rtol=1e-4, atol=1e-4 * float(whole.abs().max()))

@@ -55,6 +55,27 @@ def test_branches_do_not_see_one_another() -> None:
     assert seen[5].nonzero()[:, 0].tolist() == path_b
 
 
+def test_copies_share_what_comes_before_the_answer() -> None:
+    forest = plant([[A], [B]], copies=[3, 1])
+    # 5 6, then 7 8 three times: 7 predicts the first token of the answer; then 5 6 7 of B
+    assert forest.ids.tolist() == [5, 6, 7, 8, 7, 8, 7, 8, 5, 6, 7]
+    assert forest.positions.tolist() == [0, 1, 2, 3, 2, 3, 2, 3, 0, 1, 2]
+    assert forest.predictors.tolist() == [2, 3, 4, 5, 6, 7, 10]
+    assert forest.owner.tolist() == [0, 0, 1, 1, 2, 2, 3]
+    assert forest.ancestors is not None
+    assert forest.ancestors[0, 5].nonzero().flatten().tolist() == [0, 1, 4, 5]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_each_copy_is_as_if_it_were_alone(arch: str) -> None:
+    model = tiny_model(arch=arch)
+    with torch.no_grad():
+        got = forward(model, plant([[D], [A, C]], copies=[2, 3])).log_probs
+        once = forward(model, plant([[D], [A, C]])).log_probs
+    d, others = once.split([9, 4])
+    torch.testing.assert_close(got, torch.cat([d] * 2 + [others] * 3), rtol=1e-5, atol=1e-5)
+
+
 def test_budget_changes_nothing() -> None:
     model = tiny_model()
     groups = [[A, C], [B], [D], [A]]

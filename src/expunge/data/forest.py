@@ -68,20 +68,24 @@ class Forest:
         return Forest(**{**moved, "_masks": {}})
 
 
-def plant(groups: Sequence[Sequence[Encoded]], *, keep_last: bool = False) -> Forest:
+def plant(
+    groups: Sequence[Sequence[Encoded]], *, keep_last: bool = False, copies: Sequence[int] | None = None
+) -> Forest:
     """One tree a group; branches are numbered through the groups in order.
 
     The last token of an answer predicts nothing and is left out, unless `keep_last` (hidden states at the answer's
-    own tokens) asks for it.
+    own tokens) asks for it. `copies`, one number a group: so often its branches stand in its tree, copy after copy;
+    copies share what comes before the first predicting token.
     """
-    trees = [_Tree(group, keep_last) for group in groups]
+    times = [1] * len(groups) if copies is None else copies
+    trees = [_Tree(group, keep_last, number) for group, number in zip(groups, times, strict=True)]
     longest = max(len(tree.ids) for tree in trees)
     starts = np.cumsum([0, *(len(tree.ids) for tree in trees)])
     slots = np.concatenate([np.arange(len(tree.ids)) + i * longest for i, tree in enumerate(trees)])
     tokens: dict[str, list[int]] = {"predictors": [], "own": [], "targets": [], "owner": [], "index": []}
     branch = 0
     for start, tree in zip(starts, trees):
-        for path, encoded in zip(tree.paths, tree.group):
+        for path, encoded in zip(tree.paths, tree.branches):
             for position in range(encoded.start, len(encoded.ids)):
                 tokens["predictors"].append(int(start) + path[position - 1])
                 tokens["own"].append(int(start) + path[position] if keep_last else -1)
@@ -105,18 +109,18 @@ def plant(groups: Sequence[Sequence[Encoded]], *, keep_last: bool = False) -> Fo
 class _Tree:
     """The trie of one group's token sequences, in insertion order, so that parents come before children."""
 
-    def __init__(self, group: Sequence[Encoded], keep_last: bool) -> None:
-        self.group = group
+    def __init__(self, group: Sequence[Encoded], keep_last: bool, copies: int) -> None:
+        self.branches = [*group] * copies
         self.ids: list[int] = []
         self.depths: list[int] = []
         self.parents: list[int] = []
         self.paths: list[list[int]] = []
         self.hidden: list[int] = []  # nodes that no token sees
-        children: dict[tuple[int, int], int] = {}
-        for encoded in group:
+        children: dict[tuple[int, int, int], int] = {}
+        for i, encoded in enumerate(self.branches):
             node, path = -1, []
             for depth, token in enumerate(encoded.ids if keep_last else encoded.ids[:-1]):
-                key = (node, token)
+                key = (node, token, i // len(group) if depth >= encoded.start - 1 else 0)
                 if key not in children:
                     children[key] = len(self.ids)
                     self.ids.append(token)
