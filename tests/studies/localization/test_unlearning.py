@@ -82,7 +82,7 @@ def test_only_the_region_moves_on_the_way() -> None:
     curve.at(3)
     assert any(bool((p.detach() != before[n]).any()) for n, p in where.model.network.named_parameters())
     curve.at(0)
-    assert_same_bits(bits(where.model), {n: value for n, value in bits(tiny_model()).items()})
+    assert_same_bits(bits(where.model), dict(bits(tiny_model()).items()))
 
 
 def test_random_regions_are_disjoint_from_the_known_one_and_as_large() -> None:

@@ -15,7 +15,7 @@ from expunge.studies import Published
 from expunge.studies.holm import holm
 from expunge.studies.localization.arms import Target, targets
 from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
-from expunge.studies.localization.plan import chosen_rates, pilots
+from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
 from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
@@ -31,6 +31,10 @@ READING = (
     "FS is 1 - extraction strength of the forget rows, RS that of the retain rows. AUES is the area under RS as a "
     "function of FS, from 0 to 1, higher is better; raw AUES is the part between the FS that all regions of a seed "
     "pass through. MU95 is log10 p of forget quality at 95 % of the utility: 0 cannot be told from a retrained model."
+)
+_FOUND = (
+    "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
+    "and precision are then one number, and a uniform draw has {} on average."
 )
 
 
@@ -80,6 +84,8 @@ def _sections(
     for part in dict.fromkeys(each.arm.part for each in found):
         here = [each for each in found if each.arm.part == part]
         yield _part(part, here, compared_by, config)
+    if (recalls := _recalls(config, out)).rows:
+        yield Section("Do localizers find what was planted?", [_FOUND.format(percent(config.budget))], [recalls])
     yield Section("What this scale cannot say", _limits(compared_by["aues"]))
 
 
@@ -124,6 +130,14 @@ def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
         if (result := read_result(pilot.place(out))) is not None:
             rows.append([pilot.objective, pilot.kind, f"{pilot.rate:g}", number(result["aues"])])
     return Table(["Objective", "Trained", "Learning rate", "AUES"], rows, "The pilot.")
+
+
+def _recalls(config: LocalizationStudyConfig, out: Path) -> Table:
+    results = [read_result(recall_place(out, seed)) for seed in range(config.seeds)]
+    there = [result["localizers"] for result in results if result is not None]
+    values = {name: [each[name]["recall"] for each in there] for name in (there[0] if there else ())}
+    best = sorted(values, key=lambda name: -fmean(values[name]))
+    return Table(["Localizer", "Seeds", "Recall of V_tgt"], [[n, str(len(there)), _spread(values[n])] for n in best])
 
 
 def _part(

@@ -105,9 +105,23 @@ def jobs(config: LocalizationStudyConfig, out: Path) -> list[Job]:
         }  # fmt: skip
         label = f"pilot {pilot.objective}, {pilot.kind}, rate {pilot.rate:g}"
         found.append(_job(config, pilot.place(out), label, "unlearning:pilot", values))
+    for seed in range(config.seeds if "B" in config.parts else 0):
+        target = next(t for t in targets(config) if t.kind == "planted" and t.plain(config))
+        values = {
+            "config": plain,
+            "target": asdict(target),
+            "seed": seed,
+            "target_folder": str(target.place(out, seed)),
+        }
+        found.append(_job(config, recall_place(out, seed), f"recall, seed {seed}", "recalling:recall", values))
     for arm in arms(config):
         found += [_arm_job(config, out, arm, seed, rates, plain) for seed in range(config.seeds)]
     return found
+
+
+def recall_place(out: Path, seed: int) -> Path:
+    """Where it lies how much of V_tgt each localizer found."""
+    return out / "recall" / f"seed-{seed}"
 
 
 def ready(job: Job, config: LocalizationStudyConfig, out: Path) -> bool:

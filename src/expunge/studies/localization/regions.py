@@ -33,7 +33,7 @@ def mask_of(
     }  # fmt: skip
     options: dict[str, Any] | None = None
     if name.startswith("random"):
-        number = int(name.split()[1])
+        number = int(name.removeprefix("random") or 0)
         settings |= {"localizer": "random", "seed": 1000 * (number + 1) + seed}
         options = {} if known is None else {"outside": known}
     config = LocalizeConfig.model_validate(settings)

@@ -1,0 +1,32 @@
+"""The job that asks every localizer where a planted forget set lies: how much of V_tgt it finds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expunge.config import LocalizationStudyConfig
+from expunge.data.convention import Encoder
+from expunge.localize import localizers
+from expunge.studies.localization.arms import Target
+from expunge.studies.localization.regions import mask_of, overlap
+from expunge.studies.localization.target import original, region, suite_of
+from expunge.studies.running import write_result
+
+
+def asked(granularity: str) -> list[str]:
+    """The localizers that score these units; the oracle is told."""
+    return [n for n in localizers if granularity in localizers.get(n).granularities and localizers.get(n).budgeted]
+
+
+def recall(
+    folder: Path, *, config: Mapping[str, Any], target: Mapping[str, Any], seed: int, target_folder: str
+) -> None:
+    """Recall and precision of each; random's draws know nothing of the region here."""
+    study, which, place = LocalizationStudyConfig.model_validate(config), Target(**target), Path(target_folder)
+    suite, model, known = suite_of(study, which, seed), original(study, which, place, seed), region(place)
+    encoder = Encoder(model.tokenizer, suite.convention)
+    found = {}
+    for name in asked(which.granularity):
+        mask = mask_of(name, model, which, suite, encoder, seed, None)
+        found[name] = overlap(mask, known)
+    write_result(folder, {"seed": seed, "localizers": found})
