@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("query", "key", "value", "output", "gate", "up", "down", "other")
+KINDS: tuple[str, ...] = ("query", "key", "value", "output", "gate", "up", "down", "other")
 
 
 @dataclass(frozen=True, slots=True)
