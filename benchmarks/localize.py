@@ -12,7 +12,8 @@ seconds: with one thread, what others do on the machine hardly counts in it. Exi
 more than `--limit` passes.
 
 Memory: "peak" is what a process holds at most once the model is loaded, without the model. Streaming means one buffer
-of the candidates' size for each set that is looked at, on top of what one pass needs: that is "expected".
+of the candidates' size for each set that is looked at, on top of what one pass needs, and a number for each unit: that
+is "expected".
 
 What goes through its set many times (knowledge neurons, causal tracing) is measured only if named: take few rows. TOFU
 has no subjects; those that disturb one are given the last word of the question, which costs the same.
@@ -98,9 +99,11 @@ def run_side(side: str, rows: int, granularity: str) -> None:
         localize(model, *sets, LocalizeConfig(localizer=side, granularity=granularity), encoder, tokens=tokens)
 
     mean_gradient(model, names[:1], encoder.encode_all(sets[0][:1]), budget=tokens)  # warm
-    looked_at = 1 if side in (PASS, CANDIDATES) else len(localizers.get(side).looks_at)
-    found = measured(passes if side in (PASS, CANDIDATES) else localizing)
-    print(json.dumps({**found, "buffer MiB": round(buffer), "sets": looked_at}))
+    plain = side in (PASS, CANDIDATES)
+    looked_at = 1 if plain else len(localizers.get(side).looks_at)
+    found = measured(passes if plain else localizing)
+    sizes = {"buffer MiB": round(buffer), "scores MiB": round(units.count * 4 / MIB) * (not plain)}
+    print(json.dumps({**found, **sizes, "sets": looked_at}))
 
 
 def measured(work: Callable[[], None]) -> dict[str, float]:
@@ -120,7 +123,7 @@ def table(seen: dict[str, list[dict]]) -> tuple[str, dict[str, float]]:
     heads = ("seconds", "wall", "passes", "of candidates", "peak MiB", "expected")
     text = [f"{'':24}" + "".join(f"{head:>15}" for head in heads)]
     for side, runs in seen.items():
-        expected = working + runs[0]["buffer MiB"] * runs[0]["sets"]
+        expected = working + runs[0]["buffer MiB"] * runs[0]["sets"] + runs[0]["scores MiB"]
         of_candidates = middle(side, "seconds") / middle(CANDIDATES, "seconds")
         values = f"{middle(side, 'seconds'):15.1f}{middle(side, 'wall'):15.1f}{ratios[side]:15.2f}{of_candidates:15.2f}"
         text.append(f"{side:24}{values}{peak(side):15}{expected if side in (*GRADIENTS, CANDIDATES) else '–':>15}")
