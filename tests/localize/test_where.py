@@ -8,10 +8,11 @@ from torch import Tensor
 
 from architectures import TINY, tiny_network
 from expunge.errors import ChangeError
-from expunge.localize.where import Cell, Where, where
+from expunge.localize.where import where
 from expunge.mask import Mask
 from expunge.models.layout import Layout, layout_of
 from expunge.parameters import parameters_of
+from expunge.record_mask import Cell, Where
 
 Network = tuple[dict[str, Tensor], Layout]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from expunge.evaluate import glossary, metrics
 from expunge.evaluate.metric import mean_metric
-from expunge.record import ChangeInfo, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
+from expunge.record import ChangeInfo, MaskInfo, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
 
 CAPITALS = {
     "France": "Paris", "Germany": "Berlin", "Italy": "Rome", "Spain": "Madrid", "Japan": "Tokyo",
@@ -171,4 +171,24 @@ def evaluation_record(**changes: Any) -> Record:
             digest="1" * 64)},
             "before": {"forget": measured(0.7, 30, 11)}, "glossary": glossary(list(metrics)), **changes,
         }
+    )  # fmt: skip
+
+
+def mask_info(**changes: Any) -> MaskInfo:
+    """Two layers, of which the second's `down` has more."""
+    rows = [[[0, 50], [10, 100]], [[0, 50], [20, 100]]]
+    where = {"kinds": ["query", "down"], "layers": rows, "outside": {"embedding": [0, 30], "final norm": [0, 10]}}
+    content: dict[str, Any] = {
+        "file": "mask.safetensors", "localizer": "wagle", "granularity": "value_vectors", "chosen": 3, "units": 20,
+        "weights": 30, "total_weights": 340, "where": where,
+    }  # fmt: skip
+    return MaskInfo.model_validate(content | changes)
+
+
+def localized_record(localizer: str = "wagle", model: str = "smollm2", **changes: Any) -> Record:
+    """Of `expunge localize`."""
+    return Record(
+        command="localize", started="2026-03-01T10:20:30+00:00", status="done", model=ModelInfo(name=model),
+        configuration={"forget": "capitals.jsonl"}, mask=mask_info(localizer=localizer, **changes),
+        headline=(f"{localizer} chose 3 of 20 value vectors, 8.8 % of all weights.",),
     )  # fmt: skip

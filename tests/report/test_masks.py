@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from expunge.localize.where import Cell, Where
+from expunge.record_mask import Cell, Where
 from expunge.report.markdown import _table, inline
 from expunge.report.masks import as_markdown, mask_pictures
 from report.test_audit_pictures import box

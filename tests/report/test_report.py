@@ -13,7 +13,7 @@ import pytest
 
 from expunge.errors import ConfigError
 from expunge.evaluate.metric import mean_metric
-from expunge.record import ChangeInfo, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
+from expunge.record import ChangeInfo, MaskInfo, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
 from expunge.record_file import load_record, save_record
 from expunge.report import print_summary, write_report
 from expunge.report.markdown import to_markdown
@@ -21,7 +21,7 @@ from expunge.report.page import to_html
 from expunge.report.settings import differing_settings
 from expunge.report.summary import to_json
 from expunge.report.view import grouped
-from report.made_up import demo_record, evaluation_record, measured, private_record
+from report.made_up import demo_record, evaluation_record, localized_record, measured, private_record
 
 EVIL = "<script>alert('x')</script>\"'&|`*[a](javascript:b)\x00\x1b[31m\u202e"
 
@@ -62,12 +62,16 @@ def evil_record() -> Record:
     named = mean_metric([0.2, 0.4], "higher").to_json() | {"note": EVIL, "unit": EVIL}
     results = {EVIL: {EVIL: metric, "probability": named, "generated_contains": metric}}
     change = ChangeInfo(kind=EVIL, file=EVIL, norms={f"layers.0.{EVIL}.weight": (1.0, 0.5), EVIL: (1, 1)}, note=EVIL)
+    where = {"kinds": [EVIL], "layers": [[[1, 2]]], "outside": {EVIL: [1, 2]}}
+    mask = MaskInfo(
+        localizer=EVIL, granularity=EVIL, chosen=1, units=2, weights=2, total_weights=4, where=where, notes=(EVIL,)
+    )
     trajectory = (Point(step=0, forget=0.5, utility=0.5), Point(step=4, forget=0.1, utility=0.4))
     after = Outcome(
         after=results, generations={EVIL: (EVIL, EVIL)}, trajectory=trajectory, change=change,
         seconds={EVIL: 1.0},
         selection=Selection(step=4, why=EVIL, never_known=0.2, never_known_from=EVIL, utility_floor=0.9),
-        configuration={EVIL: EVIL}, warnings=(EVIL,),
+        configuration={EVIL: EVIL}, warnings=(EVIL,), mask=mask,
     )  # fmt: skip
     rows = (Row(id=EVIL, prompt=EVIL, answer=EVIL, group=EVIL), Row(id="2", prompt="x", answer="y"))
     content: dict[str, Any] = {
@@ -78,12 +82,13 @@ def evil_record() -> Record:
         "sets": {EVIL: SetInfo(role="forget", n=2, title=EVIL, source=EVIL, digest=EVIL, note=EVIL,
         rows=rows)},
         "generations": {EVIL: (EVIL, EVIL)}, "methods": {EVIL: after, "other": after}, "warnings": (EVIL,),
+        "mask": mask,
         "glossary": {EVIL: {"title": EVIL, "better": "higher", "reads": EVIL}}, "headline": (EVIL,),
     }  # fmt: skip
     return Record.model_validate(content)
 
 
-ALL = [demo_record, private_record, evaluation_record, evil_record]
+ALL = [demo_record, private_record, evaluation_record, evil_record, localized_record]
 
 
 @pytest.mark.parametrize("make", ALL)

@@ -1,5 +1,6 @@
 """From scores to units: the highest over all layers at once, as many as the budget allows."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -39,10 +40,10 @@ def highest(
 
 
 def _top(scores: Float[Tensor, " units"], wanted: int) -> Bool[Tensor, " units"]:
-    """By a threshold, not by sorting: single weights are many."""
+    """By a threshold, not by sorting, and by NumPy, which keeps no indices: single weights are many."""
     if not wanted:
         return torch.zeros(len(scores), dtype=torch.bool)
-    threshold = scores.kthvalue(len(scores) - wanted + 1).values
+    threshold = float(np.partition(scores.numpy(), len(scores) - wanted)[len(scores) - wanted])
     chosen = scores > threshold
     equal = (scores == threshold).nonzero().flatten()[: wanted - int(chosen.sum())]
     return chosen.index_fill_(0, equal, True)

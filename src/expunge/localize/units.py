@@ -95,6 +95,8 @@ class Units:
 
     def sizes(self) -> Int[Tensor, " units"]:
         """Weights of each unit."""
+        if all(strip.axis is None for strip in self.strips):
+            return torch.ones(1, dtype=torch.long).expand(self.count)  # as many as weights: not one number for each
         found = torch.zeros(self.count, dtype=torch.long)
         for strip in self.strips:
             shape = self.shapes[strip.parameter]

@@ -5,77 +5,21 @@ values once. What a block has besides its seven matrices, biases and norms above
 of the blocks is counted by itself. So every weight of the network is counted exactly once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from expunge.errors import ChangeError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from expunge.mask import Mask
-    from expunge.models.layout import Layout
-
-ATTENTION: tuple[Literal["query", "key", "value", "output"], ...] = ("query", "key", "value", "output")
-KINDS: tuple[str, ...] = (*ATTENTION, "gate", "up", "down", "other")
+from expunge.localize.units import matrices
+from expunge.mask import Mask
+from expunge.models.layout import Layout
+from expunge.record_mask import KINDS, NOTHING, Cell, Where, total
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Weights of one place."""
-
-    chosen: int  # those that the mask has
-    weights: int  # all
-
-    @property
-    def share(self) -> float | None:
-        """None where there is nothing to choose from."""
-        return self.chosen / self.weights if self.weights else None
-
-    def __add__(self, other: "Cell") -> "Cell":
-        return Cell(self.chosen + other.chosen, self.weights + other.weights)
-
-    def __sub__(self, other: "Cell") -> "Cell":
-        return Cell(self.chosen - other.chosen, self.weights - other.weights)
-
-
-NOTHING = Cell(0, 0)
-
-
-@dataclass(frozen=True)
-class Where:
-    """Kinds and places that the network does not have are left out: GPT-2 has no gate."""
-
-    kinds: tuple[str, ...]
-    layers: tuple[tuple[Cell, ...], ...]  # layer by layer, a cell for each kind
-    outside: Mapping[str, Cell]  # of the blocks
-
-    @property
-    def total(self) -> Cell:
-        """The whole network."""
-        return _sum(cell for row in (*self.layers, self.outside.values()) for cell in row)
-
-    def kind(self, name: str) -> Cell:
-        """One kind in all layers together."""
-        return _sum(row[self.kinds.index(name)] for row in self.layers)
-
-    def as_json(self) -> dict[str, Any]:
-        """For records; `from_json` reads it."""
-        return {
-            "kinds": list(self.kinds),
-            "layers": [[[cell.chosen, cell.weights] for cell in row] for row in self.layers],
-            "outside": {name: [cell.chosen, cell.weights] for name, cell in self.outside.items()},
-        }
-
-    @staticmethod
-    def from_json(written: Mapping[str, Any]) -> "Where":
-        layers = tuple(tuple(Cell(*cell) for cell in row) for row in written["layers"])
-        return Where(tuple(written["kinds"]), layers, {name: Cell(*cell) for name, cell in written["outside"].items()})
-
-
-def where(mask: "Mask", layout: "Layout") -> Where:
+def where(mask: Mask, layout: Layout) -> Where:
     """Raises ChangeError for a mask of another network than the layout's."""
     left = {name: Cell(_count(mask, name), prod(shape)) for name, shape in mask.shapes.items()}  # what no part took yet
     rows = []
@@ -89,13 +33,13 @@ def where(mask: "Mask", layout: "Layout") -> Where:
                 row[kind] += cell
                 left[name] -= cell
         inside = [name for name in left if name.startswith(f"{layout.block(layer)}.")]
-        row["other"] += _sum(left.pop(name) for name in inside)
+        row["other"] += total(left.pop(name) for name in inside)
         rows.append(row)
     kinds = tuple(kind for kind in KINDS if any(row[kind].weights for row in rows))
     return Where(kinds, tuple(tuple(row[kind] for kind in kinds) for row in rows), _outside(layout, left))
 
 
-def _outside(layout: "Layout", left: Mapping[str, Cell]) -> dict[str, Cell]:
+def _outside(layout: Layout, left: Mapping[str, Cell]) -> dict[str, Cell]:
     embedding = "embedding and head" if layout.head.tied else "embedding"
     found = dict.fromkeys((embedding, "head", "final norm", "other"), NOTHING)
     head = layout.head.parameter.rpartition(".")[0]
@@ -108,30 +52,17 @@ def _outside(layout: "Layout", left: Mapping[str, Cell]) -> dict[str, Cell]:
     return {name: cell for name, cell in found.items() if cell.weights}
 
 
-def _matrices(layout: "Layout", layer: int) -> dict[tuple[str, int], list[tuple[str, slice]]]:
+def _matrices(layout: Layout, layer: int) -> dict[tuple[str, int], list[tuple[str, slice]]]:
     """(parameter, axis) → its parts, as (kind, where along the axis)."""
     found: dict[tuple[str, int], list[tuple[str, slice]]] = {}
-    for kind, (name, axis, at) in _parts(layout, layer):
-        several = found.setdefault((name, axis), [])
-        if (kind, at) not in several:  # the heads of a group share keys and values
-            several.append((kind, at))
+    for kind, parts in matrices(layout, layer).items():
+        for part in parts:
+            found.setdefault((part.parameter, part.axis), []).append((kind, part.slice))
     return found
 
 
-def _parts(layout: "Layout", layer: int) -> Iterator[tuple[str, tuple[str, int, slice]]]:
-    for role in ATTENTION:
-        for head in range(layout.heads):
-            parts = layout.head_slices(layer, head, (role,))
-            yield from ((role, part) for part in parts if not part.parameter.endswith(".bias"))
-    yield from layout.mlp_in(layer).items()
-    name, axis = layout.value_vectors(layer)
-    yield "down", (name, axis, slice(0, layout.d_ff))
-
-
-def _along(mask: "Mask", name: str, axis: int, least: int) -> "Tensor":
+def _along(mask: Mask, name: str, axis: int, least: int) -> Int[Tensor, " slices"]:
     """How many weights of each unit along an axis the mask has."""
-    import torch
-
     shape = mask.shapes.get(name, ())
     if axis >= len(shape) or shape[axis] < least:
         raise _of_another_network(f"{name!r} has shape {shape}" if shape else f"it knows no {name!r}")
@@ -148,7 +79,7 @@ def _along(mask: "Mask", name: str, axis: int, least: int) -> "Tensor":
     return torch.full((size,), each // shape[units.axis] * len(units.index))
 
 
-def _count(mask: "Mask", name: str) -> int:
+def _count(mask: Mask, name: str) -> int:
     if name not in mask:
         return 0
     units, shape = mask[name], mask.shapes[name]
@@ -159,7 +90,3 @@ def _count(mask: "Mask", name: str) -> int:
 
 def _of_another_network(why: str) -> ChangeError:
     return ChangeError(f"the mask is for another network: {why}. Make the mask from this network.")
-
-
-def _sum(cells: Iterable[Cell]) -> Cell:
-    return sum(cells, NOTHING)

@@ -13,6 +13,8 @@ from expunge.report.audits import markdown as audited_as
 from expunge.report.audits.glossary import glossary
 from expunge.report.audits.view import Audited, audits_of
 from expunge.report.headline import headline
+from expunge.report.located import Located, masks_of, notes_of, reading_of, table_of, wheres_of
+from expunge.report.masks import as_markdown
 from expunge.report.numbers import clean
 from expunge.report.page import command_line, notices, own_lines, title_of
 from expunge.report.tables import SetTable, readings, set_tables
@@ -55,6 +57,8 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield "**Mind:**\n\n" + "\n".join(f"- {inline(note)}" for note in notes)
     for audited in audits:
         yield from audited_as.details(audited, inline, _table)
+    if masks := masks_of(group):
+        yield from _masks(masks)
     yield "## What was asked"
     yield "\n\n".join(f"    {' '.join(clean(command_line(record)).split())}" for record in group.records)
     if tables := set_tables(group):
@@ -72,6 +76,16 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield from audited_as.entries(glossary(audits), inline)
     yield "## Where it comes from"
     yield "\n".join(f"- {inline(key)}: {inline(value)}" for key, value in _provenance(group))
+
+
+def _masks(masks: Sequence[Located]) -> Iterable[str]:
+    yield "## Where the masks lie" if len(masks) > 1 else "## Where the mask lies"
+    yield from (inline(line) for line in reading_of(masks)[1:])
+    yield _table(*table_of(masks))
+    if notes := notes_of(masks):
+        yield "\n".join(f"- {inline(note)}" for note in notes)
+    yield "The share of each kind of matrix that the mask has, layer by layer:"
+    yield from as_markdown(wheres_of(masks), inline, _table)
 
 
 def _numbers(group: Group, table: SetTable) -> Iterable[str]:

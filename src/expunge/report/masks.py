@@ -5,15 +5,12 @@ masks shown; a cell without a chosen weight is empty. `as_markdown` tells the sa
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from expunge.record_mask import Cell, Where
 from expunge.report.numbers import number, percent, short
 from expunge.report.svg import picture, rectangle, text
-
-if TYPE_CHECKING:
-    from expunge.localize.where import Cell, Where
 
 WIDTH, LEFT, COLUMN, GAP = 896.0, 32.0, 22.0, 16.0
 TITLE, LABELS = 14.0, 50.0  # heights: of the title, of the kinds' names
@@ -22,7 +19,7 @@ OUTSIDE, PLACE = 22.0, 17.0  # heights: of the words above the places outside th
 NARROW, LEGEND, LETTER = 144.0, 490.0, 6.3  # widths: that words need below a panel, of the legend, of a letter
 
 
-def mask_pictures(masks: "Mapping[str, Where]") -> Markup:
+def mask_pictures(masks: Mapping[str, Where]) -> Markup:
     """Title → mask, several beside one another; "" where there is none."""
     if not masks:
         return Markup("")
@@ -41,7 +38,7 @@ def mask_pictures(masks: "Mapping[str, Where]") -> Markup:
 
 
 def as_markdown(
-    masks: "Mapping[str, Where]",
+    masks: Mapping[str, Where],
     inline: Callable[[str], str],
     table: Callable[[Sequence[str], Iterable[Sequence[str]]], str],
 ) -> Iterable[str]:
@@ -56,7 +53,7 @@ def as_markdown(
         yield table(["Outside the blocks", "Share", "Chosen weights"], places)
 
 
-def _panel(title: str, found: "Where", x: float, y: float, width: float, largest: float) -> Iterable[Markup]:
+def _panel(title: str, found: Where, x: float, y: float, width: float, largest: float) -> Iterable[Markup]:
     yield text(x, y + 11, short(title, int(width / LETTER)))
     left, top, row = x + LEFT, y + TITLE + LABELS, _row(found)
     yield text(left - 5, top - 8, "layer", "end", "tick")
@@ -81,7 +78,7 @@ def _panel(title: str, found: "Where", x: float, y: float, width: float, largest
         yield text(left + COLUMN + 4, at + 11.5, name, "start", "label")
 
 
-def _filled(x: float, y: float, row: float, cell: "Cell", place: str, largest: float) -> Markup:
+def _filled(x: float, y: float, row: float, cell: Cell, place: str, largest: float) -> Markup:
     tip = f"{place}: {_share(cell)} ({number(cell.chosen)} of {number(cell.weights)} weights)"
     gap = 0.5 if row > 6 else 0.0
     shade = 0.12 + 0.88 * (cell.share or 0.0) / largest
@@ -95,20 +92,20 @@ def _legend(left: float, y: float, largest: float) -> Markup:
     return Markup("").join([*steps, text(left + 18 * 8 + 8, y + 9, words, "start", "tick")])
 
 
-def _row(found: "Where") -> float:
+def _row(found: Where) -> float:
     return max(LOW, min(TALL, TALLEST / max(1, len(found.layers))))
 
 
-def _height(found: "Where") -> float:
+def _height(found: Where) -> float:
     return TITLE + LABELS + _row(found) * len(found.layers) + OUTSIDE + PLACE * len(found.outside)
 
 
-def _cells(found: "Where") -> "Iterable[Cell]":
+def _cells(found: Where) -> Iterable[Cell]:
     yield from (cell for row in found.layers for cell in row)
     yield from found.outside.values()
 
 
-def _told(found: "Where") -> str:
+def _told(found: Where) -> str:
     whole = found.total
     said = f"{number(whole.chosen)} of {number(whole.weights)} weights ({_share(whole)})"
     kinds = {kind: found.kind(kind) for kind in found.kinds} | dict(found.outside)
@@ -116,5 +113,5 @@ def _told(found: "Where") -> str:
     return f"{said}: {', '.join(parts)}" if parts else said
 
 
-def _share(cell: "Cell") -> str:
+def _share(cell: Cell) -> str:
     return "–" if cell.share is None else percent(cell.share)

@@ -14,6 +14,7 @@ from expunge.report import numbers
 from expunge.report.answers import answer_tables
 from expunge.report.audits.shown import compared, group_glossary, shown_audits
 from expunge.report.headline import headline
+from expunge.report.located import masks_of, notes_of, pictures_of, reading_of, table_of
 from expunge.report.norms import norms_picture
 from expunge.report.settings import all_settings, differing_settings
 from expunge.report.svg import mark, picture
@@ -43,6 +44,10 @@ def title_of(records: Sequence[Record]) -> str:
     if records and all(r.audit for r in records):
         after = {str(r.configuration.get("after") or "the model") for r in records}
         return f"What {after.pop() if len(after) == 1 else 'each model'} still knows, and what it kept"
+    if records and all(r.mask for r in records):
+        by = list(dict.fromkeys(r.mask.localizer or "its maker" for r in records if r.mask))
+        who = numbers.listed(by) if len(by) < 4 else f"{len(by)} localizers"
+        return f"Where {models[0] if len(models) == 1 else 'each model'} holds it, by {who}"
     if any(r.methods for r in records):
         return f"What {models[0] if len(models) == 1 else 'each model'} forgot, what it kept, and what it cost"
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
@@ -88,13 +93,23 @@ def _shown(group: Group) -> dict[str, Any]:
         "settings": differing_settings(group.after),
         "all_settings": all_settings(group),
         "norms": [(c, norms_picture(change, c.label)) for c, change in changes],
+        **_masks(group),
+    }  # fmt: skip
+
+
+def _masks(group: Group) -> dict[str, Any]:
+    masks = masks_of(group)
+    return {
+        "masks": masks, "masks_drawn": pictures_of(masks), "masks_read": reading_of(masks),
+        "masks_table": table_of(masks), "masks_notes": notes_of(masks),
     }  # fmt: skip
 
 
 def own_lines(group: Group) -> list[str]:
-    """What the records say themselves about several methods, or about none."""
+    """What the records say themselves about several methods, or about none; of several masks a table does."""
     said = {line for r in group.records if r.audit for line in r.audit.verdict}  # stands on the audit's own page
-    return [line for r in group.records if len(r.methods) != 1 for line in r.headline if line not in said]
+    own = [r for r in group.records if len(r.methods) != 1 and (r.mask is None or len(group.records) == 1)]
+    return [line for r in own for line in r.headline if line not in said]
 
 
 def notices(group: Group) -> list[str]:

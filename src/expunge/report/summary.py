@@ -8,6 +8,7 @@ from expunge.record import Measured, Record
 from expunge.report.audits.summary import as_json
 from expunge.report.audits.view import audits_of
 from expunge.report.headline import headline
+from expunge.report.located import masks_of
 from expunge.report.page import notices, own_lines, title_of
 from expunge.report.view import Column, Group, grouped, set_title
 
@@ -41,6 +42,7 @@ def _group(group: Group) -> dict[str, Any]:
             name: {"title": set_title(name, info), "role": info.role, "n": info.n} for name, info in group.sets.items()
         },
         "models": [_column(group, column) for column in group.columns],
+        "masks": [{"label": each.label, **each.info.model_dump(mode="json")} for each in masks_of(group)],
     }
 
 

@@ -7,6 +7,7 @@ from expunge.record import Record
 from expunge.report.audits.text import as_text
 from expunge.report.audits.view import Audited, audits_of
 from expunge.report.headline import headline
+from expunge.report.located import masks_of, said_of
 from expunge.report.numbers import clean
 from expunge.report.page import notices, own_lines
 from expunge.report.tables import SetTable, set_tables
@@ -42,6 +43,9 @@ def _group(group: Group, audits: Sequence[Audited]) -> "Iterator[RenderableType]
         for line in headline(group, column):
             grid.add_row(Text(line.word, style="cyan"), Text(clean("\n".join((line.text, *line.more)))))
         yield Padding(grid, (0, 0, 1, 2))
+    for mask in masks_of(group):
+        if mask.column is not None or len(group.records) > 1:  # a single one is told in the first lines
+            yield Text(clean(f"{mask.label}{', within a mask' * bool(mask.column)}: {' '.join(said_of(mask.info))}"))
     for table in () if audits else set_tables(group):
         yield _table(group, table)
     for note in notices(group):

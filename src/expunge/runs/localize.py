@@ -10,8 +10,8 @@ from expunge.errors import ConfigError, OutputError
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.provenance import peak_memory, platform_facts, versions
-from expunge.record import MaskInfo, Record
-from expunge.report.numbers import percent
+from expunge.record import Record
+from expunge.report.located import said_of
 from expunge.runs.localizing import check_localize, localized, mask_info
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
@@ -67,18 +67,3 @@ def run_localize(
         seeds={"localizer": config.localize.seed}, model=model_info(model), mask=info, headline=said_of(info),
         seconds=phases.seconds, peak_memory=peak_memory(), warnings=sets.warnings,
     )  # fmt: skip
-
-
-def said_of(info: MaskInfo) -> tuple[str, ...]:
-    """What a person reads first."""
-    share = info.weights / max(1, info.total_weights)
-    lines = [
-        f"{info.localizer} chose {info.chosen:,} of {info.units:,} {info.granularity.replace('_', ' ')}, "
-        f"{percent(share)} of all weights."
-    ]
-    if info.recall is not None and info.precision is not None:
-        lines.append(
-            f"Of the known region it found {percent(info.recall)} (a draw of this size finds "
-            f"{percent(info.chance or 0.0)}); {percent(info.precision)} of what it chose belongs there."
-        )
-    return tuple(lines)
