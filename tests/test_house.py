@@ -18,12 +18,14 @@ from expunge.config import BenchConfig, UnlearnConfig, parse_name, settings
 from expunge.edit import editors
 from expunge.objectives import objectives
 from expunge.runs.unlearn import check_method
+from expunge.studies import studies
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/expunge"
 FILES = sorted(SOURCE.rglob("*.py"))
 BENCHES = sorted((ROOT / "recipes").glob("bench-*.yaml"))
-RECIPES = sorted({*(ROOT / "recipes").glob("*.yaml")} - {*BENCHES})
+STUDIES = sorted((ROOT / "recipes").glob("study-*.yaml"))
+RECIPES = sorted({*(ROOT / "recipes").glob("*.yaml")} - {*BENCHES, *STUDIES})
 
 # A folder imports only what stands further down; those that share a line may import one another, without cycles.
 LAYERS = (
@@ -284,6 +286,17 @@ def test_recipes_of_benches(recipe: Path) -> None:
         part = getattr(default, name)
         pairs = values.items() if isinstance(values, dict) else ()
         assert not [key for key, value in pairs if getattr(part, key) == value] and part != values
+
+
+@pytest.mark.parametrize("recipe", STUDIES, ids=lambda path: path.stem)
+def test_recipes_of_studies(recipe: Path) -> None:
+    """Each parses against its study's settings and says only what differs."""
+    text = recipe.read_text(encoding="utf-8")
+    given = yaml.safe_load(text)
+    kind = studies.get(recipe.stem.split("-")[1]).settings
+    config, default = settings(kind, given, recipe.name).model_dump(), kind().model_dump()
+    assert text.startswith("# ")
+    assert not [name for name in given if config[name] == default[name]]
 
 
 def test_main_methods_have_recipes() -> None:

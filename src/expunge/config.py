@@ -327,7 +327,7 @@ class LocalizationStudyConfig(Config):
     parts: Annotated[tuple[Literal["A", "B"], ...], Field(min_length=1)] = ("A", "B")
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("wga", "npo")
     localizers: tuple[str, ...] = ("activations", "memflex", "wagle")
-    whole: bool = True  # part A also with all weights
+    whole: bool = True  # also with all weights: in part A, and in B where there is no A
     seeds: Annotated[int, Field(ge=2)] = 6
     draws: PositiveInt = 3  # of Random, averaged within a seed
     budget: Annotated[float, Field(gt=0, lt=0.5)] = 0.1

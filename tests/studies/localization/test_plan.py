@@ -38,14 +38,14 @@ def test_what_waits_for_what(tmp_path: Path) -> None:
     config = LocalizationStudyConfig(seeds=2, rates=(1e-3, 1e-2), whole_rates=(1e-4,), objectives=("npo",))
     first = [job for job in jobs(config, tmp_path) if ready(job, config, tmp_path)]
     assert all(job.run.endswith("target:make") for job in first)
-    assert len(first) == 6  # two kinds, two seeds and the pilot's
+    assert len(first) == 5  # two kinds, two seeds, and the pilot's planted one: all weights have a single rate
     for job in first:
         write_result(job.folder, {})
     now = [job for job in jobs(config, tmp_path) if ready(job, config, tmp_path) and job not in first]
     assert {job.run.split(":")[1] for job in now} == {"pilot", "recall"}
     pilot = [job for job in now if job.run.endswith(":pilot")]
     assert {job.values["seed"] for job in pilot} == {2}  # no result has it
-    for job, aues in zip(pilot, (0.2, 0.5, 0.3), strict=True):
+    for job, aues in zip(pilot, (0.2, 0.5), strict=True):
         write_result(job.folder, {"aues": aues})
     assert chosen_rates(config, tmp_path) == {("npo", "region"): 1e-2, ("npo", "whole"): 1e-4}
     rest = [job for job in jobs(config, tmp_path) if job.run.endswith(":regions")]

@@ -84,12 +84,13 @@ class _Plan:
 def arms(config: LocalizationStudyConfig) -> list[Arm]:
     """All of them, in the order in which they are run and reported."""
     plan = _Plan(config)
+    whole = (ALL,) if config.whole else ()
     for objective in config.objectives:
         if "B" in config.parts:
-            plan.add("B", plan.target("planted"), objective, ORACLE, *plan.randoms(), *config.localizers,
+            beside = whole if "A" not in config.parts else ()
+            plan.add("B", plan.target("planted"), objective, ORACLE, *plan.randoms(), *config.localizers, *beside,
                      further=config.full)  # fmt: skip
         if "A" in config.parts:
-            whole = (ALL,) if config.whole else ()
             plan.add("A", plan.target("trained"), objective, *plan.randoms(), *config.localizers, *whole)
     if config.full:
         _further(plan)

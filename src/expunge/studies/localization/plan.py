@@ -58,12 +58,23 @@ class Pilot:
 
 
 def pilots(config: LocalizationStudyConfig) -> Iterator[Pilot]:
-    found = list(dict.fromkeys(arm.objective for arm in arms(config)))
+    """The trials; of a single rate there is none."""
+    for objective, kind in _tuned(config):
+        rates = _rates(config, kind)
+        yield from (Pilot(objective, kind, rate) for rate in rates if len(rates) > 1)
+
+
+def _tuned(config: LocalizationStudyConfig) -> Iterator[tuple[str, Kind]]:
+    """What has a learning rate of its own."""
     whole = {arm.objective for arm in arms(config) if ALL in arm.regions}
-    for objective in found:
-        yield from (Pilot(objective, "region", rate) for rate in config.rates)
+    for objective in dict.fromkeys(arm.objective for arm in arms(config)):
+        yield objective, "region"
         if objective in whole:
-            yield from (Pilot(objective, "whole", rate) for rate in config.whole_rates)
+            yield objective, "whole"
+
+
+def _rates(config: LocalizationStudyConfig, kind: Kind) -> tuple[float, ...]:
+    return config.rates if kind == "region" else config.whole_rates
 
 
 def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
@@ -75,6 +86,7 @@ def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
 
 def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, Kind], float] | None:
     """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing."""
+    single = {(name, kind): _rates(config, kind)[0] for name, kind in _tuned(config) if len(_rates(config, kind)) == 1}
     best: dict[tuple[str, Kind], tuple[float, float]] = {}
     for pilot in pilots(config):
         result = read_result(pilot.place(out))
@@ -83,7 +95,7 @@ def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, 
         key = (pilot.objective, pilot.kind)
         if key not in best or result["aues"] > best[key][0]:
             best[key] = (result["aues"], pilot.rate)
-    return {key: rate for key, (_, rate) in best.items()}
+    return {**single, **{key: rate for key, (_, rate) in best.items()}}
 
 
 def jobs(config: LocalizationStudyConfig, out: Path) -> list[Job]:
