@@ -53,10 +53,18 @@ def test_random_outside_is_disjoint_and_as_large() -> None:
     assert other.weights() == region.weights()
 
 
+def test_random_is_another_draw_than_a_planted_region() -> None:
+    """At equal seeds, which are the defaults: else the control would find everything."""
+    model = tiny_model()
+    assert found(model, "random", {}, budget=0.25) != random_region(model, 0.25, seed=0)
+
+
 def test_random_is_uniform() -> None:
     """Each unit is drawn as often as its share, over many seeds (binomial, 5 standard deviations)."""
     model = tiny_model()
     units = units_of(model, "value_vectors")
-    draws = torch.stack([units.inside(random_region(model, 0.25, seed=seed)) for seed in range(200)]).float()
+    draws = torch.stack(
+        [units.inside(found(model, "random", {}, budget=0.25, seed=seed)) for seed in range(200)]
+    ).float()
     assert (draws.mean(0) - 0.25).abs().max() < 5 * (0.25 * 0.75 / 200) ** 0.5
     assert int(draws[0].sum()) == 24

@@ -1,7 +1,7 @@
 """`expunge ls`."""
 
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +13,14 @@ class Kind(str, Enum):
 
     OBJECTIVES = "objectives"
     EDITORS = "editors"
+    LOCALIZERS = "localizers"
     RETAIN_LOSSES = "retain-losses"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
     ATTACKS = "attacks"
     SUITES = "suites"
     WORLDS = "worlds"
+    STUDIES = "studies"
     MODELS = "models"
     ARCHITECTURES = "architectures"
 
@@ -33,11 +35,12 @@ def ls(
     """
     from expunge.runs.listing import LISTS
 
-    kinds = [kind.value] if kind else list(LISTS)
+    lists = {**LISTS, "studies": _studies}
+    kinds = [kind.value] if kind else list(lists)
     if json:
         import json as encoder
 
-        rows = [entry for each in kinds for entry in LISTS[each]()]
+        rows = [entry for each in kinds for entry in lists[each]()]
         print(encoder.dumps(rows, ensure_ascii=False, indent=1))
         return
     from rich.console import Console
@@ -47,7 +50,15 @@ def ls(
         table = Table(title=each, title_justify="left", box=None, header_style="bold")
         for column in ("name", "summary", "citation"):
             table.add_column(column)
-        for entry in LISTS[each]():
+        for entry in lists[each]():
             names = ", ".join([entry["name"], *entry["aliases"]])
             table.add_row(names, entry["summary"], entry["citation"])
         Console().print(table)
+
+
+def _studies() -> list[dict[str, Any]]:
+    """Experiments stand above the runs that they are made of, so they are listed here."""
+    from expunge.runs.listing import entry
+    from expunge.studies import studies
+
+    return [entry(name, (), studies.get(name).summary, studies.get(name).paper) for name in studies]

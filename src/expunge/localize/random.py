@@ -12,6 +12,8 @@ from torch import Tensor
 from expunge.localize import Scene, localizers
 from expunge.mask import Mask
 
+OWN = 2505  # added to the seed: at equal seeds a planted region (`worlds/injection.py`) is another draw
+
 
 @localizers.add("random", paper="arXiv:2505.16252", looks_at=())
 def random(scene: Scene, *, outside: str | Mask = "") -> Float[Tensor, " units"]:
@@ -20,6 +22,6 @@ def random(scene: Scene, *, outside: str | Mask = "") -> Float[Tensor, " units"]
     free = torch.arange(scene.units.count)
     if outside:
         free = (~scene.units.inside(Mask.load(outside) if isinstance(outside, str) else outside)).nonzero().flatten()
-    order = torch.randperm(len(free), generator=torch.Generator().manual_seed(scene.seed))
+    order = torch.randperm(len(free), generator=torch.Generator().manual_seed(scene.seed + OWN))
     scores[free[order]] = torch.arange(len(free), 0, -1, dtype=torch.float32)
     return scores

@@ -6,7 +6,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 
-def _entry(name: str, aliases: tuple[str, ...], summary: str, citation: str) -> Entry:
+def entry(name: str, aliases: tuple[str, ...], summary: str, citation: str) -> Entry:
     return {"name": name, "aliases": list(aliases), "summary": summary.rstrip("."), "citation": citation}
 
 
@@ -15,13 +15,13 @@ def _objectives(which: str) -> list[Entry]:
 
     registry = getattr(package, which)
     found = ((name, registry.get(name)) for name in registry)
-    return [_entry(name, registry.aliases(name), each.summary, each.paper) for name, each in found]
+    return [entry(name, registry.aliases(name), each.summary, each.paper) for name, each in found]
 
 
 def _editors() -> list[Entry]:
     from expunge.edit import editors
 
-    return [_entry(name, editors.aliases(name), editors.get(name).summary, editors.get(name).paper) for name in editors]
+    return [entry(name, editors.aliases(name), editors.get(name).summary, editors.get(name).paper) for name in editors]
 
 
 def _localizers() -> list[Entry]:
@@ -32,40 +32,34 @@ def _localizers() -> list[Entry]:
         each = localizers.get(name)
         where = ", ".join(each.granularities)
         found.append(
-            _entry(name, localizers.aliases(name), f"{each.summary.rstrip('.')}. Granularities: {where}", each.paper)
+            entry(name, localizers.aliases(name), f"{each.summary.rstrip('.')}. Granularities: {where}", each.paper)
         )
     return found
-
-
-def _studies() -> list[Entry]:
-    from expunge.studies import studies
-
-    return [_entry(name, (), studies.get(name).summary, studies.get(name).paper) for name in studies]
 
 
 def _metrics() -> list[Entry]:
     from expunge.evaluate import metrics
 
-    return [_entry(name, metrics.aliases(name), metrics.get(name).summary, "") for name in metrics]
+    return [entry(name, metrics.aliases(name), metrics.get(name).summary, "") for name in metrics]
 
 
 def _attacks() -> list[Entry]:
     from expunge.attacks import attacks
 
-    return [_entry(name, attacks.aliases(name), attacks.get(name).summary, "") for name in attacks]
+    return [entry(name, attacks.aliases(name), attacks.get(name).summary, "") for name in attacks]
 
 
 def _wrappers() -> list[Entry]:
     from expunge.registry import summary_of
     from expunge.train.wrappers import wrappers
 
-    return [_entry(name, (), summary_of(wrappers.get(name).__module__), "") for name in wrappers]
+    return [entry(name, (), summary_of(wrappers.get(name).__module__), "") for name in wrappers]
 
 
 def _models() -> list[Entry]:
     from expunge.models.builtin import BUILTIN
 
-    return [_entry(name, (), each.summary, "") for name, each in BUILTIN.items()]
+    return [entry(name, (), each.summary, "") for name, each in BUILTIN.items()]
 
 
 def _suites(kind: str) -> list[Entry]:
@@ -80,21 +74,20 @@ def _suites(kind: str) -> list[Entry]:
         variants = f" Variants: {', '.join(v for v in each.variants if v)}." if any(each.variants) else ""
         facts = f"Size: {each.size}; source: {each.source}; licence: {each.licence}."
         told = f"{each.summary.rstrip('., ')}. {facts}{variants}"
-        found.append(_entry(name, registry.aliases(name), told, each.paper))
+        found.append(entry(name, registry.aliases(name), told, each.paper))
     return found
 
 
 def _architectures() -> list[Entry]:
     from expunge.models.architectures import ARCHITECTURES
 
-    return [_entry(name, (), "", "") for name in ARCHITECTURES]
+    return [entry(name, (), "", "") for name in ARCHITECTURES]
 
 
 LISTS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": lambda: _objectives("objectives"),
     "editors": _editors,
     "localizers": _localizers,
-    "studies": _studies,
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 
 import torch
 
-from expunge.config import LocalizeConfig
-from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError
-from expunge.localize.localizing import localize
+from expunge.localize.units import units_of
 from expunge.mask import Mask
 from expunge.models.model import Model
 
@@ -30,11 +28,13 @@ def random_region(
 
     Raises ConfigError when the share leaves none to draw, or more than there are outside.
     """
-    config = LocalizeConfig.model_validate(
-        {"localizer": "random", "budget": share, "granularity": granularity, "seed": seed}
-    )
-    options = {} if outside is None else {"outside": outside}
-    return localize(model, (), (), config, Encoder(model.tokenizer), options=options).mask
+    units = units_of(model, granularity)
+    free = torch.ones(units.count, dtype=torch.bool) if outside is None else ~units.inside(outside)
+    size, places = int(share * units.count), free.nonzero().flatten()
+    if not 0 < size <= len(places):
+        raise ConfigError(f"a budget of {share:g} is {size} of {units.count} units, and {len(places)} can be drawn")
+    drawn = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:size]
+    return units.mask(torch.zeros(units.count, dtype=torch.bool).index_fill_(0, places[drawn], True))
 
 
 def replayed(facts: Sequence[Example], retain: Sequence[Example], share: float, seed: int) -> list[Example]:
