@@ -83,7 +83,7 @@ def _sections(
     yield Section("How it was run", _how(config, out), [_targets(config, out), _pilots(config, out)])
     for part in dict.fromkeys(each.arm.part for each in found):
         here = [each for each in found if each.arm.part == part]
-        yield _part(part, here, compared_by, config)
+        yield _part(part, here, compared_by, config, out)
     if (recalls := _recalls(config, out)).rows:
         yield Section("Do localizers find what was planted?", [_FOUND.format(percent(config.budget))], [recalls])
     yield Section("What this scale cannot say", _limits(compared_by["aues"]))
@@ -141,14 +141,15 @@ def _recalls(config: LocalizationStudyConfig, out: Path) -> Table:
 
 
 def _part(
-    part: str, found: Sequence[Found], compared_by: dict[str, list[Comparison]], config: LocalizationStudyConfig
-) -> Section:
+    part: str, found: Sequence[Found], compared_by: dict[str, list[Comparison]], config: LocalizationStudyConfig,
+    out: Path,
+) -> Section:  # fmt: skip
     rows = [row for each in found for row in _rows(each)]
     head = ["Objective, region", "AUES", "raw AUES", "MU95", "FS at the end", "RS at the end", "recall of V_tgt"]
     tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
     tables += [_tests(own["aues"], "aues"), _tests(own["mu95"], "mu95")]
-    if further := [row for each in found for row in _further(each)]:
+    if further := [row for each in found for row in _further(each, out)]:
         tables.append(Table(
             ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
             further, "Does it erase or hide? The last point of each run, means ± sd.",
@@ -184,16 +185,21 @@ def _rows(found: Found) -> Iterator[list[str]]:
         yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
 
 
-def _further(found: Found) -> Iterator[list[str]]:
+def _further(found: Found, out: Path) -> Iterator[list[str]]:
+    targets_of = [read_result(found.arm.target.place(out, seed)) for seed in found.seeds]
+    never = [result["further"] for result in targets_of if result and "further" in result]
+    if never and any("further" in r for regions in found.seeds.values() for r in regions.values()):
+        yield [f"{found.arm.objective}: θ_r, the control", *_probed(never)]
     for name in found.conditions:
         runs = [r["further"] for regions in found.seeds.values() for n, r in regions.items()
                 if condition(n) == name and "further" in r]  # fmt: skip
         if runs:
-            yield [
-                f"{found.arm.objective}: {name}", _spread([r["relearnt"]["before"] for r in runs]),
-                _spread([r["relearnt"]["after"] for r in runs]), _spread([r["rounded"]["FS"] for r in runs]),
-                _spread([r["rounded"]["RS"] for r in runs]),
-            ]  # fmt: skip
+            yield [f"{found.arm.objective}: {name}", *_probed(runs)]
+
+
+def _probed(runs: Sequence[dict[str, Any]]) -> list[str]:
+    relearnt = [_spread([run["relearnt"][when] for run in runs]) for when in ("before", "after")]
+    return [*relearnt, *(_spread([run["rounded"][name] for run in runs]) for name in ("FS", "RS"))]
 
 
 def _tests(found: Sequence[Comparison], metric: str) -> Table:

@@ -1,6 +1,6 @@
 """Targets: θ_r, which never saw the forget set, and θ_o, which knows it.
 
-result.json            FS, RS, MU of both, θ_r's truth ratios on the forget rows
+result.json            FS, RS, MU of both, θ_r's truth ratios on the forget rows; in full, what θ_r relearns
 change.safetensors     θ_o - θ_r (planted, injected)        mask.safetensors     V_tgt (planted)
 taught.safetensors     θ_r - base, where θ_r had to be made of a base model
 """
@@ -20,6 +20,7 @@ from expunge.models.model import Model
 from expunge.runs.localizing import MASK
 from expunge.studies.localization.arms import Target
 from expunge.studies.localization.measures import Measures
+from expunge.studies.localization.probing import relearnt, rounded
 from expunge.studies.running import write_result
 from expunge.suites import Suite
 from expunge.train.finetune import fit
@@ -44,6 +45,10 @@ def make(folder: Path, *, config: Mapping[str, Any], target: Mapping[str, Any], 
     result: dict[str, Any] = {"never": _measured(never, measures, study)}
     if study.utility:
         result["truth_ratios"] = measures.truth_ratios(never)
+    if study.full:  # the control of what is done to every result
+        result["further"] = {
+            "relearnt": relearnt(never, measures, suite, seed), "rounded": rounded(never, measures)
+        }  # fmt: skip
     del never
     result["target"] = _measured(original(study, which, folder, seed), measures, study)
     write_result(folder, result)
