@@ -341,8 +341,8 @@ class LocalizationStudyConfig(Config):
     batch_size: PositiveInt = 16
     weight_decay: NonNegative = 0.01
     precision: Literal["float32", "bfloat16"] = "float32"
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-3, 3e-3, 1e-2)  # tried on the pilot seed
-    whole_rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3)  # of all weights
+    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-3, 1e-2, 3e-2)  # tried on the pilot seed
+    whole_rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-4, 1e-3, 3e-3)  # of all weights
     utility: bool = True  # MU and FQ around the crossing of 95 %
     margin: PositiveFloat = 0.05  # AUES within which two regions are called equivalent
     quality_margin: PositiveFloat = 1.0  # the same of log10 p

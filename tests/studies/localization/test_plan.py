@@ -58,7 +58,7 @@ def test_among_equal_rates_the_first(tmp_path: Path) -> None:
     config = LocalizationStudyConfig(objectives=("npo",), parts=("B",))
     for pilot in pilots(config):
         write_result(pilot.place(tmp_path), {"aues": 0.5})
-    assert chosen_rates(config, tmp_path) == {("npo", "region"): 1e-3, ("npo", "whole"): 1e-4}
+    assert chosen_rates(config, tmp_path) == {("npo", "region"): 3e-3, ("npo", "whole"): 3e-4}
 
 
 @pytest.mark.parametrize("objective", ["npo", "wga", "dpo", "rmu", "mlp_regression"])
