@@ -1,6 +1,7 @@
 """The report: the claim, what came out, and what this scale cannot say."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
 from expunge.studies.holm import holm
-from expunge.studies.localization.arms import Target, targets
+from expunge.studies.localization.arms import LARGEST, ORACLE, targets
 from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
 from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
@@ -29,8 +30,9 @@ CLAIM = (
 )
 READING = (
     "FS is 1 - extraction strength of the forget rows, RS that of the retain rows. AUES is the area under RS as a "
-    "function of FS, from 0 to 1, higher is better; raw AUES is the part between the FS that all regions of a seed "
-    "pass through. MU95 is log10 p of forget quality at 95 % of the utility: 0 cannot be told from a retrained model."
+    "function of FS, from 0 to 1, higher is better: it rewards a good exchange and getting far within the steps. Raw "
+    "AUES is the part between the FS that all regions of a seed pass through: the exchange alone. MU95 is log10 p of "
+    "forget quality at 95 % of the utility: 0 cannot be told from a retrained model."
 )
 _FOUND = (
     "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
@@ -57,29 +59,48 @@ def publish(config: LocalizationStudyConfig, out: Path) -> Published:
             "results.json": json.dumps(numbers, indent=1) + "\n",
             **files(sections),
         },
-        headline(config, comparisons["aues"]),
+        headline(config, comparisons),
     )
 
 
-def headline(config: LocalizationStudyConfig, found: Sequence[Comparison]) -> tuple[str, ...]:
-    """One sentence for each objective of part B, and one for part A."""
+def headline(config: LocalizationStudyConfig, compared_by: dict[str, list[Comparison]]) -> tuple[str, ...]:
+    """One sentence for each objective and part."""
     lines = [
         f"{each.objective}: {sentence(each.found, ('Oracle', RANDOM), 'AUES')}"
-        for each in found
-        if each.part == "B" and each.region == "oracle" and each.objective in config.objectives
+        for each in compared_by["aues"]
+        if each.part == "B" and each.region == ORACLE and each.objective in config.objectives
     ]
-    other = [each for each in found if each.part == "A" and each.region in config.localizers]
-    if other:
-        better = [each.name for each in other if each.found.finding == "differ" and each.found.difference > 0]
-        said = listed(better) if better else "none"
-        lines.append(f"Part A: of {len(other)} comparisons of a localizer with Random, better than Random: {said}.")
+    for objective in config.objectives:
+        said = []
+        for metric, name in (("aues", "AUES"), ("aues_raw", "raw AUES, the exchange alone")):
+            found = [c for c in compared_by[metric] if (c.part, c.objective) == ("A", objective)]
+            if other := [c for c in found if c.region in config.localizers]:
+                said.append(f"by {name}, {_ranked(other)}")
+        if said:
+            lines.append(f"{objective}, localizers in a target that learnt with all weights: {'; '.join(said)}.")
     return tuple(lines) or ("No arm has two seeds yet.",)
+
+
+def _ranked(found: Sequence[Comparison]) -> str:
+    """Who is better than Random, who worse, who neither."""
+    kinds = {
+        "better than Random": [c for c in found if c.found.finding == "differ" and c.found.difference > 0],
+        "worse": [c for c in found if c.found.finding == "differ" and c.found.difference < 0],
+        "equivalent": [c for c in found if c.found.finding == "equivalent"],
+        "unresolved": [c for c in found if c.found.finding == "unresolved"],
+    }
+    said = [
+        f"{kind}: {listed([f'{c.region} ({signed(c.found.difference)})' for c in several])}"
+        for kind, several in kinds.items()
+        if several
+    ]
+    return ", ".join(said)
 
 
 def _sections(
     config: LocalizationStudyConfig, out: Path, found: Sequence[Found], compared_by: dict[str, list[Comparison]]
 ) -> Iterator[Section]:
-    yield Section("The claim, and what we found", [CLAIM, *headline(config, compared_by["aues"]), READING])
+    yield Section("The claim, and what we found", [CLAIM, *headline(config, compared_by), READING])
     yield Section("How it was run", _how(config, out), [_targets(config, out), _pilots(config, out)])
     for part in dict.fromkeys(each.arm.part for each in found):
         here = [each for each in found if each.arm.part == part]
@@ -148,7 +169,7 @@ def _part(
     head = ["Objective, region", "AUES", "raw AUES", "MU95", "FS at the end", "RS at the end", "recall of V_tgt"]
     tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
-    tables += [_tests(own["aues"], "aues"), _tests(own["mu95"], "mu95")]
+    tables += [_tests(own[metric], metric) for metric in ("aues", "aues_raw", "mu95") if own[metric]]
     if further := [row for each in found for row in _further(each, out)]:
         tables.append(Table(
             ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
@@ -170,10 +191,12 @@ def _part(
         f"{_slug(part)}-differences", differences(rows_of, config.margin, f"{part}: {unit}", unit),
         "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
     ))  # fmt: skip
-    said = [sentence(c.found, (c.region, RANDOM), UNITS["aues"]) for c in own["aues"]]
-    said = [f"{c.objective}: {words}" for c, words in zip(own["aues"], said)]
-    absent = [f"MU95 of {each.arm.objective}, {name}: {len(why)} runs have none; the first: {why[0]}"
-              for each in found for name in each.conditions if (why := each.reasons(name))]  # fmt: skip
+    said = [
+        f"{c.objective}: {sentence(c.found, (c.region, RANDOM), UNITS['aues'])}"
+        for c in own["aues"] if c.region in (ORACLE, LARGEST)
+    ]  # fmt: skip
+    why = Counter(reason for each in found for name in each.conditions for reason in each.reasons(name))
+    absent = [f"{count} runs have no MU95: {reason}." for reason, count in why.most_common()]
     return Section(f"Part {part}", [*said, *absent], tables, [f for f in figures if f.drawn])
 
 
@@ -258,6 +281,3 @@ def _spread(values: Sequence[float]) -> str:
 
 def _slug(text: str) -> str:
     return slug(text.lower()).replace(",", "")
-
-
-__all__ = ["Target", "headline", "publish"]
