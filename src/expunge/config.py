@@ -381,6 +381,8 @@ class BenchConfig(Config):
             raise ValueError(
                 f"`train.{wrong[0]}` is each run's own: methods stand in `methods`, ranges and the seed in `search`"
             )
+        if seeded := [text for text in self.masks if "seed" in parse_name(text)[1]]:
+            raise ValueError(f"`masks`: {seeded[0]!r} has a seed, and its draws have each run's own: leave it out")
         if 0 <= self.search.seed < self.seeds:
             raise ValueError(f"`search.seed` {self.search.seed} is a final run's: tuning needs a seed of its own")
         return self

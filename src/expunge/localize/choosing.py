@@ -28,15 +28,26 @@ def highest(
     free = int((scores > -torch.inf).sum())
     if of == "weights" and bool((sizes != sizes[0]).any()):
         order = scores.sort(descending=True, stable=True).indices[:free]
-        fit = sizes[order].cumsum(0) <= int(budget * int(sizes.sum()))
+        fit = sizes[order].cumsum(0) <= share_of(budget, int(sizes.sum()))
         wanted = int(fit.sum())
         chosen = torch.zeros(len(scores), dtype=torch.bool).index_fill_(0, order[:wanted], True)
     else:
-        wanted = int(budget * len(scores))
+        wanted = share_of(budget, len(scores))
         chosen = _top(scores, min(wanted, free))
     if not 0 < wanted <= free:
-        raise ConfigError(f"a budget of {budget:g} is {wanted} of {len(scores)} units, and {free} can be chosen")
+        raise ConfigError(
+            f"a budget of {budget:g} is {wanted} of {len(scores)} units, and {free} can be chosen: change it"
+        )
     return chosen
+
+
+def share_of(budget: float, count: int) -> int:
+    """⌊budget · count⌋, where a product that is whole but for rounding counts as whole.
+
+    >>> share_of(0.35, 46_080), int(0.35 * 46_080)
+    (16128, 16127)
+    """
+    return int(budget * count + 1e-9 * count)
 
 
 def _top(scores: Float[Tensor, " units"], wanted: int) -> Bool[Tensor, " units"]:

@@ -51,7 +51,7 @@ def localize(
     """
     localizer, values = check_localizer(config, options)
     forget, retain = (_sampled(examples, config) for examples in (forget, retain))
-    _check_sets(localizer, forget, retain)
+    check_sets(config, forget, retain)
     units = units_of(model, config.granularity)
     looked_at = len(forget) * ("forget" in localizer.looks_at) + len(retain) * ("retain" in localizer.looks_at)
     notes: list[str] = []
@@ -88,7 +88,9 @@ def _sampled(examples: Sequence[Example], config: LocalizeConfig) -> list[Exampl
     return [examples[i] for i in sorted(order[: config.examples].tolist())]
 
 
-def _check_sets(localizer: Localizer, forget: Sequence[Example], retain: Sequence[Example]) -> None:
+def check_sets(config: LocalizeConfig, forget: Sequence[Example], retain: Sequence[Example]) -> None:
+    """Raises ConfigError when the sets have not what the localizer looks at."""
+    localizer = localizers.get(config.localizer)
     if "forget" in localizer.looks_at and not forget:
         raise ConfigError(f"localizer {localizer.name!r} looks at the forget set, which is empty")
     if "retain" in localizer.looks_at and not retain:

@@ -12,6 +12,7 @@ answers of other examples of the set); by default the true answers are taken.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -58,10 +59,10 @@ def _misanswered(scene: Scene, examples: Sequence[Example], copies: int) -> list
     asked = [each for each in examples if each.prompt is not None]
     if len({each.answer for each in asked}) < 2 or len(asked) < len(examples):
         raise ConfigError("memflex: `copies` needs questions with at least two different answers in each set")
-    generator = torch.Generator().manual_seed(scene.seed)
+    answers = sorted({each.answer for each in asked})
     wanted = []
-    for example in asked:
-        others = [each.answer for each in asked if each.answer != example.answer]
-        drawn = torch.randint(len(others), (copies,), generator=generator).tolist()
-        wanted.extend((example, None, others[i]) for i in drawn)
+    for example in asked:  # by its id and not by its place: the order of a set has no say
+        others = [answer for answer in answers if answer != example.answer]
+        drawn = np.random.default_rng([scene.seed, *example.id.encode()]).integers(len(others), size=copies)
+        wanted.extend((example, None, others[i]) for i in drawn.tolist())
     return scene.encoder.encode_many(wanted)

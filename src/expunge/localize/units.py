@@ -123,6 +123,11 @@ class Units:
                 put(each.part.parameter, each.part.axis, at.start, at.stop, torch.tensor(True))
         return Mask(self.shapes, {name: (axis, of.nonzero().flatten()) for name, (axis, of) in inside.items()})
 
+    def touched(self, mask: Mask) -> Bool[Tensor, " units"]:
+        """Which units a mask has any weight of. Raises ChangeError for a mask of another network."""
+        mask.check_shapes(self.shapes)
+        return self.sums(lambda name: mask.inside(name)) > 0
+
     def inside(self, mask: Mask) -> Bool[Tensor, " units"]:
         """Which units a mask holds as a whole, what heads share left aside."""
         found = torch.ones(self.count, dtype=torch.bool)

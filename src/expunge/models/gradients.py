@@ -7,7 +7,7 @@ One buffer of the parameters' size is kept a set. The model's weights and its ow
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +30,17 @@ def mean_gradient(
     bf16: bool = False,
     tick: Tick = lambda _: None,
 ) -> dict[str, Tensor]:
-    """Name → G, in the parameter's shape."""
+    """Name → G in the parameter's shape, summed in float32."""
     tokens = sum(len(each.ids) - each.start for each in encoded)
-    with gradients_of(model, names) as parameters:
+    with gradients_of(model, names) as parameters, ExitStack() as hooks:
+        narrow = {name: p for name, p in parameters.items() if p.dtype != torch.float32}
+        total = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in narrow.items()}  # bf16 sums lose digits
+        for name, parameter in narrow.items():
+            hooks.callback(parameter.register_post_accumulate_grad_hook(_adds(total[name])).remove)
         for batch in pack([len(each.ids) for each in encoded], budget):
             (-_log_probs(model, [encoded[i] for i in batch], bf16).sum() / tokens).backward()
             tick(len(batch))
-        return {name: _taken(parameter) for name, parameter in parameters.items()}
+        return {name: total[name] if name in total else _taken(p) for name, p in parameters.items()}
 
 
 def mean_square(
@@ -86,6 +90,15 @@ def _log_probs(model: Model, encoded: Sequence[Encoded], bf16: bool) -> Tensor:
 def _taken(parameter: nn.Parameter) -> Tensor:
     gradient, parameter.grad = parameter.grad, None
     return torch.zeros_like(parameter) if gradient is None else gradient
+
+
+def _adds(total: Tensor) -> Callable[[Tensor], None]:
+    def add(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        total.add_(parameter.grad.float())
+        parameter.grad = None
+
+    return add
 
 
 def _squares(total: Tensor) -> Callable[[Tensor], None]:

@@ -13,6 +13,7 @@ from expunge.record import Record, configuration_hash
 from expunge.record_file import load_record, record_path
 
 CHECKPOINTS = "checkpoints"
+MASK = "mask.safetensors"  # which weights may change, where a run found that out itself
 
 
 def claim(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Record | None:
@@ -81,6 +82,7 @@ def _check_place(out: Path) -> None:
 def discard(out: Path) -> None:
     """Take away what a run that could not begin has written; a folder that held nothing else goes too."""
     record_path(out).unlink(missing_ok=True)
+    (out / MASK).unlink(missing_ok=True)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     with suppress(OSError):
         out.rmdir()

@@ -7,8 +7,10 @@ from expunge.config import LocalizeRunConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError, OutputError
+from expunge.localize.localizing import check_sets
 from expunge.mask import Mask
 from expunge.models.loading import load_model
+from expunge.parameters import parameters_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.report.located import said_of
@@ -51,12 +53,17 @@ def run_localize(
     if not (config.forget or suite):
         raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
     sets = sets_of(config, suite, config.model)
+    check_sets(config.localize, sets.forget, sets.retain)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets)
+    if truth is not None:
+        truth.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
+        if not len(truth):
+            raise ConfigError(f"--truth {config.truth}: the mask holds nothing, so there is nothing to find")
     mask, note = localized(model, sets, config.localize, encoder, phases)
     info = mask_info(mask, model, config.localize.granularity, note, file=out.name, truth=truth)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Localizing within a run: with progress, kept in the run's folder, and told to the record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from expunge.mask import Mask, note_of
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.record import MaskInfo
+from expunge.runs.folder import MASK
 from expunge.runs.phases import Phases
 
-MASK = "mask.safetensors"
 
-
-def check_localize(config: LocalizeConfig) -> None:
+def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
     """Raises UnknownNameError or ConfigError for what can be seen to be wrong before a model is loaded."""
     _, options = check_localizer(config)
+    if lora and config.granularity == "weights":
+        raise ConfigError("an adapter cannot change single weights: choose another granularity, or leave `lora` out")
     for name in ("mask", "outside"):  # of the oracle and of random
         if options.get(name):
             Mask.load(options[name])
@@ -52,8 +54,10 @@ def kept_mask(
     if not (resume and path.exists()):
         mask, note = localized(model, sets, config, encoder, phases)
         mask.save(path, note)
-    mask = Mask.load(path)
-    return mask, mask_info(mask, model, config.granularity, note_of(path), file=MASK)
+    mask, note = Mask.load(path), note_of(path)
+    if note["model"] != Fingerprint.of(parameters_of(model.network)).id:
+        raise ConfigError(f"{path} was made from other weights than {model.name} has now: begin anew with --overwrite")
+    return mask, mask_info(mask, model, config.granularity, note, file=MASK)
 
 
 def mask_info(
@@ -70,22 +74,13 @@ def mask_info(
     inside = units.inside(mask)
     found: dict[str, Any] = {}
     if truth is not None:
-        truth.check_shapes(units.shapes)
         common, candidates = (mask & truth).weights(), units.mask(inside | True).weights()
-        if not len(truth):
-            raise ConfigError("the known region is empty: there is nothing to find")
         found = {
             "recall": common / truth.weights(), "precision": common / max(1, mask.weights()),
             "chance": mask.weights() / max(1, candidates),
         }  # fmt: skip
     return MaskInfo(
         file=file, localizer=note.get("localizer", ""), granularity=granularity, chosen=int(inside.sum()),
-        units=units.count, weights=mask.weights(), total_weights=_size(units.shapes.values()),
+        units=units.count, weights=mask.weights(), total_weights=sum(map(prod, units.shapes.values())),
         where=where(mask, model.layout).as_json(), notes=tuple(note.get("notes", ())), **found,
     )  # fmt: skip
-
-
-def _size(shapes: Sequence[tuple[int, ...]] | Any) -> int:
-    from math import prod
-
-    return sum(map(prod, shapes))

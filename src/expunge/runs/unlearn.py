@@ -16,6 +16,7 @@ from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.evaluate.store import Kept
+from expunge.localize.localizing import check_sets
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
@@ -82,6 +83,8 @@ def run_unlearn(
         phases.say(f"{out} holds a run with these settings that is done")
         return done
     sets = sets_of(config, suite, config.model)
+    if config.train.localize is not None:
+        check_sets(config.train.localize, sets.forget, sets.retain)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -134,7 +137,7 @@ def check_method(config: TrainConfig) -> None:
     reads_retrained((loss, retain), config.retrained)
     bind_wrappers(config.wrap)
     if config.localize is not None:
-        check_localize(config.localize)
+        check_localize(config.localize, lora=config.lora)
 
 
 def _work(

@@ -166,7 +166,7 @@ def _without_spread(found: Paired, names: tuple[str, str], unit: str) -> str:
     told = f"{names[0]} minus {names[1]} is {each}; without spread there is no interval and no power"
     if found.finding == "differ":
         return f"{names[0]} and {names[1]} differ: {told} (sign-flip p = {number(found.permutation_p)})."
-    return f"Unresolved: {told}."
+    return f"{names[0]} and {names[1]} are identical: {told}." if not found.difference else f"Unresolved: {told}."
 
 
 def _checked(first: Sequence[float], second: Sequence[float], margin: float) -> tuple[Differences, Differences]:

@@ -16,6 +16,7 @@ import torch
 
 from expunge.data.example import Example
 from expunge.errors import ConfigError
+from expunge.localize.choosing import share_of
 from expunge.localize.units import units_of
 from expunge.mask import Mask
 from expunge.models.model import Model
@@ -24,13 +25,13 @@ from expunge.models.model import Model
 def random_region(
     model: Model, share: float, seed: int, *, outside: Mask | None = None, granularity: str = "value_vectors"
 ) -> Mask:
-    """⌊share · all⌋ units, drawn uniformly over all layers at once, none of them in `outside`.
+    """⌊share · all⌋ units, drawn uniformly over all layers at once, none with a weight in `outside`.
 
     Raises ConfigError when the share leaves none to draw, or more than there are outside.
     """
     units = units_of(model, granularity)
-    free = torch.ones(units.count, dtype=torch.bool) if outside is None else ~units.inside(outside)
-    size, places = int(share * units.count), free.nonzero().flatten()
+    free = torch.ones(units.count, dtype=torch.bool) if outside is None else ~units.touched(outside)
+    size, places = share_of(share, units.count), free.nonzero().flatten()
     if not 0 < size <= len(places):
         raise ConfigError(f"a budget of {share:g} is {size} of {units.count} units, and {len(places)} can be drawn")
     drawn = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:size]

@@ -94,7 +94,7 @@ def arms(config: LocalizationStudyConfig) -> list[Arm]:
             plan.add("A", plan.target("trained"), objective, *plan.randoms(), *config.localizers, *whole)
     if config.full:
         _further(plan)
-    return plan.found
+    return list({arm.place(Path(), 0): arm for arm in reversed(plan.found)}.values())[::-1]  # each once
 
 
 def _further(plan: _Plan) -> None:

@@ -13,7 +13,6 @@ from expunge.bench.cells import slug
 from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
-from expunge.studies.holm import holm
 from expunge.studies.localization.arms import LARGEST, ORACLE, targets
 from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
 from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
@@ -31,9 +30,16 @@ CLAIM = (
 READING = (
     "FS is 1 - extraction strength of the forget rows, RS that of the retain rows. AUES is the area under RS as a "
     "function of FS, from 0 to 1, higher is better: it rewards a good exchange and getting far within the steps. Raw "
-    "AUES is the part between the FS that all regions of a seed pass through: the exchange alone. MU95 is log10 p of "
+    "AUES is the part between the FS that all regions of a seed pass through: the exchange alone, and where RS stays at "
+    "1 just the length of that range, the same for all. MU95 is log10 p of "
     "forget quality at 95 % of the utility: 0 cannot be told from a retrained model."
 )
+_SIZE = (
+    "A network of a million parameters has less redundancy than one of eight billion: a random region of it may do better "
+    "or worse than there. "
+)
+KINDS = {"mu95": " (MU95, best)", "crossing": " (MU95, at the crossing)"}
+SCALES = {"aues": "AUES", "aues_raw": "raw AUES"}
 _FOUND = (
     "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
     "and precision are then one number, and a uniform draw has {} on average."
@@ -64,30 +70,34 @@ def publish(config: LocalizationStudyConfig, out: Path) -> Published:
 
 
 def headline(config: LocalizationStudyConfig, compared_by: dict[str, list[Comparison]]) -> tuple[str, ...]:
-    """One sentence for each objective and part."""
-    lines = [
-        f"{each.objective}: {sentence(each.found, ('Oracle', RANDOM), 'AUES')}"
-        for each in compared_by["aues"]
-        if each.part == "B" and each.region == ORACLE and each.objective in config.objectives
-    ]
-    for objective in config.objectives:
-        said = []
-        for metric, name in (("aues", "AUES"), ("aues_raw", "raw AUES, the exchange alone")):
-            found = [c for c in compared_by[metric] if (c.part, c.objective) == ("A", objective)]
-            if other := [c for c in found if c.region in config.localizers]:
-                said.append(f"by {name}, {_ranked(other)}")
-        if said:
-            lines.append(f"{objective}, localizers in a target that learnt with all weights: {'; '.join(said)}.")
+    """A sentence for each objective of part B on Oracle, and one for each part and objective on all regions."""
+    lines = []
+    for part in dict.fromkeys(c.part for c in compared_by["aues"] if c.part in config.parts):
+        for objective in config.objectives:
+            here = {
+                m: [c for c in found if (c.part, c.objective) == (part, objective)] for m, found in compared_by.items()
+            }
+            for each in (c for c in here["aues"] if c.region == ORACLE and not _descriptive(config)):
+                lines.append(f"{objective}: {sentence(each.found, ('Oracle', RANDOM), 'AUES')}")
+            said = [f"by {name}, {_ranked(here[m], config)}" for m, name in SCALES.items() if here[m]]
+            if said:
+                lines.append(f"Part {part}, {objective}, against Random: {'; '.join(said)}.")
     return tuple(lines) or ("No arm has two seeds yet.",)
 
 
-def _ranked(found: Sequence[Comparison]) -> str:
-    """Who is better than Random, who worse, who neither."""
+def _descriptive(config: LocalizationStudyConfig) -> bool:
+    """Few seeds of a real model: differences are told, and not tested."""
+    return config.base is not None
+
+
+def _ranked(found: Sequence[Comparison], config: LocalizationStudyConfig) -> str:
+    """Who is better than Random, who worse, who neither, after Holm's correction."""
+    if _descriptive(config):
+        return listed([f"{c.region} {signed(c.found.difference)} ± {number(c.found.sd)}" for c in found])
     kinds = {
-        "better than Random": [c for c in found if c.found.finding == "differ" and c.found.difference > 0],
-        "worse": [c for c in found if c.found.finding == "differ" and c.found.difference < 0],
-        "equivalent": [c for c in found if c.found.finding == "equivalent"],
-        "unresolved": [c for c in found if c.found.finding == "unresolved"],
+        "better": [c for c in found if c.finding == "differ" and c.found.difference > 0],
+        "worse": [c for c in found if c.finding == "differ" and c.found.difference < 0],
+        **{kind: [c for c in found if c.finding == kind] for kind in ("equivalent", "identical", "unresolved")},
     }
     said = [
         f"{kind}: {listed([f'{c.region} ({signed(c.found.difference)})' for c in several])}"
@@ -107,23 +117,35 @@ def _sections(
         yield _part(part, here, compared_by, config, out)
     if (recalls := _recalls(config, out)).rows:
         yield Section("Do localizers find what was planted?", [_FOUND.format(percent(config.budget))], [recalls])
-    yield Section("What this scale cannot say", _limits(compared_by["aues"]))
+    yield Section("What this scale cannot say", _limits(compared_by["aues"], config))
 
 
 def _how(config: LocalizationStudyConfig, out: Path) -> list[str]:
     rates = chosen_rates(config, out) or {}
     said = ", ".join(f"{name} ({kind}) {rate:g}" for (name, kind), rate in rates.items()) or "not yet chosen"
+    tuned = (
+        f"Learning rates were chosen by AUES on a pilot seed (number {config.seeds}) that no result below has: {said}. "
+        "Regions' rates are tried on a planted target, those of all weights on a trained one, so part A compares regions "
+        "with one another, and not with all weights, on equal terms."
+        if any(True for _ in pilots(config))
+        else f"Learning rates were given, not tuned: {said}."
+    )
+    tests = (
+        "Few seeds of a real model: what follows is descriptive, nothing is tested."
+        if _descriptive(config)
+        else f"Tests are paired over seeds: t, exact sign flips, TOST at ±{config.margin:g} AUES and "
+        f"±{config.quality_margin:g} log10 p. A finding is what holds after Holm's correction over all comparisons of "
+        "its table; the other p-values stand uncorrected."
+    )
     return [
         f"Each seed has its own models, region, rows and order. {config.steps} steps of {config.batch_size} forget and "
         f"as many retain examples, AdamW with weight decay {config.weight_decay:g}, retain loss NLL with weight 1 "
-        f"(RMU: hidden states); measured {config.evaluations} times on {config.rows} forget and {config.rows} retain "
-        f"rows. Regions are {percent(config.budget)} of all {config.granularity.replace('_', ' ')}; part B plants "
-        f"the forget set in V_tgt with {config.replay:g} retained texts for each planted one (the paper replays none).",
-        f"Learning rates were chosen by AUES on a pilot seed (number {config.seeds}) that no result below has: {said}. "
-        "Every region of an objective has the same; all weights have their own, from a range ten times lower.",
-        f"{config.draws} draws of Random are averaged within a seed before any test. Tests are paired over seeds: t, "
-        f"exact sign flips, TOST at ±{config.margin:g} AUES and ±{config.quality_margin:g} log10 p. p-values below "
-        "stand uncorrected; Holm's correction over all comparisons of the part is beside them.",
+        f"(RMU: hidden states); measured every {max(1, config.steps // config.evaluations)} steps on {config.rows} forget "
+        f"and {config.rows} retain rows. Regions are {percent(config.budget)} of all "
+        f"{config.granularity.replace('_', ' ')}; part B plants the forget set in V_tgt with {config.replay:g} retained "
+        "texts for each planted one (the paper replays none).",
+        tuned,
+        f"{config.draws} draws of Random are averaged within a seed. {tests}",
     ]
 
 
@@ -166,10 +188,14 @@ def _part(
     out: Path,
 ) -> Section:  # fmt: skip
     rows = [row for each in found for row in _rows(each)]
-    head = ["Objective, region", "AUES", "raw AUES", "MU95", "FS at the end", "RS at the end", "recall of V_tgt"]
+    head = [
+        "Objective, region", "AUES", "raw AUES", "MU95, best", "MU95, at the crossing", "FS at the end", "RS at the end",
+        "recall of V_tgt",
+    ]  # fmt: skip
     tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
-    tables += [_tests(own[metric], metric) for metric in ("aues", "aues_raw", "mu95") if own[metric]]
+    shown = () if _descriptive(config) else ("aues", "aues_raw", "mu95", "crossing")
+    tables += [_tests(own[metric], metric) for metric in shown if own[metric]]
     if further := [row for each in found for row in _further(each, out)]:
         tables.append(Table(
             ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
@@ -193,7 +219,7 @@ def _part(
     ))  # fmt: skip
     said = [
         f"{c.objective}: {sentence(c.found, (c.region, RANDOM), UNITS['aues'])}"
-        for c in own["aues"] if c.region in (ORACLE, LARGEST)
+        for c in own["aues"] if c.region in (ORACLE, LARGEST) and not _descriptive(config)
     ]  # fmt: skip
     why = Counter(reason for each in found for name in each.conditions for reason in each.reasons(name))
     absent = [f"{count} runs have no MU95: {reason}." for reason, count in why.most_common()]
@@ -202,7 +228,7 @@ def _part(
 
 def _rows(found: Found) -> Iterator[list[str]]:
     for name in found.conditions:
-        metrics = ("aues", "aues_raw", "mu95", "FS", "RS")
+        metrics = ("aues", "aues_raw", "mu95", "crossing", "FS", "RS")
         values = [_spread(list(found.values(name, metric).values())) for metric in metrics]
         recall = list(found.values(name, "recall").values())
         yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
@@ -226,13 +252,12 @@ def _probed(runs: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _tests(found: Sequence[Comparison], metric: str) -> Table:
-    corrected = holm({each.name: _p(each) for each in found})
     rows = [
         [
             f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
             "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
-            number(c.found.t_p), number(c.found.permutation_p), number(corrected[c.name]), number(c.found.tost_p),
-            number(c.found.detectable), c.found.finding,
+            number(c.found.t_p), number(c.found.permutation_p), number(c.holm), number(c.found.tost_p),
+            number(c.found.detectable), c.finding,
         ]
         for c in found
     ]  # fmt: skip
@@ -240,15 +265,10 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
         "Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
         "Detectable", "Finding",
     ]  # fmt: skip
-    return Table(head, rows, f"{UNITS[metric]}{' (MU95)' if metric == 'mu95' else ''}, against Random.")
+    return Table(head, rows, f"{UNITS[metric]}{KINDS.get(metric, '')}, against Random.")
 
 
-def _p(each: Comparison) -> float:
-    """Of the test that the finding goes by."""
-    return each.found.permutation_p if each.found.t_p is None else each.found.t_p
-
-
-def _limits(found: Sequence[Comparison]) -> list[str]:
+def _limits(found: Sequence[Comparison], config: LocalizationStudyConfig) -> list[str]:
     least = [c.found.detectable for c in found if c.found.detectable is not None]
     power = (
         f"Effects below {number(min(least))} to {number(max(least))} AUES (80 % power, from the spread seen here) "
@@ -258,8 +278,7 @@ def _limits(found: Sequence[Comparison]) -> list[str]:
     )
     return [
         power,
-        "A network of a million parameters has less redundancy than one of eight billion: a random region of it may do "
-        "better or worse than there. V_tgt is itself a uniform draw, so Random is of its kind; nothing here speaks of "
+        f"{_SIZE if config.base is None else ''}V_tgt is itself a uniform draw, so Random is of its kind; nothing here speaks of "
         "structured locations, of attention unless it says so, or of knowledge that all weights learnt.",
         "MemFlex and WAGLE in value vectors are reconstructions of what the paper calls reformulated; its metric "
         "formulas, its learning rates and its test of significance are not published.",
@@ -269,7 +288,7 @@ def _limits(found: Sequence[Comparison]) -> list[str]:
 def _plain(each: Comparison) -> dict[str, Any]:
     return {
         "part": each.part, "objective": each.objective, "region": each.region, "metric": each.metric,
-        "values": each.values, "finding": each.found.finding, **asdict(each.found),
+        "values": each.values, "finding": each.finding, "holm": each.holm, **asdict(each.found),
     }  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from expunge.bench.jobs import Job
 from expunge.bench.spaces import RETAIN_LOSSES
 from expunge.config import LocalizationStudyConfig, LocalizeConfig, TrainConfig, parse_name, settings
+from expunge.errors import ConfigError
 from expunge.localize.localizing import check_localizer
+from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.localization.arms import ALL, Arm, Target, arms, targets
 from expunge.studies.running import read_result
@@ -22,7 +24,18 @@ def check(config: LocalizationStudyConfig) -> LocalizationStudyConfig:
     from expunge.worlds.finding import find_suite
 
     for name in config.localizers:
-        check_localizer(LocalizeConfig(localizer=name, granularity=config.granularity))
+        localizer, _ = check_localizer(LocalizeConfig(localizer=name, granularity=config.granularity))
+        if localizer.name in ("random", "oracle"):
+            raise ConfigError(f"`localizers`: {name!r} is in every comparison already: leave it out")
+    if config.base is not None:
+        find(split_change(config.base)[0])
+        if "A" in config.parts or config.full:
+            raise ConfigError(
+                f"a base model ({config.base}) is taught the retain set only, so there is no target of part A, and "
+                "nothing of `full`: set `parts: [B]`"
+            )
+    elif not config.suite.startswith("world:people"):
+        raise ConfigError(f"{config.suite} has no models that were trained without its forget set: name a `base`")
     for arm in arms(config):
         check_method(training(config, arm.objective, config.rates[0], 0, named=True))
     find_suite(config.suite)
@@ -86,7 +99,9 @@ def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
 
 def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, Kind], float] | None:
     """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing."""
-    single = {(name, kind): _rates(config, kind)[0] for name, kind in _tuned(config) if len(_rates(config, kind)) == 1}
+    single: dict[tuple[str, Kind], float] = {
+        (name, kind): _rates(config, kind)[0] for name, kind in _tuned(config) if len(_rates(config, kind)) == 1
+    }
     best: dict[tuple[str, Kind], tuple[float, float]] = {}
     for pilot in pilots(config):
         result = read_result(pilot.place(out))

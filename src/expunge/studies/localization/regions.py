@@ -49,7 +49,7 @@ def largest_changes(model: Model, never: Model, target: Target) -> Mask:
 
 
 def overlap(mask: Mask | None, known: Mask | None) -> dict[str, float]:
-    """Recall and precision of the known region, and what a uniform draw of the mask's size would recall."""
+    """Recall and precision of the known region, as shares of weights."""
     if mask is None or known is None:
         return {}
     common = (mask & known).weights()

@@ -5,6 +5,7 @@ change.safetensors     θ_o - θ_r (planted, injected)        mask.safetensors  
 taught.safetensors     θ_r - base, where θ_r had to be made of a base model
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model
-from expunge.runs.localizing import MASK
+from expunge.runs.folder import MASK
 from expunge.studies.localization.arms import Target
 from expunge.studies.localization.measures import Measures
 from expunge.studies.localization.probing import relearnt, rounded
@@ -27,7 +28,7 @@ from expunge.train.finetune import fit
 from expunge.worlds.finding import find_suite
 from expunge.worlds.injection import random_region, replayed
 
-CHANGE, TAUGHT, WORK = "change.safetensors", "taught.safetensors", "work"
+CHANGE, TAUGHT = "change.safetensors", "taught.safetensors"
 
 
 def make(folder: Path, *, config: Mapping[str, Any], target: Mapping[str, Any], seed: int) -> None:
@@ -52,6 +53,8 @@ def make(folder: Path, *, config: Mapping[str, Any], target: Mapping[str, Any], 
     del never
     result["target"] = _measured(original(study, which, folder, seed), measures, study)
     write_result(folder, result)
+    for work in ("teaching", "planting"):  # several times the model's size, and of no more use
+        shutil.rmtree(folder / work, ignore_errors=True)
 
 
 def suite_of(config: LocalizationStudyConfig, target: Target, seed: int) -> Suite:
@@ -91,7 +94,7 @@ def _teach(config: LocalizationStudyConfig, suite: Suite, folder: Path, seed: in
     assert config.base is not None
     model = load_model(config.base, LoadConfig(device="cpu"))
     encoder = Encoder(model.tokenizer, suite.convention)
-    _fit(model, suite.sets.retain, config.teach, suite, encoder, folder / WORK, seed).save(folder / TAUGHT)
+    _fit(model, suite.sets.retain, config.teach, suite, encoder, folder / "teaching", seed).save(folder / TAUGHT)
 
 
 def _plant(
@@ -112,7 +115,7 @@ def _plant(
         train = train.model_copy(update={"learning_rate": train.learning_rate / 10})
     examples = replayed(planted, suite.training("retrained") if config.base is None else suite.sets.retain,
                         config.replay, seed)  # fmt: skip
-    change = _fit(never, examples, train, suite, encoder, folder / WORK, seed, mask, planted)
+    change = _fit(never, examples, train, suite, encoder, folder / "planting", seed, mask, planted)
     change.save(folder / CHANGE)
 
 

@@ -150,24 +150,14 @@ class _Curve:
                 self.weights[name].copy_(value)
 
     def quality(self) -> dict[str, Any]:
-        """MU and FQ at the points around the first crossing of 95 %, which bisection finds."""
-        floor = SHARE * self.scene.start["target"]["MU"]
-        found: dict[int, float] = {0: self.scene.start["target"]["MU"]}
-        last = len(self.points) - 1
-
-        def holds(number: int) -> bool:
-            if number not in found:
-                self.at(number)
-                found[number] = self.scene.measures.utility(self.scene.model)
-            return found[number] >= floor
-
-        low, high = 0, last
-        if not holds(last):
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (middle, high) if holds(middle) else (low, middle)
-        wanted = sorted({0, low, high, last})
-        measured = [(number, found[number], self._log_p(number)) for number in wanted if number in found]
+        """MU from the start to the first point below 95 %, and FQ at the start and on both sides of that crossing."""
+        found = [self.scene.start["target"]["MU"]]
+        floor = SHARE * found[0]
+        while found[-1] >= floor and len(found) < len(self.points):
+            self.at(len(found))
+            found.append(self.scene.measures.utility(self.scene.model))
+        wanted = sorted({0, max(0, len(found) - 2), len(found) - 1})
+        measured = [(number, found[number], self._log_p(number)) for number in wanted]
         self.at(0)
         result: dict[str, Any] = {
             "quality": [{"point": number, "MU": mu, "log10_p": fq} for number, mu, fq in measured]
