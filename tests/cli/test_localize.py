@@ -106,6 +106,17 @@ def test_a_run_that_goes_on_keeps_its_mask(unlearn, tmp_path: Path, monkeypatch)
     assert (tmp_path / "run" / "mask.safetensors").read_bytes() == made
 
 
+def test_a_run_that_goes_on_with_another_model(unlearn, files, tmp_path: Path, monkeypatch) -> None:
+    """The mask in its folder is the other's."""
+    monkeypatch.setattr("expunge.runs.unlearn.train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert unlearn("--localize", "random:budget=0.25").code == 130
+    monkeypatch.undo()
+    path = tmp_path / "run" / "mask.safetensors"
+    Mask.load(path).save(path, {**note_of(path), "model": "0" * 64})
+    said = unlearn("--localize", "random:budget=0.25", "--resume")
+    assert (said.code, "made from other weights" in said.err) == (2, True), said.err
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -113,6 +124,8 @@ def test_a_run_that_goes_on_keeps_its_mask(unlearn, tmp_path: Path, monkeypatch)
         (("--localize", "snip", "--method", "redirect"), "trains nothing: leave out"),
         (("--localize", "snip:budget=2"), "budget"),
         (("--localize", "snap"), "Did you mean 'snip'"),
+        (("--localize", "snip:granularity=weights", "--lora", "2"), "cannot change single weights"),
+        (("--localize", "causal_tracing:granularity=layers"), "have none, the first is"),
     ],
 )
 def test_mistakes_in_unlearn(unlearn, no_model, given, says) -> None:

@@ -13,7 +13,7 @@ from expunge.localize.localizing import localize
 from expunge.localize.units import Strip, Units
 from expunge.models.model import Model
 from expunge.models.scoring import forward
-from tiny import tiny_model, tiny_sets
+from tiny import ARCHITECTURES, tiny_model, tiny_sets
 
 SETS = tiny_sets()
 
@@ -43,7 +43,7 @@ def direct(model: Model, examples: tuple, *, single: bool = False) -> list[list[
     return [columns(model, list(torch.autograd.grad(loss, down(model)))) for loss in wanted]
 
 
-@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_saliency_snip_wagle_magnitude(arch: str) -> None:
     model = tiny_model(arch=arch)
     forget, retain = direct(model, SETS.forget)[0], direct(model, SETS.retain)[0]
@@ -79,7 +79,7 @@ def test_by_hand() -> None:
     assert rules["magnitude"](given).tolist() == [3.0]
 
 
-@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_fisher_is_a_ratio_of_single_examples_squares(arch: str) -> None:
     model = tiny_model(arch=arch)
     sums = []
@@ -90,14 +90,14 @@ def test_fisher_is_a_ratio_of_single_examples_squares(arch: str) -> None:
     assert scores("fisher", arch) == pytest.approx((forget / (retain + 1e-6 * retain.mean())).tolist(), rel=1e-3)
 
 
-@pytest.mark.parametrize("mu", [0.92, 0.2])
-def test_memflex_ranks_candidates_first(mu: float) -> None:
-    model = tiny_model()
+@pytest.mark.parametrize(("mu", "arch"), [(0.2, "llama"), *((0.92, arch) for arch in ARCHITECTURES)])
+def test_memflex_ranks_candidates_first(mu: float, arch: str) -> None:
+    model = tiny_model(arch=arch)
     forget, retain = direct(model, SETS.forget)[0], direct(model, SETS.retain)[0]
     cosine = [float(torch.cosine_similarity(f, r, dim=0)) for f, r in zip(forget, retain)]
     size = [float(f.abs().mean()) for f in forget]
     direct_order = sorted(range(len(size)), key=lambda j: (cosine[j] >= mu, -size[j]))
-    found = scores("memflex", mu=mu)
+    found = scores("memflex", arch, mu=mu)
     assert sorted(range(len(found)), key=lambda j: -found[j]) == direct_order
     if mu == 0.2:
         assert 0 < sum(c < mu for c in cosine) < len(cosine)  # the case is one in which the rule matters
@@ -107,6 +107,9 @@ def test_memflex_towards_random_answers_is_seeded_and_differs() -> None:
     plain, random = scores("memflex"), scores("memflex", copies=2)
     assert random == scores("memflex", copies=2)
     assert random != plain
+    model, config = tiny_model(), LocalizeConfig(localizer="memflex", options={"copies": 2})
+    turned = localize(model, SETS.forget[::-1], SETS.retain[::-1], config, Encoder(model.tokenizer)).scores
+    assert turned.tolist() == pytest.approx(random, rel=1e-4)  # the order of a set has no say
 
 
 def test_memflex_says_how_many_are_candidates() -> None:

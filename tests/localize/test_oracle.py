@@ -5,7 +5,7 @@ import torch
 
 from expunge.config import LocalizeConfig
 from expunge.data.convention import Encoder
-from expunge.errors import ConfigError
+from expunge.errors import ChangeError, ConfigError
 from expunge.localize.localizing import localize
 from expunge.localize.units import units_of
 from expunge.mask import Mask
@@ -51,6 +51,20 @@ def test_random_outside_is_disjoint_and_as_large() -> None:
     other = found(model, "random", {"outside": region}, budget=0.25, seed=1)
     assert not len(region & other)
     assert other.weights() == region.weights()
+
+
+def test_random_leaves_out_what_a_region_only_touches() -> None:
+    """A row of the down projection has a weight of every value vector of its layer."""
+    model = tiny_model()
+    row = Mask.of(model.network, {"model.layers.0.mlp.down_proj.weight": (0, [3])})
+    other = found(model, "random", {"outside": row}, budget=0.5)
+    assert not len(row & other)
+    assert set(other) == {"model.layers.1.mlp.down_proj.weight"}
+
+
+def test_random_outside_another_network_s_mask() -> None:
+    with pytest.raises(ChangeError, match="another network"):
+        found(tiny_model(), "random", {"outside": random_region(tiny_model(arch="gpt2"), 0.25, seed=0)})
 
 
 def test_random_is_another_draw_than_a_planted_region() -> None:

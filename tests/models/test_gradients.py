@@ -37,6 +37,16 @@ def test_the_mean_gradient_whatever_the_batches(budget: int) -> None:
         torch.testing.assert_close(found[name], sum(g[name] for g in alone) / sum(lengths), rtol=1e-4, atol=1e-7)
 
 
+def test_sums_of_a_bfloat16_model_are_float32() -> None:
+    """So the size of a pass does not decide how much is lost."""
+    model = tiny_model()
+    model.network.bfloat16()
+    encoded = Encoder(model.tokenizer).encode_all(tiny_sets().forget * 40)
+    one, all_at_once = (mean_gradient(model, NAMES[:1], encoded, budget=budget)[NAMES[0]] for budget in (1, 4096))
+    assert one.dtype == torch.float32
+    assert float((one - all_at_once).norm() / all_at_once.norm()) < 2e-2
+
+
 def test_the_mean_square_is_of_single_examples() -> None:
     """Not the square of a batch's gradient, in which examples cancel."""
     alone, lengths = _one_by_one()

@@ -40,6 +40,14 @@ def test_draws_are_averaged_within_a_seed(out: Path) -> None:
     assert planted.curve("Random") == [pytest.approx((1.0, 0.2)), pytest.approx((0.9, 0.7))]
 
 
+def test_findings_are_corrected_over_the_part(out: Path) -> None:
+    found = [each for each in compared(load(CONFIG, out), CONFIG, "aues") if each.part == "B"]
+    by = {each.region: each for each in found}
+    assert by["wagle"].holm == min(1.0, 2 * by["wagle"].p)  # the smaller of two
+    assert by["wagle"].finding == "differ"
+    assert by["oracle"].finding == "unresolved"  # no spread, so neither test nor equivalence
+
+
 def test_differences_by_hand(out: Path) -> None:
     """Oracle minus the mean of Random's draws is .05 in each seed; WAGLE's is -.2, -.19, -.18."""
     found = {each.region: each for each in compared(load(CONFIG, out)[:1], CONFIG, "aues")}

@@ -25,6 +25,7 @@ def test_the_default_is_the_paper_s_two_tables() -> None:
 
 def test_in_full_there_is_more() -> None:
     found = arms(LocalizationStudyConfig(full=True))
+    assert len(arms(LocalizationStudyConfig(full=True, objectives=("wga", "npo", "npo")))) == len(found)  # each once
     assert {arm.objective for arm in found} == {"wga", "npo", "dpo", "rmu", "mlp_regression"}
     assert {arm.target.granularity for arm in found} == {"value_vectors", "heads", "rows", "matrices"}
     assert {arm.target.suite for arm in found} == {"world:people", "world:people:layout=gpt2"}

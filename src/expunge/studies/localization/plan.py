@@ -14,8 +14,10 @@ from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.localization.arms import ALL, Arm, Target, arms, targets
 from expunge.studies.running import read_result
+from expunge.suites import suites
 
 Kind = Literal["region", "whole"]
+_WORLD = "world:people"
 _HERE = "expunge.studies.localization"
 
 
@@ -23,6 +25,9 @@ def check(config: LocalizationStudyConfig) -> LocalizationStudyConfig:
     """Raises for names that there are not, before anything is run."""
     from expunge.worlds.finding import find_suite
 
+    if config.base is None and not config.suite.startswith(_WORLD) and config.suite.partition(":")[0] in suites:
+        raise ConfigError(f"{config.suite} has no models that were trained without its forget set: name a `base`")
+    find_suite(config.suite)
     for name in config.localizers:
         localizer, _ = check_localizer(LocalizeConfig(localizer=name, granularity=config.granularity))
         if localizer.name in ("random", "oracle"):
@@ -34,11 +39,8 @@ def check(config: LocalizationStudyConfig) -> LocalizationStudyConfig:
                 f"a base model ({config.base}) is taught the retain set only, so there is no target of part A, and "
                 "nothing of `full`: set `parts: [B]`"
             )
-    elif not config.suite.startswith("world:people"):
-        raise ConfigError(f"{config.suite} has no models that were trained without its forget set: name a `base`")
     for arm in arms(config):
         check_method(training(config, arm.objective, config.rates[0], 0, named=True))
-    find_suite(config.suite)
     return config
 
 
