@@ -105,6 +105,8 @@ def test_a_base_model_is_taught_first_and_nothing_is_tested(tmp_path: Path) -> N
     found = numbers(out)
     assert found["rates"] == {"wga, region": 0.001, "wga, whole": 0.0003}
     assert list(found["arms"][0]["seeds"]["1"]) == ["oracle", "random 0", "snip", "all weights"]
+    recalled = json.loads((out / "recall" / "seed-0" / "result.json").read_text())
+    assert set(recalled["localizers"]) == {"random", "snip"}
     text = (out / "report.md").read_text()
     assert "descriptive" in text
     assert "TOST p" not in text

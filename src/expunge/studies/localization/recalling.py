@@ -11,11 +11,21 @@ from expunge.studies.localization.arms import Target
 from expunge.studies.localization.regions import mask_of, overlap
 from expunge.studies.localization.target import original, region, suite_of
 from expunge.studies.running import write_result
+from expunge.suites import Suite
 
 
-def asked(granularity: str) -> list[str]:
-    """The localizers that score these units; the oracle is told."""
-    return [n for n in localizers if granularity in localizers.get(n).granularities and localizers.get(n).budgeted]
+def asked(config: LocalizationStudyConfig, suite: Suite) -> list[str]:
+    """The localizers that score these units and have what they look at; the oracle is told.
+
+    Of a real model only those of the study, since some go through the set a hundred times.
+    """
+    subjects = all(example.subject for example in suite.sets.forget)
+    found = []
+    for name in localizers:
+        each = localizers.get(name)
+        if each.budgeted and config.granularity in each.granularities and (subjects or not each.subjects):
+            found.append(name)
+    return [n for n in found if config.base is None or n in ("random", *config.localizers)]
 
 
 def recall(
@@ -26,7 +36,7 @@ def recall(
     suite, model, known = suite_of(study, which, seed), original(study, which, place, seed), region(place)
     encoder = Encoder(model.tokenizer, suite.convention)
     found = {}
-    for name in asked(which.granularity):
+    for name in asked(study, suite):
         mask = mask_of(name, model, which, suite, encoder, seed, None)
         found[name] = overlap(mask, known)
     write_result(folder, {"seed": seed, "localizers": found})
