@@ -72,7 +72,7 @@ def _alone(drawn: Markup) -> str:
     sheet = str(style("style.css"))
     light = dict(re.findall(r"(--\w+): (#\w+);", sheet.split("@media")[0]))
     rules = "".join(line + "\n" for line in sheet.splitlines() if line.startswith("svg "))
-    rules = "svg { font-family: sans-serif; background: #ffffff; }\n" + rules
+    rules += "svg { font-family: sans-serif; background: #ffffff; }\n"
     text = str(drawn).replace("<title>", f"<style>{rules}</style><title>", 1)
     text = _PLAIN.sub('<svg xmlns="http://www.w3.org/2000/svg" ', text, count=1)
     return _VARIABLES.sub(lambda found: light.get(found[1], "#000000"), text) + "\n"
