@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import tensor
 
 from expunge.errors import ConfigError
-from expunge.localize.choosing import highest
+from expunge.localize.choosing import highest, share_of
 
 INF = float("inf")
 
@@ -45,9 +45,17 @@ def test_scores_that_are_no_numbers() -> None:
         highest(tensor([1.0, float("nan")]), tensor([1, 1]), 0.5)
 
 
+@pytest.mark.parametrize(
+    ("budget", "count", "wanted"), [(0.35, 46_080, 16_128), (0.7, 46_080, 32_256), (0.1, 2_048, 204), (1.0, 7, 7)]
+)
+def test_a_product_that_is_whole_but_for_rounding(budget: float, count: int, wanted: int) -> None:
+    assert share_of(budget, count) == wanted
+
+
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.floats(0.05, 1.0))
 def test_as_sorting_does(values: list[int], budget: float) -> None:
-    wanted = int(budget * len(values))
+    wanted = share_of(budget, len(values))
+    assert wanted in (int(budget * len(values)), int(budget * len(values)) + 1)
     if not wanted:
         return
     order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:wanted]
