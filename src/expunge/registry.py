@@ -72,6 +72,5 @@ def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def summary_of(module: str) -> str:
-    """The first sentence of a module's docstring, for `expunge ls`."""
-    text = (importlib.import_module(module).__doc__ or "").strip().splitlines()
-    return text[0].strip() if text else ""
+    """The first paragraph of a module's docstring, on one line, for `expunge ls`."""
+    return " ".join((importlib.import_module(module).__doc__ or "").strip().partition("\n\n")[0].split())

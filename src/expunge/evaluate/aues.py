@@ -41,11 +41,7 @@ def aues(points: Sequence[Point]) -> float:
     _check(points)
     start = points[0]
     area, left = start.FS * start.RS, start.FS
-    best: list[Point] = []
-    for each in sorted(points, reverse=True):  # from the most forgotten down
-        if not best or each.RS > best[-1].RS:
-            best.append(each)
-    for each in reversed(best):
+    for each in _front(points):
         if left < each.FS:
             area, left = area + (each.FS - left) * each.RS, each.FS
     return area
@@ -76,17 +72,22 @@ def aues_raw(points: Sequence[Point], low: float, high: float) -> float:
     import numpy as np
 
     _check(points)
-    front: list[Point] = []
-    for each in sorted(points, reverse=True):
-        if not front or each.RS > front[-1].RS:
-            front.append(each)
-    front.reverse()
+    front = _front(points)
     if not 0 <= low < high <= front[-1].FS:
         raise ConfigError(f"AUES from {low} to {high}: this run reaches FS {front[-1].FS:.3f}; see `common_range`")
     inner = [each.FS for each in front if low < each.FS < high]
     at = np.array([low, *inner, high])
     heights = np.interp(at, [each.FS for each in front], [each.RS for each in front])
     return float(np.sum(np.diff(at) * (heights[1:] + heights[:-1]) / 2))
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats, FS rising."""
+    front: list[Point] = []
+    for each in sorted(points, reverse=True):  # from the most forgotten down
+        if not front or each.RS > front[-1].RS:
+            front.append(each)
+    return front[::-1]
 
 
 def _check(points: Sequence[Point]) -> None:

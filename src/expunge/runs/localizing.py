@@ -11,6 +11,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.errors import ConfigError
 from expunge.localize.localizing import check_localizer, localize
+from expunge.localize.overlap import overlap
 from expunge.localize.units import units_of
 from expunge.localize.where import where
 from expunge.mask import Mask, note_of
@@ -51,12 +52,13 @@ def kept_mask(
 ) -> tuple[Mask, MaskInfo]:
     """The run's mask: made and written to its folder, or read from there when the run goes on."""
     path = out / MASK
-    if not (resume and path.exists()):
+    if resume and path.exists():
+        mask, note = Mask.load(path), note_of(path)
+        if note["model"] != Fingerprint.of(parameters_of(model.network)).id:
+            raise ConfigError(f"{path} was made from other weights than {model.name} has: begin anew with --overwrite")
+    else:
         mask, note = localized(model, sets, config, encoder, phases)
         mask.save(path, note)
-    mask, note = Mask.load(path), note_of(path)
-    if note["model"] != Fingerprint.of(parameters_of(model.network)).id:
-        raise ConfigError(f"{path} was made from other weights than {model.name} has now: begin anew with --overwrite")
     return mask, mask_info(mask, model, config.granularity, note, file=MASK)
 
 
@@ -74,11 +76,7 @@ def mask_info(
     inside = units.inside(mask)
     found: dict[str, Any] = {}
     if truth is not None:
-        common, candidates = (mask & truth).weights(), units.mask(inside | True).weights()
-        found = {
-            "recall": common / truth.weights(), "precision": common / max(1, mask.weights()),
-            "chance": mask.weights() / max(1, candidates),
-        }  # fmt: skip
+        found = {**overlap(mask, truth), "chance": mask.density(units.mask(inside | True))}
     return MaskInfo(
         file=file, localizer=note.get("localizer", ""), granularity=granularity, chosen=int(inside.sum()),
         units=units.count, weights=mask.weights(), total_weights=sum(map(prod, units.shapes.values())),

@@ -8,12 +8,13 @@ import torch
 
 from expunge.config import LocalizationStudyConfig
 from expunge.data.convention import Encoder
+from expunge.localize.overlap import overlap
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.studies.localization.arms import ALL, ORACLE, Target
 from expunge.studies.localization.measures import Measures
 from expunge.studies.localization.plan import training
-from expunge.studies.localization.regions import largest_changes, mask_of, overlap
+from expunge.studies.localization.regions import largest_changes, mask_of
 from expunge.studies.localization.unlearning import Scene, _Curve, unlearnt
 from expunge.suites import Suite
 from expunge.worlds.injection import random_region

@@ -7,8 +7,9 @@ from typing import Any
 from expunge.config import LocalizationStudyConfig
 from expunge.data.convention import Encoder
 from expunge.localize import localizers
+from expunge.localize.overlap import overlap
 from expunge.studies.localization.arms import Target
-from expunge.studies.localization.regions import mask_of, overlap
+from expunge.studies.localization.regions import mask_of
 from expunge.studies.localization.target import original, region, suite_of
 from expunge.studies.running import write_result
 from expunge.suites import Suite
@@ -38,5 +39,6 @@ def recall(
     found = {}
     for name in asked(study, suite):
         mask = mask_of(name, model, which, suite, encoder, seed, None)
+        assert mask is not None
         found[name] = overlap(mask, known)
     write_result(folder, {"seed": seed, "localizers": found})

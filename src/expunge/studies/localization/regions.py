@@ -46,11 +46,3 @@ def largest_changes(model: Model, never: Model, target: Target) -> Mask:
     one, two = parameters_of(model), parameters_of(never)
     scores = units.sums(lambda name: (one[name].detach().float() - two[name].detach().float()).square())
     return units.mask(highest(scores, units.sizes(), target.budget))
-
-
-def overlap(mask: Mask | None, known: Mask | None) -> dict[str, float]:
-    """Recall and precision of the known region, as shares of weights."""
-    if mask is None or known is None:
-        return {}
-    common = (mask & known).weights()
-    return {"recall": common / known.weights(), "precision": common / mask.weights()}

@@ -19,6 +19,7 @@ from expunge.errors import ConfigError, DivergedError
 from expunge.evaluate.aues import Point, aues
 from expunge.evaluate.forget_quality import forget_quality
 from expunge.evaluate.mu95 import mu95
+from expunge.localize.overlap import overlap
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
@@ -26,7 +27,7 @@ from expunge.studies.localization.arms import ALL, LARGEST, ORACLE, Arm, Target
 from expunge.studies.localization.measures import Measures
 from expunge.studies.localization.plan import training
 from expunge.studies.localization.probing import relearnt, rounded
-from expunge.studies.localization.regions import largest_changes, mask_of, overlap
+from expunge.studies.localization.regions import largest_changes, mask_of
 from expunge.studies.localization.target import original, region, retrained, suite_of
 from expunge.studies.running import read_result, write_result
 from expunge.suites import Suite
@@ -114,7 +115,7 @@ def unlearnt(scene: Scene, name: str, settings: TrainConfig, *, quality: bool, f
         "region": name, "rate": settings.learning_rate, "points": [p._asdict() for p in curve.points],
         "aues": aues(curve.points), "steps": settings.eval_every, "note": note,
         "weights": None if mask is None else mask.weights(),
-        **({} if name in (ORACLE, LARGEST) else overlap(mask, scene.known)),
+        **({} if name in (ORACLE, LARGEST) or mask is None or scene.known is None else overlap(mask, scene.known)),
         "seconds": {"localizing": round(found - began, 2), "unlearning": round(trained - found, 2)},
     }  # fmt: skip
     if quality:
