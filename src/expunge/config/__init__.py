@@ -1,0 +1,37 @@
+"""Settings: frozen, closed, and the only home of each default."""
+
+from expunge.config.base import Config as Config
+from expunge.config.base import NonNegative as NonNegative
+from expunge.config.base import Range as Range
+from expunge.config.base import Share as Share
+from expunge.config.bench import BenchConfig as BenchConfig
+from expunge.config.bench import ModelsConfig as ModelsConfig
+from expunge.config.bench import SearchConfig as SearchConfig
+from expunge.config.models import ConventionConfig as ConventionConfig
+from expunge.config.models import LoadConfig as LoadConfig
+from expunge.config.reading import differing as differing
+from expunge.config.reading import over as over
+from expunge.config.reading import parse_name as parse_name
+from expunge.config.reading import settings as settings
+from expunge.config.runs import AuditConfig as AuditConfig
+from expunge.config.runs import AuditRunConfig as AuditRunConfig
+from expunge.config.runs import EvaluateConfig as EvaluateConfig
+from expunge.config.runs import EvaluateRunConfig as EvaluateRunConfig
+from expunge.config.runs import FinetuneRunConfig as FinetuneRunConfig
+from expunge.config.runs import InjectConfig as InjectConfig
+from expunge.config.runs import LocalizeRunConfig as LocalizeRunConfig
+from expunge.config.runs import MeasureRunConfig as MeasureRunConfig
+from expunge.config.runs import SetsRunConfig as SetsRunConfig
+from expunge.config.runs import TaughtConfig as TaughtConfig
+from expunge.config.runs import UnlearnConfig as UnlearnConfig
+from expunge.config.runs import WorldConfig as WorldConfig
+from expunge.config.studies import LocalizationStudyConfig as LocalizationStudyConfig
+from expunge.config.training import FinetuneConfig as FinetuneConfig
+from expunge.config.training import FitConfig as FitConfig
+from expunge.config.training import LocalizeConfig as LocalizeConfig
+from expunge.config.training import PlantConfig as PlantConfig
+from expunge.config.training import TrainConfig as TrainConfig
+from expunge.config.training import localizer_settings as localizer_settings
+from expunge.config.worlds import CapitalsConfig as CapitalsConfig
+from expunge.config.worlds import FactKind as FactKind
+from expunge.config.worlds import PeopleConfig as PeopleConfig

@@ -1,0 +1,26 @@
+"""How a model is put into memory, and how text becomes tokens."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from expunge.config.base import Config
+
+
+class ConventionConfig(Config):
+    """How text becomes tokens and labels. Stated in `data/convention.py`."""
+
+    template: str = "auto"  # "auto", "chat", "plain", or a string with {prompt} and {answer}
+    system_prompt: str | None = None
+    end: bool | None = None  # append the end token to answers; None: yes, except with "plain"
+    max_length: PositiveInt = 1024
+    compat: Literal["none", "openunlearning"] = "none"  # another project's labels and mask, to compare numbers with it
+
+
+class LoadConfig(Config):
+    """How a model is put into memory."""
+
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"  # of the weights in memory: the master copy
+    attention: str = "packed"  # padding-free, on top of sdpa; scoring and training need it
+    trust_remote_code: bool = False
