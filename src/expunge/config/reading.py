@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from expunge.config.base import Config
 from expunge.errors import ConfigError
@@ -51,12 +51,13 @@ def _nearest(kind: type[BaseModel], path: tuple[int | str, ...]) -> str:
 
 def differing(config: BaseModel, default: BaseModel | None = None, prefix: str = "") -> dict[str, Any]:
     """Dotted name → value, where a setting differs from its default."""
-    found: dict[str, Any] = Field(default={})
+    found: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         usual = getattr(default, name) if default is not None else field.default
         if isinstance(value, BaseModel):
-            found.update(differing(value, usual if isinstance(usual, BaseModel) else None, f"{prefix}{name}."))
+            inner = differing(value, usual if isinstance(usual, BaseModel) else None, f"{prefix}{name}.")
+            found.update(inner or ({} if isinstance(usual, BaseModel) else {f"{prefix}{name}": {}}))  # {}: all defaults
         elif field.is_required() or value != usual:
             found[f"{prefix}{name}"] = value
     return found
@@ -69,7 +70,7 @@ def parse_name(text: str) -> tuple[str, dict[str, Any]]:
     ('npo', {'beta': 0.2, 'n': 3})
     """
     name, _, rest = text.partition(":")
-    options: dict[str, Any] = Field(default={})
+    options: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
