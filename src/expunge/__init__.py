@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expunge.api import audit as audit
+    from expunge.api import choose_alpha as choose_alpha
     from expunge.api import evaluate as evaluate
     from expunge.api import load_model as load_model
     from expunge.api import load_suite as load_suite
@@ -52,6 +53,7 @@ _HOMES = {  # public name → the module that holds it
     "Suite": "expunge.suites.suite",
     "WeightChange": "expunge.change.weights",
     "audit": "expunge.api",
+    "choose_alpha": "expunge.api",
     "evaluate": "expunge.api",
     "load_data": "expunge.data.sets",
     "load_model": "expunge.api",

@@ -13,8 +13,10 @@ from expunge.config import (
     AuditRunConfig,
     ConventionConfig,
     EvaluateConfig,
+    ExtrapolateConfig,
     LoadConfig,
     TrainConfig,
+    extrapolate_settings,
     localizer_settings,
     parse_name,
     settings,
@@ -33,11 +35,13 @@ from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs.audit import Models, audit_models, check_audit
 from expunge.runs.editing import edit
+from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, extrapolate
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, wordings
-from expunge.runs.unlearn import signed
+from expunge.runs.unlearn import extended, signed
 from expunge.suites import Suite
+from expunge.train.trained import Trained
 from expunge.train.unlearn import train
 from expunge.worlds.finding import find_suite
 
@@ -102,6 +106,8 @@ def unlearn(
     config = settings(TrainConfig, values)
     if config.localize is not None:
         check_localize(config.localize)
+    if config.extrapolate is not None:
+        check_extrapolate(config.extrapolate)
     how = _convention(convention)
     encoder = Encoder(model.tokenizer, how)
     check_lengths(encoder, data)
@@ -109,10 +115,38 @@ def unlearn(
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         editors.get(config.method).check(config.options)
-        return signed(edit(model, data, config, encoder), model.name, config)
+        return _extended(model, data, edit(model, data, config, encoder), config, encoder, gold)
     if config.localize is not None:
         mask, _ = localized(model, data, config.localize, encoder, Phases())
-    return signed(train(model, data, config, convention=how, mask=mask, retrained=gold), model.name, config)
+    trained = train(model, data, config, convention=how, mask=mask, retrained=gold)
+    return _extended(model, data, trained, config, encoder, gold)
+
+
+def choose_alpha(
+    model: Model,
+    change: WeightChange,
+    data: Sets,
+    selector: str = "nearest",
+    *,
+    retrained: Model | None = None,
+    convention: Convention = None,
+    **options: Any,
+) -> Alpha:
+    """How far to extrapolate a change of the model (UIPE): a number, for `change.scaled(1 + alpha)`.
+
+    `alpha.why` says why, `alpha.info` holds the curve that was looked at, and `alpha.change` is the extrapolated
+    change, also where it is not just a multiple. `selector` is NAME or NAME:option=value; `options` are those of
+    `config.ExtrapolateConfig` (direction, grid, related, …). What never-known looks like is learnt from `retrained`,
+    else from `data.twins`, else from `data.holdout`. The model is left with the bits it had.
+
+    Raises UnknownNameError or ConfigError for what is wrong or missing, ChangeError for a change of another model.
+    """
+    config = settings(ExtrapolateConfig, {**extrapolate_settings(selector), **options})
+    usual = TrainConfig()
+    floor = usual.utility_floor if config.utility_floor is None else config.utility_floor
+    scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
+    check_lengths(scoring.encoder, data)
+    return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))
 
 
 def evaluate(model: Model, data: Sets, *, convention: Convention = None, **options: Any) -> Evaluation:
@@ -170,6 +204,13 @@ def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathL
     several = [records] if isinstance(records, Record | str | os.PathLike) else list(records)
     found = [each if isinstance(each, Record) else load_record(each) for each in several]
     return write_report(found, path)
+
+
+def _extended(
+    model: Model, data: Sets, trained: Trained, config: TrainConfig, encoder: Encoder, retrained: Model | None
+) -> WeightChange:
+    further, _ = extended(model, data, trained, config, encoder, Phases(), retrained=retrained)
+    return signed(further, model.name, config)
 
 
 def _named(name: str, options: str, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
     ├── between: {metric: Measured}         the same model, forget against holdout set: AUCs of membership
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
-    │   └── after, between, generations, trajectory, selection, mask, change, seconds, peak_memory
+    │   └── after, between, generations, trajectory, selection, mask, extrapolation, change, seconds, peak_memory
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
@@ -145,6 +145,35 @@ class ChangeInfo(_Part):
     note: str = ""
 
 
+class AlphaPoint(_Part):
+    """The model at one α of an extrapolation; α = -1 is the model before the change."""
+
+    alpha: float
+    forget: Number = None  # the forget level
+    log: Number = None  # the forget set's mean log-probability per answer token
+    utility: Number = None  # the level of the selection half of the retain set
+    related: Number = None  # mean NLL of what should go as well, and of what should not
+    unrelated: Number = None
+
+
+class ExtrapolationInfo(_Part):
+    """How far beyond the change the weights were taken, and why."""
+
+    alpha: float
+    selector: str = ""  # "": α was given
+    direction: str = "whole"
+    why: str = ""
+    step: int | None = None  # of the checkpoint from which it goes on
+    start: AlphaPoint
+    curve: tuple[AlphaPoint, ...] = ()
+    never_known: Number = None  # the forget level of a model that never knew
+    never_known_from: str = ""
+    utility_floor: Number = None  # as a share of the start's utility
+    holds: bool = True  # the floor, on the half that chooses
+    overshoots: bool = False  # farther beyond never-known than is near
+    tested: Number = None  # share of the utility that is kept on the half that chose nothing
+
+
 class Outcome(_Part):
     """One method's result."""
 
@@ -154,6 +183,7 @@ class Outcome(_Part):
     trajectory: tuple[Point, ...] = ()
     selection: Selection | None = None
     mask: MaskInfo | None = None
+    extrapolation: ExtrapolationInfo | None = None
     change: ChangeInfo | None = None
     configuration: dict[str, Any] = {}  # what is this method's own
     seconds: dict[str, float] = {}

@@ -85,7 +85,9 @@ class Board:
     def _train(self, cell: Cell, values: Mapping[str, float]) -> TrainConfig:
         seed = self._config.search.seed if cell.role == "tuning" else cell.number
         space = space_of(cell.contender.method, self._config.search)
-        return train_config(self._config, settings_of(space, values), seed, cell.contender.mask)
+        return train_config(
+            self._config, settings_of(space, values), seed, cell.contender.mask, cell.contender.extrapolation
+        )
 
     def _trial(self, contender: Contender, number: int) -> dict[str, float]:
         """The values that a trial tries. Later ones go by earlier ones, which are settled when this is asked."""

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from expunge.bench.cells import NONE, Cell, slug
-from expunge.config import BenchConfig, ModelsConfig, TrainConfig, differing, localizer_settings, settings
+from expunge.config import (
+    BenchConfig,
+    ModelsConfig,
+    TrainConfig,
+    differing,
+    extrapolate_settings,
+    localizer_settings,
+    settings,
+)
 from expunge.edit import editors
 from expunge.errors import ConfigError, UnknownNameError
 from expunge.runs.unlearn import EDITOR_SETTINGS
@@ -40,7 +48,9 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.failed.json")
 
 
-def train_config(config: BenchConfig, method_settings: Mapping[str, Any], seed: int, mask: str = NONE) -> TrainConfig:
+def train_config(
+    config: BenchConfig, method_settings: Mapping[str, Any], seed: int, mask: str = NONE, extrapolation: str = NONE
+) -> TrainConfig:
     """What all methods share and what this run has of its own; an editor takes only what it reads.
 
     A mask's draws have the run's seed.
@@ -49,6 +59,8 @@ def train_config(config: BenchConfig, method_settings: Mapping[str, Any], seed: 
     if method_settings["method"] in editors:
         shared = {name: value for name, value in shared.items() if name in EDITOR_SETTINGS}
     own = {} if mask == NONE else {"localize": {**localizer_settings(mask), "seed": seed}}
+    if extrapolation != NONE:
+        own["extrapolate"] = {"seed": seed, **extrapolate_settings(extrapolation)}
     return settings(TrainConfig, {**shared, **method_settings, **own, "seed": seed})
 
 

@@ -83,7 +83,8 @@ def resolved(config: BenchConfig) -> BenchConfig:
         space = space_of(method, config.search)
         lowest = settings_of(space, {key: low for key, (low, _) in space.bounds.items()})
         for mask in config.masks if parse_name(method)[0] not in editors else (NONE,):
-            check_method(train_config(config, lowest, 0, mask))
+            for extrapolation in config.extrapolations:
+                check_method(train_config(config, lowest, 0, mask, extrapolation))
     suites = tuple(dict.fromkeys(config.suites))
     if unknown := [name for name in config.models if name not in suites]:
         raise ConfigError(f"models.{unknown[0]}: is none of the suites ({', '.join(suites)})")

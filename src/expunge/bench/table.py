@@ -114,8 +114,15 @@ def _trained(outcome: Outcome) -> dict[str, object]:
     start = outcome.trajectory[0]
     kept = next(point for point in outcome.trajectory if point.step == outcome.selection.step)
     utility = kept.utility / start.utility if kept.utility is not None and start.utility else None
+    forget = kept.forget
+    if (further := outcome.extrapolation) is not None:
+        end = next(point for point in further.curve if point.alpha == further.alpha)
+        forget, utility = (
+            end.forget,
+            end.utility / further.start.utility if end.utility and further.start.utility else None,
+        )
     return {
-        "step": kept.step, "forget": kept.forget, "forget_start": start.forget, "utility": utility,
+        "step": kept.step, "forget": forget, "forget_start": start.forget, "utility": utility,
         "never_known": outcome.selection.never_known, "seconds_training": sum(outcome.seconds.values()),
         "peak_memory": outcome.peak_memory,
     }  # fmt: skip

@@ -32,6 +32,10 @@ def bench(
             "--masks", metavar="NAME,…", help="none and localizers, NAME:key=value; objectives train in them."
         ),
     ] = None,
+    extrapolations: Annotated[
+        str | None,
+        typer.Option("--extrapolations", metavar="A,…", help="none, auto, numbers, selectors NAME:key=value."),
+    ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="Final runs of each method.")] = None,
     trials: Annotated[int | None, typer.Option("--trials", metavar="N", help="Tuning trials of each method.")] = None,
     full_panel: Annotated[
@@ -59,7 +63,8 @@ def bench(
 
     typed = o.given(
         suites=None if suite is None else o.listed(suite), methods=None if methods is None else o.listed(methods),
-        masks=None if masks is None else o.listed(masks), seeds=seeds, full_panel=full_panel,
+        masks=None if masks is None else o.listed(masks),
+        extrapolations=None if extrapolations is None else o.listed(extrapolations), seeds=seeds, full_panel=full_panel,
     )  # fmt: skip
     typed["search"] = o.given(trials=trials)
     resolved = settings(BenchConfig, over(o.recipe(config), typed))

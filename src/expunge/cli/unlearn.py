@@ -49,6 +49,15 @@ Localize = Annotated[
         help="What finds the weights that may change; see `expunge ls localizers`.",
     ),
 ]
+Extrapolate = Annotated[
+    str | None,
+    typer.Option(
+        "--extrapolate",
+        metavar="auto|A|NAME",
+        rich_help_panel=_METHOD,
+        help="Go beyond what training found by a factor 1 + alpha: chosen, given, or a selector, NAME:key=value,…",
+    ),
+]
 Stop = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +89,7 @@ def unlearn(
     wrap: Wrap = None,
     stop: Stop = None,
     localize: Localize = None,
+    extrapolate: Extrapolate = None,
     parameters: o.Parameters = None,
     lora: o.Lora = None,
     epochs: o.Epochs = None,
@@ -119,7 +129,8 @@ def unlearn(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
         max_steps=max_steps, learning_rate=learning_rate, batch_size=batch_size, precision=precision,
         gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, early_stop=early_stop or None,
-        seed=seed, localize=localize, retrained=retrained, wrap=None if wrap is None else o.listed(wrap),
+        seed=seed, localize=localize, extrapolate=extrapolate, retrained=retrained,
+        wrap=None if wrap is None else o.listed(wrap),
         parameters=None if parameters is None else tuple(parameters.split(",")),
     )  # fmt: skip
     train |= _named("method", "options", method) | _named("retain_loss", "retain_options", retain_loss)

@@ -1,6 +1,6 @@
 """The bench: suites, methods, ranges that are searched."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -33,7 +33,7 @@ class BenchConfig(Config):
     suites: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)  # objectives and editors, NAME:key=value
     masks: Annotated[tuple[str, ...], Field(min_length=1)] = ("none",)  # localizers, NAME:key=value; of objectives only
-    extrapolations: Annotated[tuple[Literal["none"], ...], Field(min_length=1)] = ("none",)
+    extrapolations: Annotated[tuple[str, ...], Field(min_length=1)] = ("none",)  # auto, a number, or a selector
     seeds: PositiveInt = 3  # final runs
     search: SearchConfig = SearchConfig()
     models: dict[str, ModelsConfig] = Field(default={})  # suite → its models, where they are not the suite's own
@@ -46,7 +46,7 @@ class BenchConfig(Config):
 
     @model_validator(mode="after")
     def _searched(self) -> "BenchConfig":
-        own = ("method", "options", "seed", "learning_rate", "retain_weight", "localize")
+        own = ("method", "options", "seed", "learning_rate", "retain_weight", "localize", "extrapolate")
         if wrong := [name for name in own if name in {key.partition(".")[0] for key in differing(self.train)}]:
             raise ValueError(
                 f"`train.{wrong[0]}` is each run's own: methods stand in `methods`, ranges and the seed in `search`"

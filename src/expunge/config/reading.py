@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,6 +45,7 @@ def _nearest(kind: type[BaseModel], path: tuple[int | str, ...]) -> str:
     fields: Any = kind
     for part in path[:-1]:
         fields = fields.model_fields[str(part)].annotation
+        fields = next((each for each in get_args(fields) if hasattr(each, "model_fields")), fields)  # X | None
     near = get_close_matches(str(path[-1]), fields.model_fields, n=1)
     return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields.model_fields)}"
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from expunge.config.base import Config, NonNegative, Share
+from expunge.config.extrapolation import ExtrapolateConfig
 from expunge.config.reading import parse_name
 
 
@@ -72,6 +73,7 @@ class TrainConfig(FitConfig):
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
     stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
     localize: LocalizeConfig | None = None  # which weights may change
+    extrapolate: ExtrapolateConfig | None = None  # how far beyond what training found
     utility_floor: Share = 0.95
     early_stop: bool = False
 

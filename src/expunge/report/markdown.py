@@ -12,6 +12,7 @@ from expunge.report.answers import AnswerTable, Said, answer_tables
 from expunge.report.audits import markdown as audited_as
 from expunge.report.audits.glossary import glossary
 from expunge.report.audits.view import Audited, audits_of
+from expunge.report.extrapolated import Extrapolated, extrapolated_of
 from expunge.report.headline import headline
 from expunge.report.located import Located, masks_of, notes_of, reading_of, table_of, wheres_of
 from expunge.report.masks import as_markdown
@@ -59,6 +60,8 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield from audited_as.details(audited, inline, _table)
     if masks := masks_of(group):
         yield from _masks(masks)
+    if further := extrapolated_of(group):
+        yield from _extrapolated(further)
     yield "## What was asked"
     yield "\n\n".join(f"    {' '.join(clean(command_line(record)).split())}" for record in group.records)
     if tables := set_tables(group):
@@ -76,6 +79,14 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield from audited_as.entries(glossary(audits), inline)
     yield "## Where it comes from"
     yield "\n".join(f"- {inline(key)}: {inline(value)}" for key, value in _provenance(group))
+
+
+def _extrapolated(found: Sequence[Extrapolated]) -> Iterable[str]:
+    yield "## How far it was extrapolated"
+    for each in found:
+        lines = "\n".join(f"- {inline(line)}" for line in each.said)
+        yield f"**{inline(each.column.label)}**\n\n{lines}"
+        yield _table(*each.table)
 
 
 def _masks(masks: Sequence[Located]) -> Iterable[str]:

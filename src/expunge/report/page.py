@@ -13,6 +13,7 @@ from expunge.record import Record
 from expunge.report import numbers
 from expunge.report.answers import answer_tables
 from expunge.report.audits.shown import compared, group_glossary, shown_audits
+from expunge.report.extrapolated import READING, extrapolated_of
 from expunge.report.headline import headline
 from expunge.report.located import masks_of, notes_of, pictures_of, reading_of, table_of
 from expunge.report.norms import norms_picture
@@ -93,6 +94,8 @@ def _shown(group: Group) -> dict[str, Any]:
         "settings": differing_settings(group.after),
         "all_settings": all_settings(group),
         "norms": [(c, norms_picture(change, c.label)) for c, change in changes],
+        "extrapolated": extrapolated_of(group),
+        "extrapolated_read": READING,
         **_masks(group),
     }  # fmt: skip
 

@@ -37,6 +37,12 @@ def _localizers() -> list[Entry]:
     return found
 
 
+def _selectors() -> list[Entry]:
+    from expunge.arithmetic.alpha import selectors
+
+    return [entry(name, (), selectors.get(name).summary, "") for name in selectors]
+
+
 def _metrics() -> list[Entry]:
     from expunge.evaluate import metrics
 
@@ -88,6 +94,7 @@ LISTS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": lambda: _objectives("objectives"),
     "editors": _editors,
     "localizers": _localizers,
+    "selectors": _selectors,
     "retain-losses": lambda: _objectives("retain_losses"),
     "wrappers": _wrappers,
     "metrics": _metrics,

@@ -23,9 +23,10 @@ from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
 from expunge.provenance import peak_memory, platform_facts, versions
-from expunge.record import ChangeInfo, MaskInfo, Outcome, Point, Record, Selection
+from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import edit
+from expunge.runs.extrapolating import Scoring, check_extrapolate, direction_of, extrapolate
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
@@ -41,7 +42,14 @@ from expunge.train.unlearn import train
 from expunge.train.wrappers import bind_wrappers
 
 CHANGE = "change.safetensors"
-EDITOR_SETTINGS = ("method", "options", "seed", "utility_floor", "micro_tokens")  # of TrainConfig, those that it reads
+EDITOR_SETTINGS = (
+    "method",
+    "options",
+    "seed",
+    "utility_floor",
+    "micro_tokens",
+    "extrapolate",
+)  # of TrainConfig, those that it reads
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,9 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
         find(split_change(config.train.retrained)[0])
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
+    further = config.train.extrapolate
+    if config.save_as == "peft" and further is not None and direction_of(further) != "whole":
+        raise ConfigError(f"along {direction_of(further)!r} an adapter does not stay one: leave save_as='peft' out")
     if not (config.forget or suite):
         raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
@@ -123,9 +134,11 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
 
 def check_method(config: TrainConfig) -> None:
     """Raises for unknown names and options, before anything is loaded."""
+    if config.extrapolate is not None:
+        check_extrapolate(config.extrapolate)
     if config.method in editors:
         editors.get(config.method).check(config.options)
-        if idle := [name for name in differing(config) if name not in EDITOR_SETTINGS]:
+        if idle := [name for name in differing(config) if name.partition(".")[0] not in EDITOR_SETTINGS]:
             raise ConfigError(f"the editor {config.method!r} trains nothing: leave out {', '.join(idle)}")
         return
     if config.method not in objectives and get_close_matches(config.method, editors, n=1):
@@ -191,6 +204,7 @@ def unlearn_once(
                 bench.model, bench.sets, settings, convention=config.convention, mask=mask, folder=out / CHECKPOINTS,
                 resume=resume, tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
             )  # fmt: skip
+    trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label)
     change = signed(trained, config.model, settings)
     with change.applied_to(bench.model):
         after = measure_sets(
@@ -205,6 +219,7 @@ def unlearn_once(
         trajectory=tuple(Point.model_validate(point.as_json()) for point in trained.points),
         selection=_selection(trained, settings),
         mask=where,
+        extrapolation=further,
         change=change_info(change),
         configuration=settings.model_dump(),
         seconds={"training": trained.points[-1].seconds},
@@ -212,6 +227,24 @@ def unlearn_once(
         warnings=_warnings(trained),
     )
     return outcome, change, after
+
+
+def extended(
+    model: Model, sets: Sets, trained: Trained, settings: TrainConfig, encoder: Encoder, phases: Phases,
+    label: str = "", retrained: Model | None = None,
+) -> tuple[Trained, ExtrapolationInfo | None]:  # fmt: skip
+    """What was trained, extrapolated as the settings say."""
+    config = settings.extrapolate
+    if config is None:
+        return trained, None
+    scoring = Scoring(encoder, settings.budget(model.device.type), settings.precision == "bfloat16")
+    floor = settings.utility_floor if config.utility_floor is None else config.utility_floor
+    with phases.phase(f"extrapolating{label}") as tick:
+        found = extrapolate(
+            model, sets, trained.change, config, scoring, floor=floor, seed=settings.seed, retrained=retrained,
+            step=trained.kept.step, tick=lambda remark: tick(1, remark),
+        )  # fmt: skip
+        return replace(trained, change=found.change.sealed(model)), found.info
 
 
 def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> None:

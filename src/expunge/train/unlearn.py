@@ -23,6 +23,7 @@ from expunge.objectives.refusals import with_refusals
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
+from expunge.train.early import Early
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
 from expunge.train.measure import items_of
@@ -92,7 +93,7 @@ def train(
                                   level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
-        rule = Rule(config.utility_floor, level.level if level else None, config.early_stop)
+        rule = _rule(config, level)
         loop = Loop(
             model, parameters, forget, retain, Optimizer(parameters, within, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
@@ -124,6 +125,14 @@ def _trained(
         change=change, points=tuple(progress.points), kept=kept, why=rule.why(kept, start),
         floor_held=rule.holds(kept, start), never_known=level, steps=progress.step, notes=notes,
     )  # fmt: skip
+
+
+def _rule(config: TrainConfig, level: NeverKnown | None) -> Rule:
+    """The point that is nearest to never-known, or one before it to extrapolate from."""
+    known = level.level if level else None
+    if config.extrapolate is not None and config.extrapolate.start == "early":
+        return Early(config.utility_floor, known, config.early_stop, config.extrapolate.remaining)
+    return Rule(config.utility_floor, known, config.early_stop)
 
 
 def _losses(config: TrainConfig, sets: Sets) -> tuple[Bound, Bound | None]:

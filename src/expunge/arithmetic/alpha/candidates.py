@@ -1,0 +1,65 @@
+"""Which points may be chosen, and the one nearest to never-known among them."""
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from expunge.arithmetic.alpha.curve import Chosen, Curve, Goal, Point
+
+GAIN = 0.9  # of the largest, that is enough where there is no reference
+
+
+def candidates(curve: Curve, goal: Goal) -> list[Point]:
+    """The admitted points: those of the grid, and those found by halving the intervals in which utility crosses its
+    floor or the forget level that of never-known, where these fall along the whole grid. Empty if α = 0 fails."""
+    points = [curve(alpha) for alpha in sorted({0.0, *goal.grid})]
+    if not goal.admits(points[0]):
+        return []
+    if _falls(p.utility for p in points):
+        _halve(curve, points, goal.holds, goal.halvings)
+    if goal.never is not None and _falls(p.forget for p in points):
+        level = goal.never.level
+        _halve(curve, points, lambda point: point.forget >= level, goal.halvings)
+        _halve(curve, points, lambda point: not goal.overshoots(point), goal.halvings)
+    return [point for point in curve.points if goal.admits(point)]
+
+
+def chosen(point: Point, why: str, goal: Goal) -> Chosen:
+    return Chosen(point, why, goal.holds(point), goal.overshoots(point))
+
+
+def failed(curve: Curve, goal: Goal) -> Chosen:
+    """α = 0: what is to be extrapolated is too far already."""
+    point = curve(0.0)
+    if not goal.holds(point):
+        return chosen(point, f"the change itself does not keep {goal.floor:.0%} of the utility", goal)
+    return chosen(point, "the change itself is beyond never-known already", goal)
+
+
+def nearest_of(curve: Curve, goal: Goal) -> Chosen:
+    """argmin |F(α) - F_never| over the candidates; without a reference the smallest α with 90 % of the gain."""
+    found = candidates(curve, goal)
+    if not found:
+        return failed(curve, goal)
+    kept = f"with at least {goal.floor:.0%} of the utility kept" if found[0].utility is not None else "whatever it cost"
+    if goal.never is None:
+        largest = max(goal.start.forget - point.forget for point in found)
+        first = next(point for point in found if goal.start.forget - point.forget >= GAIN * largest)
+        return chosen(first, f"reference-free: the smallest that reaches {GAIN:.0%} of the gain, {kept}", goal)
+    level = goal.never.level
+    best = min(found, key=lambda point: abs(point.forget - level))
+    return chosen(best, f"nearest to the never-known level of the {goal.never.source}, {kept}", goal)
+
+
+def _falls(values: Iterable[float | None]) -> bool:
+    """No value is above the one before."""
+    return all(a is not None and b is not None and b <= a for a, b in pairwise(values))
+
+
+def _halve(curve: Curve, points: list[Point], true: Callable[[Point], bool], times: int) -> None:
+    """Measure between the last point at which something is true and the first at which it is not."""
+    for low, high in pairwise(points):
+        if true(low) and not true(high):
+            for _ in range(times):
+                middle = curve((low.alpha + high.alpha) / 2)
+                low, high = (middle, high) if true(middle) else (low, middle)
+            return

@@ -1,0 +1,245 @@
+"""Extrapolating a change within a run: measure along its line, choose α, test the floor on the other half."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor
+
+from expunge.arithmetic.alpha import Curve, Goal, Never, Point, Selector, selectors
+from expunge.arithmetic.alpha.candidates import chosen
+from expunge.arithmetic.directions import by_pattern, directed, projected, weighted
+from expunge.arithmetic.line import Direction, Line
+from expunge.change import Attachment, WeightChange
+from expunge.config import ExtrapolateConfig
+from expunge.data.convention import Encoded, Encoder
+from expunge.data.example import Example, Sets
+from expunge.data.sets import load_data
+from expunge.errors import ChangeError, ConfigError
+from expunge.evaluate.strength import sample_of
+from expunge.models.gradients import mean_gradient
+from expunge.models.model import Model
+from expunge.record import AlphaPoint, ExtrapolationInfo
+from expunge.train.levels import mean_log_probs, never_known
+from expunge.train.selection import halves
+
+NEEDS_NEVER = (
+    "needs to know what never-known looks like: give `twins` (the same kind of questions about names that do not "
+    "exist), `holdout` examples, or a retrained model"
+)
+NEEDS_RELATED = "needs to know what should go with the forget set: give `related` (a file of examples)"
+FIXED = ""  # the selector of an α that was given
+
+
+@dataclass(frozen=True)
+class Extrapolated:
+    """The change at the chosen α, and how it was chosen."""
+
+    change: WeightChange  # not sealed
+    info: ExtrapolationInfo
+
+
+class Alpha(float):
+    """An α as a number that remembers how it was chosen."""
+
+    def __new__(cls, found: Extrapolated) -> "Alpha":
+        """From what `extrapolate` returns."""
+        return super().__new__(cls, found.info.alpha)
+
+    def __init__(self, found: Extrapolated) -> None:
+        self.info, self.change = found.info, found.change
+
+    @property
+    def why(self) -> str:
+        """One sentence."""
+        return self.info.why
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How likelihoods are measured along the line."""
+
+    encoder: Encoder
+    budget: int  # tokens of a forward pass
+    bf16: bool = False
+
+
+def check_extrapolate(config: ExtrapolateConfig) -> Selector | None:
+    """The selector; None for a given α. Raises for what can be seen to be wrong before a model is loaded."""
+    for path in (config.related, config.unrelated):
+        if path is not None:
+            load_data(forget=path)
+    if config.alpha is not None:
+        return None
+    selector = selectors.get(config.selector)
+    if selector.related and config.related is None:
+        raise ConfigError(f"the selector {selector.name!r} {NEEDS_RELATED}")
+    if selector.directed and config.direction not in ("whole", "directed"):
+        raise ConfigError(f"the selector {selector.name!r} has its own direction: leave `direction` out")
+    return selector
+
+
+def extrapolate(
+    model: Model,
+    sets: Sets,
+    change: WeightChange | Attachment,
+    config: ExtrapolateConfig,
+    scoring: Scoring,
+    *,
+    floor: float,
+    seed: int = 0,
+    retrained: Model | None = None,
+    step: int | None = None,
+    tick: Callable[[str], object] = lambda _: None,
+) -> Extrapolated:
+    """Go on along a change of `model`, which ends with the bits it had.
+
+    `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
+    the checkpoint the change is. `tick` is called after each α with what was measured.
+
+    Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
+    """
+    if isinstance(change, Attachment):
+        raise ChangeError(f"a {type(change).__name__} is a side memory, which has no weights to extrapolate")
+    selector = check_extrapolate(config)
+    meter = _Meter.of(model, sets, config, scoring, seed)
+    never = meter.never(retrained)
+    if selector is not None and selector.never and never is None:
+        raise ConfigError(f"the selector {selector.name!r} {NEEDS_NEVER}")
+    start, test_start = meter.point(-1.0), meter.tested()
+    line = Line(change, _direction(model, sets, change, config, scoring, seed))
+    goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
+    with line.on(model) as move:
+
+        def measure(alpha: float) -> Point:
+            move(alpha)
+            found = meter.point(alpha)
+            tick(f"α {alpha:g}: forget {found.forget:.3f}")
+            return found
+
+        curve = Curve(measure)
+        if selector is None:
+            assert config.alpha is not None
+            curve(0.0)
+            found = chosen(curve(config.alpha), "given", goal)
+        else:
+            found = selector.function(curve, goal)
+        move(found.point.alpha)
+        tested = meter.tested()
+    alpha = found.point.alpha
+    info = ExtrapolationInfo(
+        alpha=alpha, selector=selector.name if selector else FIXED, direction=direction_of(config), why=found.why,
+        step=step, start=_as_record(start), curve=tuple(_as_record(p) for p in curve.points),
+        never_known=never.level if never else None, never_known_from=never.source if never else "",
+        utility_floor=floor, holds=found.holds, overshoots=found.overshoots,
+        tested=tested / test_start if tested is not None and test_start else None,
+    )  # fmt: skip
+    return Extrapolated(line.change_at(alpha, model), info)
+
+
+@dataclass(frozen=True)
+class _Meter:
+    """The rows that are scored at each α."""
+
+    sets: Sets  # its forget set is drawn
+    model: Model
+    scoring: Scoring
+    encoded: Mapping[str, Sequence[Encoded]]  # forget, utility, related, unrelated
+    test: Sequence[Encoded]
+
+    @staticmethod
+    def of(model: Model, sets: Sets, config: ExtrapolateConfig, scoring: Scoring, seed: int) -> "_Meter":
+        drawn = partial(_drawn, size=config.examples, seed=config.seed)
+        selection, test = halves(sets.retain, seed) if sets.retain else ([], [])
+        sets = replace(sets, forget=tuple(drawn(sets.forget)))
+        groups = {"forget": sets.forget, "utility": drawn(selection)}
+        if config.related:
+            groups["related"] = drawn(load_data(forget=config.related).forget)
+        if config.unrelated:
+            groups["unrelated"] = drawn(load_data(forget=config.unrelated).forget)
+        encoded = {name: scoring.encoder.encode_all(group) for name, group in groups.items()}
+        return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)))
+
+    def point(self, alpha: float) -> Point:
+        """All sets in one pass over the model as it is."""
+        flat = [each for group in self.encoded.values() for each in group]
+        values = iter(self._logs(self.model, flat).split([len(group) for group in self.encoded.values()]))
+        logs = dict(zip(self.encoded, values))
+        nll = {name: -found.mean().item() for name, found in logs.items() if len(found)}
+        return Point(
+            alpha, logs["forget"].exp().mean().item(), tuple(logs["forget"].tolist()),
+            logs["utility"].exp().mean().item() if len(logs["utility"]) else None,
+            nll.get("related"), nll.get("unrelated", nll.get("utility")),
+        )  # fmt: skip
+
+    def tested(self) -> float | None:
+        """The utility on the half that chose nothing."""
+        return self._logs(self.model, self.test).exp().mean().item() if self.test else None
+
+    def never(self, retrained: Model | None) -> Never | None:
+        """A retrained model says it best, then twins, then a holdout set."""
+        if retrained is not None:
+            logs = self._logs(retrained, self.encoded["forget"])
+            return Never(logs.exp().mean().item(), tuple(logs.tolist()), "retrained model")
+        encode = self.scoring.encoder.encode_all
+        known = never_known(self.sets, lambda examples: self._logs(self.model, encode(examples)))
+        return Never(known.level, tuple(known.per_example.tolist()), known.source) if known else None
+
+    def _logs(self, model: Model, encoded: Sequence[Encoded]) -> Tensor:
+        return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)
+
+
+def _drawn(examples: Sequence[Example], *, size: int | None, seed: int) -> list[Example]:
+    return list(examples) if size is None else sample_of(examples, size, seed)
+
+
+def direction_of(config: ExtrapolateConfig) -> str:
+    """Along what: the selector's own direction, where it has one."""
+    own = config.alpha is None and selectors.get(config.selector).directed
+    return "directed" if own else config.direction
+
+
+def _direction(
+    model: Model, sets: Sets, change: WeightChange, config: ExtrapolateConfig, scoring: Scoring, seed: int
+) -> Direction | None:  # fmt: skip
+    match direction_of(config):
+        case "weighted":
+            return weighted(by_pattern(change.names, config.weights))
+        case "directed":
+            aim = load_data(forget=config.related).forget if config.related else sets.forget
+            (gradient,) = _gradients(model, change, [_drawn(aim, size=config.examples, seed=config.seed)], scoring)
+            group = _layer_of(model) if config.by == "layers" else (lambda name: name)
+            return weighted(directed(change, model, gradient, group))
+        case "projected":
+            if not sets.retain:
+                raise ConfigError("`direction: projected` spares the retain set, and there is none: give one")
+            kept = _drawn(halves(sets.retain, seed)[0], size=config.examples, seed=config.seed)
+            parts = [part for i in range(config.gradients) if (part := kept[i :: config.gradients])]
+            return projected(_gradients(model, change, parts, scoring))
+    return None
+
+
+def _gradients(
+    model: Model, change: WeightChange, parts: Sequence[Sequence[Example]], scoring: Scoring
+) -> list[dict[str, Tensor]]:
+    """Of each part's NLL at θ_un, for the tensors that the change touches."""
+    with change.applied_to(model):
+        return [
+            mean_gradient(
+                model, change.names, scoring.encoder.encode_all(part), budget=scoring.budget, bf16=scoring.bf16
+            )
+            for part in parts
+        ]
+
+
+def _layer_of(model: Model) -> Callable[[str], str]:
+    """A tensor's block, or itself outside of the blocks."""
+    blocks = [model.layout.block(layer) for layer in range(model.layout.depth)]
+    return lambda name: next((block for block in blocks if name.startswith(f"{block}.")), name)
+
+
+def _as_record(point: Point) -> AlphaPoint:
+    return AlphaPoint(
+        alpha=point.alpha, forget=point.forget, log=point.log, utility=point.utility, related=point.related,
+        unrelated=point.unrelated,
+    )  # fmt: skip

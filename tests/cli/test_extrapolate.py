@@ -1,0 +1,125 @@
+"""`unlearn --extrapolate`, and `choose_alpha` of Python: how far, along what, and what is said."""
+
+import pytest
+import torch
+
+import expunge as ex
+from expunge.change import WeightChange
+from expunge.models.loading import load_model
+from expunge.parameters import parameters_of
+from expunge.record_file import load_record
+from expunge.runs.unlearn import check_method
+from steps import settings, taught_model
+from tiny import tiny_model, tiny_sets
+
+
+def result(files, change) -> dict[str, torch.Tensor]:
+    return dict(load_model(f"{files.model}+{change}").network.state_dict())
+
+
+def test_a_given_alpha_is_the_change_times_one_plus_alpha(unlearn, files, tmp_path) -> None:
+    assert unlearn("--out", tmp_path / "plain").code == 0
+    said = unlearn("--out", tmp_path / "far", "--extrapolate", "0.5:start=kept")
+    assert said.code == 0, said.err
+    plain = WeightChange.load(tmp_path / "plain" / "change.safetensors")
+    model = load_model(files.model)
+    with plain.scaled(1.5).applied_to(model):
+        expected = {name: weight.clone() for name, weight in model.network.state_dict().items()}
+    found = result(files, tmp_path / "far" / "change.safetensors")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    info = load_record(tmp_path / "far").methods["npo"].extrapolation
+    assert info is not None
+    assert (info.alpha, info.selector, info.why, info.step) == (0.5, "", "given", 2)
+    assert [point.alpha for point in info.curve] == [0.0, 0.5]
+
+
+def test_auto_says_what_it_looked_at(unlearn, files, tmp_path) -> None:
+    said = unlearn("--extrapolate", "auto", "--eval-every", "1", "--holdout", files.holdout)
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "run")
+    info = record.methods["npo"].extrapolation
+    assert info is not None and info.selector == "nearest"
+    assert {0.0, 0.5, 1.0, 2.0} <= {point.alpha for point in info.curve}
+    assert info.alpha in {point.alpha for point in info.curve}
+    assert info.start.alpha == -1 and info.start.forget is not None
+    assert info.never_known_from == "holdout" and info.tested is not None
+    assert record.changed["train.extrapolate"] == {}
+    assert "to extrapolate from" in record.methods["npo"].selection.why  # type: ignore[union-attr]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "How far it was extrapolated" in page and "Forget level and utility over α" in page
+
+
+def test_the_change_that_is_saved_is_the_point_of_the_curve(unlearn, files, tmp_path) -> None:
+    """What the audit sees is what was chosen: the forget level measured on the saved model is the curve's."""
+    for direction in ("whole", "projected:gradients=2", "directed"):
+        name, _, more = direction.partition(":")
+        options = f"1.5:direction={name}{',' if more else ''}{more}"
+        said = unlearn("--extrapolate", options, "--out", tmp_path / name)
+        assert said.code == 0, said.err
+        outcome = load_record(tmp_path / name).methods["npo"]
+        assert outcome.extrapolation is not None
+        measured = outcome.after["forget"]["probability"].value
+        assert measured == pytest.approx(outcome.extrapolation.curve[-1].forget, rel=1e-4)
+
+
+def test_a_selector_without_what_it_needs(unlearn) -> None:
+    said = unlearn("--extrapolate", "matched")
+    assert said.code == 2
+    assert "needs to know what never-known looks like" in said.err
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--extrapolate", "nearset"), "Did you mean 'nearest'"),
+        (("--extrapolate", "gap"), "needs to know what should go with the forget set"),
+        (("--extrapolate", "gap:related=none.jsonl"), "none.jsonl"),
+        (("--extrapolate", "-1"), "extrapolate.alpha"),
+        (("--extrapolate", "auto:floor=0.9"), "Known: alpha, selector"),
+        (("--extrapolate", "auto:direction=weighted"), "go together"),
+        (("--extrapolate", "directed:direction=projected"), "leave `direction` out"),
+        (("--extrapolate", "directed", "--lora", "2", "--save-as", "peft"), "does not stay one"),
+    ],
+)
+def test_mistakes_are_said_before_a_model_is_loaded(unlearn, no_model, tmp_path, given, says) -> None:
+    said = unlearn(*given)
+    assert said.code == 2
+    assert says in said.err.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lora_stays_an_adapter(unlearn, files, tmp_path) -> None:
+    said = unlearn("--lora", "2", "--save-as", "peft", "--extrapolate", "1.0")
+    assert said.code == 0, said.err
+    adapter = load_model(str(tmp_path / "run" / "adapter")).network.state_dict()
+    torch.testing.assert_close(dict(adapter), result(files, tmp_path / "run" / "change.safetensors"))
+
+
+def test_a_bench_extrapolates_as_an_axis() -> None:
+    for text in ("auto", "0.5", "matched:halvings=1"):
+        check_method(settings(extrapolate=text))
+
+
+def test_choose_alpha_is_a_number_that_remembers() -> None:
+    model, data = taught_model(), tiny_sets()
+    before = {name: weight.clone() for name, weight in parameters_of(model).items()}
+    change = ex.unlearn(model, data, "gradient_ascent", max_steps=1, learning_rate=1e-3)
+    alpha = ex.choose_alpha(model, change, data, utility_floor=0.5)
+    assert 0 <= alpha <= 2 and isinstance(alpha, float)
+    assert alpha.why and alpha.info.never_known_from == "holdout"
+    for further in (change.scaled(1 + alpha), alpha.change):
+        with further.applied_to(model):
+            level = ex.evaluate(model, data, metrics=("probability",))["forget"]["probability"].value
+        chosen = next(p for p in alpha.info.curve if p.alpha == alpha)
+        assert level == pytest.approx(chosen.forget, rel=1e-4)
+    assert all(torch.equal(weight, before[name]) for name, weight in parameters_of(model).items())
+
+
+def test_a_retrained_model_says_best_what_never_known_is() -> None:
+    model, data = taught_model(), tiny_sets()
+    change = ex.unlearn(model, data, "gradient_ascent", max_steps=1, learning_rate=1e-4)
+    gold = tiny_model(seed=5)
+    alpha = ex.choose_alpha(model, change, data, "matched:halvings=0", retrained=gold, examples=None)
+    assert alpha.info.never_known_from == "retrained model"
+    level = ex.evaluate(gold, data, metrics=("probability",))["forget"]["probability"].value
+    assert alpha.info.never_known == pytest.approx(level, rel=1e-4)
