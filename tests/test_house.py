@@ -42,7 +42,7 @@ LAYERS = (
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit", "record_mask"},
+    {"record_audit", "record_mask", "record_related"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )

@@ -15,6 +15,8 @@ from expunge.config.reading import differing as differing
 from expunge.config.reading import over as over
 from expunge.config.reading import parse_name as parse_name
 from expunge.config.reading import settings as settings
+from expunge.config.relating import RelateConfig as RelateConfig
+from expunge.config.relating import RelateRunConfig as RelateRunConfig
 from expunge.config.runs import AuditConfig as AuditConfig
 from expunge.config.runs import AuditRunConfig as AuditRunConfig
 from expunge.config.runs import EvaluateConfig as EvaluateConfig

@@ -11,6 +11,7 @@ from expunge.config import (
     InjectConfig,
     LocalizeRunConfig,
     MeasureRunConfig,
+    RelateRunConfig,
     SetsRunConfig,
     UnlearnConfig,
     differing,
@@ -25,7 +26,10 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig)
+C = TypeVar(
+    "C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig,
+    RelateRunConfig,
+)  # fmt: skip
 
 
 def settled(
