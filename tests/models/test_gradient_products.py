@@ -30,7 +30,9 @@ def _setting(**changes):
     sets = tiny_sets()
     encoded = Encoder(model.tokenizer).encode_all([*sets.forget, *sets.retain])
     # unequal lengths: two prompts run on, two answers are of two tokens
-    encoded = [replace(e, ids=(*e.ids[:2], *e.ids), start=e.start + 2) if i % 3 == 1 else e for i, e in enumerate(encoded)]
+    encoded = [
+        replace(e, ids=(*e.ids[:2], *e.ids), start=e.start + 2) if i % 3 == 1 else e for i, e in enumerate(encoded)
+    ]
     encoded = [replace(e, start=e.start - 1) if i % 4 == 2 else e for i, e in enumerate(encoded)]
     return model, list(plain_parameters(model.network)), encoded
 

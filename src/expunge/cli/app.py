@@ -19,6 +19,7 @@ from expunge.cli import (
     finetune,
     localize,
     ls,
+    relate,
     report,
     study,
     unlearn,
@@ -49,6 +50,7 @@ app.command("unlearn", short_help="Make a model forget a set, keep the rest, sav
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
 app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
+app.command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
 app.command("revert")(apply.revert)
@@ -101,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "finetune", "world", "audit", "bench", "study"} & set(arguments[:1])
+            if {"unlearn", "finetune", "world", "audit", "bench", "study", "relate"} & set(arguments[:1])
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

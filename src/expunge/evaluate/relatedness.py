@@ -5,12 +5,12 @@
 Knowledge that hangs together should have a high R, what has nothing to do with it one near 0. To first order, unlearning
 k along its gradient moves P_θ(y'|x') by R times the step: what is related goes with it.
 
-Of a group or a set the gradient is that of its summed log-probability, as unlearning sees it: Σ_i ∇ log P(y_i|x_i) is the
-direction of `models.gradients.mean_gradient`. The paper has R of single items only.
+Of a group or a set the gradient is that of its summed log-probability, as unlearning sees it: Σ_i ∇ log P(y_i|x_i) is
+the direction of `models.gradients.mean_gradient`. The paper has R of single items only.
 
-How it misleads: R is local. A fact that the model holds with certainty (P = 1) has a gradient that is rounding, or none;
-once k is gone its gradient says nothing of where it was stored (the paper's second consequence), so measure before
-unlearning. All answers share what answers share: compare with sets that have nothing to do with the forget set.
+How it misleads: R is local. A fact that the model holds with certainty (P = 1) has a gradient that is rounding, or
+none; once k is gone its gradient says nothing of where it was stored (the paper's second consequence), so measure
+before unlearning. All answers share what answers share: compare with sets that have nothing to do with the forget set.
 
 Deviations: log P in place of P, which changes no cosine of single examples; the tokens that close an answer are left
 out; groups and sets are a reconstruction.

@@ -29,7 +29,7 @@ class Halfway:
             with safe_open(self._path, framework="pt") as file:
                 if (file.metadata() or {}).get("key") != self._key:
                     return {}
-                return {name: file.get_tensor(name) for name in file.keys()}
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError):
             return {}
 

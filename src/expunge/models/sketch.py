@@ -5,8 +5,8 @@ A parameter's gradient, flat, is cut into rows g_r of length k (the last one fil
     S g = Σ_r a_r · roll(b ⊙ g_r, o_r),    a_r, b_c ∈ {-1, +1},  o_r ∈ {0 … k-1}
 
 drawn for each parameter by the seed and its name; sketches of all parameters add up. It is CountSketch (Charikar, Chen
-and Farach-Colton 2002, 10.1007/3-540-45465-9_59; as a projection Weinberger et al. 2009, arXiv:0902.2206), whose hash is
-drawn a row at a time:
+and Farach-Colton 2002, 10.1007/3-540-45465-9_59; as a projection Weinberger et al. 2009, arXiv:0902.2206), whose hash
+is drawn a row at a time:
 
     E⟨Sg, Sh⟩ = ⟨g, h⟩,    Var ≤ 4 ‖g‖²‖h‖² / k,   about (‖g‖²‖h‖² + ⟨g,h⟩²) / k where no two rows are alike
 
