@@ -77,8 +77,7 @@ class Related(_Part):
     cosines: tuple[tuple[Number, ...], ...] = ()
     to_forget: tuple[Number, ...] = ()
     sets: dict[str, dict[str, Number]] = {}
-    tensors: int = 0  # parameters that gradients were taken of
-    weights: int = 0
+    weights: int = 0  # how long a gradient is
     projection: int | None = None  # numbers a gradient; None: all
     error: float = 0.0  # standard error of an R near 0 that projecting brings
     after: WentAlong | None = None

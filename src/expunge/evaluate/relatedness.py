@@ -2,8 +2,8 @@
 
     R_θ(k, k') = cos( ∇_θ P_θ(y|x), ∇_θ P_θ(y'|x') ),   k = (x, y),  k' = (x', y')
 
-Knowledge that hangs together should have a high R, what has nothing to do with it one near 0. To first order, unlearning
-k along its gradient moves P_θ(y'|x') by R times the step: what is related goes with it.
+Knowledge that hangs together should have a high R, what has nothing to do with it one near 0. To first order,
+unlearning k along its gradient moves P_θ(y'|x') by R times the step: what is related goes with it.
 
 Of a group or a set the gradient is that of its summed log-probability, as unlearning sees it: Σ_i ∇ log P(y_i|x_i) is
 the direction of `models.gradients.mean_gradient`. The paper has R of single items only.

@@ -21,6 +21,7 @@ from expunge.evaluate.observations import Observed
 
 NEEDS = ("answer_logprobs", "hits")
 DRAWS = 2000
+FEWEST = 5  # groups: draws of fewer say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def known(seen: Observed) -> list[Known]:
 def rank_correlation(
     one: Sequence[float], two: Sequence[float], groups: Sequence[object], seed: int = 0, level: float = 0.95
 ) -> tuple[float, tuple[float, float] | None]:
-    """Spearman's ρ and its interval, whole groups drawn. NaN where one side is constant; None with fewer than 3 groups.
+    """Spearman's ρ and its interval, whole groups drawn. NaN where one side is constant; None with fewer than 5 groups.
 
     >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30], "abcd")[0]
     0.8
@@ -48,7 +49,7 @@ def rank_correlation(
     x, y = np.asarray(one, dtype=float), np.asarray(two, dtype=float)
     rho = _spearman(x, y)
     names = list(dict.fromkeys(groups))
-    if len(names) < 3 or np.isnan(rho):
+    if len(names) < FEWEST or np.isnan(rho):
         return rho, None
     members = [np.flatnonzero([group == name for group in groups]) for name in names]
     rng = np.random.default_rng([seed, 7])

@@ -33,9 +33,14 @@ class Halfway:
         except (OSError, SafetensorError):
             return {}
 
+    @property
+    def due(self) -> bool:
+        """Whether some time has gone by since the last writing."""
+        return time.monotonic() - self._saved >= self._every
+
     def save(self, **tensors: Tensor) -> None:
-        """Written only where some time has gone by since the last time: it may be called after every step."""
-        if self._path is None or time.monotonic() - self._saved < self._every:
+        """Written only when it is due: it may be called after every step."""
+        if self._path is None or not self.due:
             return
         with atomic_file(self._path) as partial:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})

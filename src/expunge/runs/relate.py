@@ -74,8 +74,9 @@ def run_relate(
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     save_record(record, out)
     with recorded(record, out, fresh=done is None, keep=lambda _: None):
-        found = _related(model, measured, encoder, config, phases, out, info)
+        # first, and its model goes again: gradients need the room, and a model that cannot be had says so now
         seen = None if config.after is None else _went(model, info, measured, config, phases)
+        found = _related(model, measured, encoder, config, phases, out, info)
         related = as_record(found, config, measured, seen)
         record = record.updated(
             status="done", related=related, headline=said_of(related), seconds=phases.seconds, peak_memory=peak_memory()

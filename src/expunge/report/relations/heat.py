@@ -9,7 +9,7 @@ from math import isfinite
 from markupsafe import Markup
 
 from expunge.report.numbers import number, short
-from expunge.report.relations.view import Block, Relations, blocks_of, mean_between
+from expunge.report.relations.view import LABEL, Block, Relations, blocks_of, mean_between
 from expunge.report.svg import line, picture, rectangle, text
 
 WIDTH, LEFT, TOP, GAP = 896.0, 190.0, 34.0, 3.0
@@ -31,7 +31,7 @@ def heat_map(shown: Relations) -> Markup:
     parts = [*_sets(shown, blocks, starts, at, side)]
     for i, block in enumerate(blocks):
         if side >= 10 or i % 2 == 0:
-            parts.append(text(LEFT - 5, TOP + at[i] + side / 2 + 4, short(block.label, 28), "end", "label"))
+            parts.append(text(LEFT - 5, TOP + at[i] + side / 2 + 4, short(block.label, LABEL), "end", "label"))
         parts += _row(blocks, i, values[i], at, side, largest)
     end = at[-1] + side
     parts += _legend(LEFT, TOP + end + 14, largest)

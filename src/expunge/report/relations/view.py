@@ -7,9 +7,11 @@ import numpy as np
 
 from expunge.record import Record
 from expunge.record_related import Knowledge, Related, RelatedRow
+from expunge.report.numbers import short
 from expunge.report.view import Group, set_title
 
 MOST = 48  # rows of a picture: more cannot be told apart
+LABEL = 28  # letters of a row's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,8 @@ def _named(shown: Relations, places: Sequence[int]) -> str:
         return row_label(rows[0])
     if groups == 1:
         return f"{rows[0].name or rows[0].id} (+{len(rows) - 1})"
-    return f"{rows[0].name or rows[0].id} … ({groups} groups)"
+    more = f" +{groups - 1} groups"
+    return short(rows[0].name or rows[0].id, LABEL - len(more)) + more
 
 
 def _label(record: Record, count: int) -> str:
