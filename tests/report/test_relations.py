@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from expunge.report.relations.tables import counts_table, lost_table, nearest_ta
 from expunge.report.relations.view import MOST, blocks_of, matrix_of, mean_between, pairs_of, relations
 from expunge.report.relations.words import notes_of, said_of
 from expunge.report.summary import to_json
+from report.test_audit_pictures import box
 
 # rows: two groups to forget (0 with two rows), one related row of group 0, one of another group
 R = ((1.0,), (0.5, 1.0), (0.1, 0.2, 1.0), (0.4, 0.2, -0.1, 1.0), (0.0, -0.3, 0.05, None, 1.0))
@@ -192,3 +194,22 @@ def test_the_matrix_comes_back_from_its_triangle() -> None:
 def test_of_a_group_more_than_half_must_go() -> None:
     lost = lambda before, after: Knowledge(before=-1.0, after=-2.0, known_before=before, known_after=after).went
     assert [lost(1, 0), lost(1, 0.4), lost(1, 0.5), lost(0, 0), lost(0.5, 0.2)] == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("sets", [2, 6])
+@pytest.mark.parametrize("rows", [1, 10, 90])
+def test_words_stay_inside_and_apart(sets: int, rows: int) -> None:
+    names = ["forget", *(f"other knowledge {i}" for i in range(1, sets))]
+    found = related(
+        rows=tuple(RelatedRow(set=n, id=f"{n} of row {k}", group=k) for n in names for k in range(rows)), after=None,
+        cosines=tuple((0.1,) * (i + 1) for i in range(sets * rows)), to_forget=(0.1,) * (sets * rows),
+    )  # fmt: skip
+    root = ET.fromstring(heat_map(relations(record(found))))
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    for element in root.iter("rect"):
+        x, y, w, h = (float(element.get(name, 0)) for name in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + w <= width + 0.1 and 0 <= y <= y + h <= height + 0.1
+    texts = [box(text) for text in root.iter("text")]
+    assert all(left >= -6 and right <= width + 30 and bottom <= height + 3 for left, _, right, bottom in texts)
+    for one, two in combinations(texts, 2):
+        assert one[2] <= two[0] + 3 or two[2] <= one[0] + 3 or one[3] <= two[1] + 4 or two[3] <= one[1] + 4, (one, two)
