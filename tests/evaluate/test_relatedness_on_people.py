@@ -21,7 +21,7 @@ PERSONS = 40
 
 @pytest.mark.slow
 def test_what_follows_is_more_related_than_what_does_not(tmp_path: Path) -> None:
-    """The direction of arXiv:2503.04693, on the facts of one person. `docs/relatedness.md` has figures of four seeds."""
+    """The direction of arXiv:2503.04693, on the facts of one person; `docs/relatedness.md` has four seeds."""
     world = people(CONFIG)
     texts = corpus(world, "full")
     model = untrained(CONFIG, 0)
