@@ -34,8 +34,8 @@ class Knowledge(_Part):
 
     before: Number  # log-probability an answer token
     after: Number
-    known_before: Number  # share of its examples whose answer is the likeliest, token by token
-    known_after: Number
+    said_before: Number  # share of its examples of which every token of the answer is the likeliest
+    said_after: Number
 
     @property
     def drop(self) -> Number:
@@ -43,8 +43,8 @@ class Knowledge(_Part):
 
     @property
     def went(self) -> bool:
-        """Known before, and not after: of a group more than half of what was known."""
-        before, after = self.known_before or 0.0, self.known_after or 0.0
+        """Said before, and not after: of a group more than half of what was said."""
+        before, after = self.said_before or 0.0, self.said_after or 0.0
         return before > 0 and after < before / 2
 
 

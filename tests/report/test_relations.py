@@ -35,7 +35,7 @@ def related(**changes) -> Related:
         "sets": {"forget": {"forget": 1.0}, "retain": {"forget": 0.25, "retain": 1.0}},
         "after": WentAlong(
             model="m+change.safetensors",
-            rows=tuple(Knowledge(before=a, after=b, known_before=c, known_after=d) for a, b, c, d in LOST),
+            rows=tuple(Knowledge(before=a, after=b, said_before=c, said_after=d) for a, b, c, d in LOST),
             correlations=(Correlation(sets=("retain",), n=2, groups=2, rho=0.75, interval=(0.25, 0.875)),),
         ),
     }  # fmt: skip
@@ -124,7 +124,7 @@ def test_tables() -> None:
     assert counts_table(shown).rows == (("Retain set", "2", "1", "1 (100 %)", "+0.450", "0.750 [0.250, 0.875]"),)
     assert [(row[0], row[3], row[-1]) for row in lost_table(shown).rows] == [
         ("r0", "+1", "went along"),
-        ("r1", "-0.100", "was not known before"),
+        ("r1", "-0.100", "was not said before"),
     ]
 
 
@@ -133,7 +133,7 @@ def test_what_was_lost_as_a_picture() -> None:
     assert forget_drop(shown) == pytest.approx(3)
     drawn = scatter(shown)
     assert "r0, Retain set: R 0.350, drop 1; went along" in drawn
-    assert "r1, Retain set: R -0.120, drop -0.100; was not known before" in drawn
+    assert "r1, Retain set: R -0.120, drop -0.100; was not said before" in drawn
     assert "mean drop of the forget set" in drawn
     assert scatter(relations(record(related(after=None)))) == ""
 
@@ -143,7 +143,7 @@ def test_in_words() -> None:
         "Mean R: forget × forget, same group 0.500; forget × forget, other groups 0.150; forget × retain, same group "
         "0.300; forget × retain, other groups -0.088.",
         "Most related to what is to go: r0 (retain), R 0.350.",
-        "Of 1 known facts outside of the forget set 1 went along (100 %).",
+        "Of 1 answers outside of the forget set that were said before, 1 went along (100 %).",
         "Rank correlation of what was lost with R to the forget set: 0.750 [0.250, 0.875].",
     )
     assert notes_of(related())[0].startswith("All numbers")
@@ -192,7 +192,7 @@ def test_the_matrix_comes_back_from_its_triangle() -> None:
 
 
 def test_of_a_group_more_than_half_must_go() -> None:
-    lost = lambda before, after: Knowledge(before=-1.0, after=-2.0, known_before=before, known_after=after).went
+    lost = lambda before, after: Knowledge(before=-1.0, after=-2.0, said_before=before, said_after=after).went
     assert [lost(1, 0), lost(1, 0.4), lost(1, 0.5), lost(0, 0), lost(0.5, 0.2)] == [True, True, False, False, True]
 
 

@@ -3,8 +3,8 @@
     drop_k = (log P_before(y|x) - log P_after(y|x)) / |y|        of each example that is not in the forget set
 
 beside R(k, forget set) on the model before (`relatedness.py`): UIPE (Wang et al. 2025, arXiv:2503.04693) holds that
-the more related go further. A fact **went** if its answer was known before (every token the likeliest) and is not
-after, and **stayed** if it is known in both. ρ is Spearman's rank correlation of drop and R; its interval is the
+the more related go further. A fact **went** if its answer was said before (every token the likeliest) and is not
+after, and **stayed** if it is said by both. ρ is Spearman's rank correlation of drop and R; its interval is the
 percentile bootstrap over groups.
 
 How it misleads: a drop is no loss while the answer is still the likeliest, and ρ says nothing of its size. A model that

@@ -83,7 +83,7 @@ def _knowledge(before: Sequence[Known], after: Sequence[Known]) -> Knowledge:
     mean = lambda values: float(np.mean(list(values)))
     return Knowledge(
         before=mean(k.log_prob for k in before), after=mean(k.log_prob for k in after),
-        known_before=mean(k.said for k in before), known_after=mean(k.said for k in after),
+        said_before=mean(k.said for k in before), said_after=mean(k.said for k in after),
     )  # fmt: skip
 
 

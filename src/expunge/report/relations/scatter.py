@@ -24,10 +24,10 @@ def scatter(shown: Relations) -> Markup:
         parts.append(text(WIDTH - RIGHT, y(gone) - 4, "mean drop of the forget set", "end", "label"))
     numbers = {name: i + 1 for i, name in enumerate(shown.others)}
     for row, each, at in reversed(found):
-        said = "went along" if each.went else "stayed" if each.known_before else "was not known before"
+        said = "went along" if each.went else "stayed" if each.said_before else "was not said before"
         tip = f"{row_label(row)}, {shown.titles[row.set]}: R {number(at)}, drop {number(each.drop)}; {said}"
         place = (x(at), y(each.drop or 0.0))
-        if each.known_before:
+        if each.said_before:
             parts.append(mark(*place, numbers[row.set], tip, hollow=not each.went))
         else:
             parts.append(dot(*place, "var(--m0)", tip))

@@ -57,7 +57,7 @@ def lost_table(shown: Relations) -> Table:
     rows = tuple(
         (
             row_label(row), shown.titles[row.set], number(shown.related.to_forget[i]), signed(k.drop),
-            number(k.before), number(k.after), fate(k.known_before, k.went),
+            number(k.before), number(k.after), fate(k.said_before, k.went),
         )
         for i, row, k in lost[:LOST]
     )  # fmt: skip
@@ -65,15 +65,15 @@ def lost_table(shown: Relations) -> Table:
     return Table(head, rows, max(0, len(lost) - LOST))
 
 
-def fate(known_before: float | None, went: bool) -> str:
+def fate(said_before: float | None, went: bool) -> str:
     """In a word or a few."""
-    if not known_before:
-        return "was not known before"
+    if not said_before:
+        return "was not said before"
     return "went along" if went else "stayed"
 
 
 def counts_table(shown: Relations) -> Table:
-    """Of each set: known before, gone, mean drop, and how the drop goes with R."""
+    """Of each set: said before, gone, mean drop, and how the drop goes with R."""
     after = shown.related.after
     if after is None:
         return Table((), ())
@@ -82,7 +82,7 @@ def counts_table(shown: Relations) -> Table:
     rows = []
     for sets in [*names, *([tuple(shown.others)] if len(names) > 1 else [])]:
         lost = [k for _, row, k in shown.lost() if row.set in sets]
-        had = [k for k in lost if k.known_before]
+        had = [k for k in lost if k.said_before]
         went = sum(k.went for k in had)
         rho = by_sets.get(sets)
         interval = (
@@ -94,4 +94,4 @@ def counts_table(shown: Relations) -> Table:
             signed(sum(k.drop or 0.0 for k in lost) / len(lost)) if lost else "–",
             "–" if rho is None else f"{number(rho.rho)}{interval}",
         ))  # fmt: skip
-    return Table(("Set", "Facts", "Known before", "Went along", "Mean drop", "ρ of drop and R"), tuple(rows))
+    return Table(("Set", "Facts", "Said before", "Went along", "Mean drop", "ρ of drop and R"), tuple(rows))

@@ -15,11 +15,11 @@ SPREAD = (
 SETS = "R of whole sets: the cosine of their summed gradients, which is what a step of unlearning on them follows."
 NEAREST = "Of what is not to go the most related, by its mean R to the rows of each group that is."
 WENT = (
-    "The drop is of the log-probability per answer token, between the two models. A fact went along if each token of "
-    "its answer was the likeliest before, and not after. ρ is Spearman's rank correlation of drop and R, with its 95 % "
-    "interval over groups: above 0, what is more related lost more."
+    "The drop is of the log-probability per answer token, between the two models. An answer is said if each of its "
+    "tokens is the likeliest; a fact went along if it was said before, and is not after. ρ is Spearman's rank "
+    "correlation of drop and R, with its 95 % interval over groups: above 0, what is more related lost more."
 )
-SIGNS = "Filled: went along. Hollow: stayed. Grey: was not known before."
+SIGNS = "Filled: went along. Hollow: stayed. Grey: was not said before."
 MEANING = (
     "R looks at one step of an infinitely small size, on the model before. That two facts share a gradient is no proof "
     "that one follows from the other, and a fact that is held with certainty has hardly a gradient to compare."
@@ -68,11 +68,12 @@ def _went(shown: Relations) -> list[str]:
     after = shown.related.after
     if after is None:
         return []
-    known = [k for _, _, k in shown.lost() if k.known_before]
-    went = sum(k.went for k in known)
-    if not known:
-        return ["Nothing outside of the forget set was known before, so nothing could go along."]
-    lines = [f"Of {len(known)} known facts outside of the forget set {went} went along ({percent(went / len(known))})."]
+    said = [k for _, _, k in shown.lost() if k.said_before]
+    if not said:
+        return ["No answer outside of the forget set was said before, so none could go along."]
+    went = sum(k.went for k in said)
+    share = percent(went / len(said))
+    lines = [f"Of {len(said)} answers outside of the forget set that were said before, {went} went along ({share})."]
     if after.correlations:
         first = after.correlations[0]
         interval = "" if first.interval is None else f" [{number(first.interval[0])}, {number(first.interval[1])}]"
