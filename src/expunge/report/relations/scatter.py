@@ -5,7 +5,7 @@ from markupsafe import Markup
 from expunge.record_related import Correlation
 from expunge.report.numbers import number, short, tick
 from expunge.report.relations.view import Relations, row_label
-from expunge.report.svg import Scale, dot, line, mark, picture, text
+from expunge.report.svg import Scale, line, mark, picture, text
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760.0, 360.0, 56.0, 16.0, 24.0, 42.0
 
@@ -27,10 +27,8 @@ def scatter(shown: Relations) -> Markup:
         said = "went along" if each.went else "stayed" if each.said_before else "was not said before"
         tip = f"{row_label(row)}, {shown.titles[row.set]}: R {number(at)}, drop {number(each.drop)}; {said}"
         place = (x(at), y(each.drop or 0.0))
-        if each.said_before:
-            parts.append(mark(*place, numbers[row.set], tip, hollow=not each.went))
-        else:
-            parts.append(dot(*place, "var(--m0)", tip))
+        size = 4.0 if each.said_before else 1.8
+        parts.append(mark(*place, numbers[row.set], tip, hollow=bool(each.said_before) and not each.went, radius=size))
     parts += _legend(shown, numbers)
     told = f"{len(found)} facts; " + "; ".join(
         f"{', '.join(c.sets)}: rank correlation {number(c.rho)}" for c in _correlations(shown)

@@ -19,7 +19,7 @@ WENT = (
     "tokens is the likeliest; a fact went along if it was said before, and is not after. ρ is Spearman's rank "
     "correlation of drop and R, with its 95 % interval over groups: above 0, what is more related lost more."
 )
-SIGNS = "Filled: went along. Hollow: stayed. Grey: was not said before."
+SIGNS = "Filled: went along. Hollow: stayed. Small: was not said before."
 MEANING = (
     "R looks at one step of an infinitely small size, on the model before. That two facts share a gradient is no proof "
     "that one follows from the other, and a fact that is held with certainty has hardly a gradient to compare."
