@@ -13,6 +13,7 @@
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
+    ├── counting: Counting                  of `count` only (`record_count.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from expunge.provenance import now
 from expunge.record_audit import Audit
+from expunge.record_count import Counting
 
 SCHEMA = 1
 Number = float | None  # None: not finite; `warnings` says where and what
@@ -216,6 +218,7 @@ class Record(_Part):
     methods: dict[str, Outcome] = {}
     audit: Audit | None = None
     mask: MaskInfo | None = None
+    counting: Counting | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes

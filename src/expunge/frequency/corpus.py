@@ -4,9 +4,11 @@ A load is what one process counts at a time: a piece, or many small ones togethe
 """
 
 import glob
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +81,14 @@ def loads_of(files: Sequence[Path], documents: Documents = "line", size: int = _
         loads[-1].append(piece)
         room -= piece.size
     return [tuple(load) for load in loads]
+
+
+def corpus_id(loads: Sequence[Load], field: str | None) -> str:
+    """A digest of which files, of which size and time, are read how. Their contents are not read for it."""
+    pieces = [piece for load in loads for piece in load]
+    changed = {piece.path: Path(piece.path).stat().st_mtime_ns for piece in pieces}
+    told = json.dumps([field, [astuple(piece) for piece in pieces], changed])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def kind_of(path: Path) -> tuple[Kind, str] | None:

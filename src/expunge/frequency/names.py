@@ -31,6 +31,11 @@ class Wanted:
     plan: Plan
     places: tuple[int | None, ...]
     within: int  # examples whose answer stands in their subject, or the reverse: both together says little there
+    others: Mapping[bytes, Sequence[str]]  # other names, by the words of a name
+
+    def also(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The other names of what these texts say."""
+        return tuple(other for text in texts for other in self.others.get(words_of(text), ()))
 
 
 def wanted(examples: Sequence[Example], aliases: Aliases | None = None, window: int | None = None) -> Wanted:
@@ -42,7 +47,7 @@ def wanted(examples: Sequence[Example], aliases: Aliases | None = None, window: 
     pairs: dict[tuple[int, int], int] = {}
     places: list[int | None] = []
     for example in examples:
-        sides = [forms_of(texts, others) for texts in _texts(example)]
+        sides = [forms_of(texts, others) for texts in texts_of(example)]
         if len(sides) < 2 or not all(sides):
             places.append(None)
             continue
@@ -50,7 +55,7 @@ def wanted(examples: Sequence[Example], aliases: Aliases | None = None, window: 
         places.append(pairs.setdefault((subject, answer), len(pairs)))
     plan = Plan(tuple(names), tuple(pairs), window)
     nested = {pair for pair, place in pairs.items() if _nested(*(plan.names[side] for side in pair))}
-    return Wanted(plan, tuple(places), sum(p is not None and plan.pairs[p] in nested for p in places))
+    return Wanted(plan, tuple(places), sum(p is not None and plan.pairs[p] in nested for p in places), others)
 
 
 def forms_of(texts: Sequence[str], others: Mapping[bytes, Sequence[str]]) -> Forms:
@@ -61,7 +66,7 @@ def forms_of(texts: Sequence[str], others: Mapping[bytes, Sequence[str]]) -> For
     return tuple(sorted(form for form in found if not any(other in form for other in found - {form})))
 
 
-def _texts(example: Example) -> Iterator[tuple[str, ...]]:
+def texts_of(example: Example) -> Iterator[tuple[str, ...]]:
     """Subject and answer with its aliases; a document has no answer of its own."""
     if example.subject is not None and example.prompt is not None:
         yield (example.subject,)

@@ -13,7 +13,7 @@ import numpy as np
 from expunge.errors import MissingExtraError
 from expunge.frequency.names import Plan
 from expunge.frequency.tally import Tally
-from expunge.frequency.words import BORDER, loose, single_spaced
+from expunge.frequency.words import BORDER, block_of, loose
 
 _BLOCK = 1 << 18  # bytes
 Places = dict[int, list[int]]  # name → where it begins in the block, in order
@@ -47,10 +47,10 @@ class Search:
             block.append(words := loose(text))
             size += len(words)
             if size >= _BLOCK:
-                self._search(single_spaced(BORDER.join(block)), tally)
+                self._search(block_of(block), tally)
                 block, size = [], 0
         if block:
-            self._search(single_spaced(BORDER.join(block)), tally)
+            self._search(block_of(block), tally)
         tally.read[:] = rows, empty
         return tally
 
@@ -58,7 +58,7 @@ class Search:
         found = self._automaton.find_matches_as_indexes(block, overlapping=True) if self._automaton else ()
         if not found:
             return
-        borders = [*np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == BORDER[0]).tolist(), len(block)]
+        borders = [*np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == BORDER).tolist(), len(block)]
         names, end, present = self._names, -1, Places()
         for form, start, _ in found:  # in the order of where they end, so documents come one after the other
             if start > end:
