@@ -96,12 +96,26 @@ def count(folder: Path, name: str, workers: int) -> None:
     tally = count_stream(plan, loads_of([folder / name]), processes=workers, kept=folder / "kept")
     found = counts_of(plan, tally)
     (folder / "kept").unlink()
-    print(f"{tally.read[0]:,} documents, {sum(each.both > 0 for each in found):,} of {len(found):,} pairs found", file=sys.stderr)
+    print(
+        f"{tally.read[0]:,} documents, {sum(each.both > 0 for each in found):,} of {len(found):,} pairs found",
+        file=sys.stderr,
+    )
 
 
 def measured(folder: Path, side: str, name: str, workers: int) -> dict[str, float]:
     """In a process of its own. The memory of a process and its children, summed, is looked at while it runs."""
-    command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--name", name, "--workers", f"{workers}"]
+    command = [
+        sys.executable,
+        __file__,
+        "--side",
+        side,
+        "--folder",
+        str(folder),
+        "--name",
+        name,
+        "--workers",
+        f"{workers}",
+    ]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(command)
     most = 0.0
@@ -137,7 +151,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="keep the corpus here, and take it from here")
     options = parser.parse_args()
     if options.side:
-        read(options.folder / options.name) if options.side == "read" else count(options.folder, options.name, options.workers)
+        read(options.folder / options.name) if options.side == "read" else count(
+            options.folder, options.name, options.workers
+        )
         return 0
     with tempfile.TemporaryDirectory() as place:
         folder = options.folder or Path(place)
@@ -161,9 +177,13 @@ def compare(folder: Path, options: argparse.Namespace) -> int:
     rate, memory = size / middle("count", "busy"), max(run["MiB"] for run in seen["count"])
     print(f"{size:,.0f} MB, {options.pairs:,} pairs, {options.workers} workers; load of the machine before: {load:.1f}")
     print(f"reading and decoding, one process   {middle('read', 'wall'):8.1f} s")
-    print(f"counting                            {middle('count', 'wall'):8.1f} s   {times:.2f} times reading (limit {TIMES:g})")
+    print(
+        f"counting                            {middle('count', 'wall'):8.1f} s   {times:.2f} times reading (limit {TIMES:g})"
+    )
     print(f"a core                              {rate:8.0f} MB/s (at least {RATE:g})")
-    print(f"memory, all processes               {memory:8.0f} MiB (under {MEMORY:g}); a quarter of the corpus {quarter['MiB']:.0f}")
+    print(
+        f"memory, all processes               {memory:8.0f} MiB (under {MEMORY:g}); a quarter of the corpus {quarter['MiB']:.0f}"
+    )
     if options.json:
         options.json.write_text(json.dumps({**seen, "quarter": quarter, "load": load}, indent=1))
     return 0 if times <= TIMES and rate >= RATE and memory < MEMORY else 1

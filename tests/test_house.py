@@ -43,6 +43,7 @@ LAYERS = (
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
     {"record_audit", "record_mask", "record_count"},
+    {"record_strata"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )

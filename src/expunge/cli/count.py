@@ -72,9 +72,7 @@ def count(
         limit=limit, memory=memory,
     )  # fmt: skip
     resolved = settings(CountConfig, over(o.recipe(config), typed))
-    record = run_count(
-        resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
-    )
+    record = run_count(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
     save_record(record, out.with_suffix(".json"))
     if json:
         print(to_json(record), end="")

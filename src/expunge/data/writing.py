@@ -12,9 +12,7 @@ from expunge.data.example import Example
 _OWN = ("id", "prompt", "answer", "turns", "source")  # written otherwise, or not at all
 
 
-def write_examples(
-    examples: Iterable[Example], path: Path, beside: Iterable[Mapping[str, Any]] | None = None
-) -> Path:
+def write_examples(examples: Iterable[Example], path: Path, beside: Iterable[Mapping[str, Any]] | None = None) -> Path:
     """One example a line, whole or not at all; what is empty is left out.
 
     `beside`: further columns of each row, which the readers leave alone.

@@ -34,7 +34,9 @@ _WIDTHS = {"u16": 2**16 - 1, "u32": 2**32 - 1}
 class Index:
     """An open index, and how a name is spelt in it."""
 
-    def __init__(self, folder: Path, dtype: str, spell: Callable[[int], Clause], *, tokens: int = 1, end: int = 0) -> None:
+    def __init__(
+        self, folder: Path, dtype: str, spell: Callable[[int], Clause], *, tokens: int = 1, end: int = 0
+    ) -> None:
         """`spell`: the clause of a name, by its place in the plan. `tokens`: of a word, where windows are in words.
 
         Raises OutputError for a folder that is no index.

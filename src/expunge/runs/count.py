@@ -46,7 +46,9 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise OutputError(f"--out {out}: there is such a file. Choose another, or add --overwrite")
     if kept_at(out).exists() and not (resume or overwrite):
-        raise OutputError(f"--out {out}: a count was interrupted there. Go on with --resume, or begin anew: --overwrite")
+        raise OutputError(
+            f"--out {out}: a count was interrupted there. Go on with --resume, or begin anew: --overwrite"
+        )
 
 
 def kept_at(out: Path) -> Path:
@@ -171,9 +173,7 @@ def _columns(counts: Counts | None) -> Mapping[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _counting(
-    config: CountConfig, files: Sequence[Path], counts: Sequence[Counts | None], found: Found
-) -> Counting:
+def _counting(config: CountConfig, files: Sequence[Path], counts: Sequence[Counts | None], found: Found) -> Counting:
     both = sorted(each.both for each in counts if each is not None)
     within = f"places of the rarer within {config.window} {'tokens' if config.tokenizer else 'words'} of the other"
     cuts = quantiles(both, n=4, method="inclusive") if len(both) > 1 else [both[0]] * 3
