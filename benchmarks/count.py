@@ -1,13 +1,15 @@
 """Counting 10,000 pairs in generated JSON lines, beside reading and decoding the file in one process.
 
-    OMP_NUM_THREADS=1 python benchmarks/count.py [--megabytes 1024] [--pairs 10000] [--workers 2] [--rounds 3] [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/count.py [--megabytes 1024] [--pairs 10000] [--workers 2] [--rounds 3]
+        [--json FILE]
 
 The text: rows of some 2 kB, words of a Zipf distribution over 50,000, capitals and marks as in prose, every second row
-with characters outside ASCII; one word in a hundred is the subject or the answer of a pair, now and then both. Names are
-two words, half of the answers are one, of five letters or more. "Reading" is json.loads of every line in one process; it takes turns with
-counting, and the ratio is of wall times within one round. A rate per core is megabytes by processor seconds of all
-processes. Memory is the sum of what all processes hold at most, and the same for a quarter of the corpus: it must not
-grow. Limits (exit code 1): at most 4 times reading, at least 60 MB/s a core, under 500 MiB. Needs the extra `frequency`.
+with characters outside ASCII; one word in a hundred is the subject or the answer of a pair, now and then both. Names
+are two words, half of the answers are one, of five letters or more. "Reading" is json.loads of every line in one
+process; it takes turns with counting, and the ratio is of wall times within one round. A rate per core is megabytes by
+processor seconds of all processes. Memory is the sum of what all processes hold at most, and the same for a quarter of
+the corpus: it must not grow. Limits (exit code 1): at most 4 times reading, at least 60 MB/s a core, under 500 MiB.
+Needs the extra `frequency`.
 """
 
 import argparse
@@ -178,11 +180,13 @@ def compare(folder: Path, options: argparse.Namespace) -> int:
     print(f"{size:,.0f} MB, {options.pairs:,} pairs, {options.workers} workers; load of the machine before: {load:.1f}")
     print(f"reading and decoding, one process   {middle('read', 'wall'):8.1f} s")
     print(
-        f"counting                            {middle('count', 'wall'):8.1f} s   {times:.2f} times reading (limit {TIMES:g})"
+        f"counting                            {middle('count', 'wall'):8.1f} s   {times:.2f} times reading "
+        f"(limit {TIMES:g})"
     )
     print(f"a core                              {rate:8.0f} MB/s (at least {RATE:g})")
     print(
-        f"memory, all processes               {memory:8.0f} MiB (under {MEMORY:g}); a quarter of the corpus {quarter['MiB']:.0f}"
+        f"memory, all processes               {memory:8.0f} MiB (under {MEMORY:g}); "
+        f"a quarter of the corpus {quarter['MiB']:.0f}"
     )
     if options.json:
         options.json.write_text(json.dumps({**seen, "quarter": quarter, "load": load}, indent=1))

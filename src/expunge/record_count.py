@@ -1,4 +1,4 @@
-"""The part of a record that `count` fills: what was counted in what, and how the counts lie. Not the counts themselves."""
+"""The part of a record that `count` fills: what was counted in what, and how the counts lie, without the counts."""
 
 from typing import Literal
 

@@ -3,10 +3,10 @@ arXiv:2504.05058.
 
     s = ½ 1[ π(True | shots, x, y) > π(False | …) ] + ½ 1[ π(False | shots, x, y') > π(True | …) ]
 
-x is the question, y its answer, y' a wrong one drawn for each example. The shots are solved questions of the retain set,
-half of them with a wrong answer, in an order drawn for each example. A model that says True to everything scores exactly
-½, and so does one that knows nothing. Deviations: the published test asks for right answers only, so that saying True
-always scores 1, and one of its ten shots is labelled wrongly; both are mended here.
+x is the question, y its answer, y' a wrong one drawn for each example. The shots are solved questions of the retain
+set, half of them with a wrong answer, in an order drawn for each example. A model that says True to everything scores
+exactly ½, and so does one that knows nothing. Deviations: the published test asks for right answers only, so that
+saying True always scores 1, and one of its ten shots is labelled wrongly; both are mended here.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,17 +1,18 @@
 """Do what a model says and how likely it finds it tell the same story? M and D for every probability test there is.
 
-The generation test is "says the answer". Probability tests, and when a fact passes: the answer's probability per token
-is 1/2 or more; the right answer is likelier than the wrong ones (truth ratio, no instruction to follow); it is the
-likeliest option (`choice_accuracy`, if it is measured); the balanced true/false test accepts the right answer and rejects
-a wrong one (the attack `true_false`, if it is made). After Krishnan et al. 2025, arXiv:2504.05058; formulas and the last
-three tests are ours: see `evaluate/misalignment.py`.
+The generation test is "says the answer". Probability tests, and when a fact passes: the answer's probability a token
+is 1/2 or more; the right answer is likelier than the wrong ones (truth ratio: there is no instruction to follow); it is
+the likeliest option (`choice_accuracy`, if it is measured); the balanced true/false test accepts the right answer and
+rejects a wrong one (the attack `true_false`, if it is made). After Krishnan et al. 2025, arXiv:2504.05058, whose test
+is the last; formulas and the other tests are ours: see `evaluate/misalignment.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from expunge.audit.cells import ORIGINAL, UNLEARNED, Sources
 from expunge.errors import ConfigError
-from expunge.evaluate.misalignment import misalignment
+from expunge.evaluate.misalignment import Misalignment, misalignment
 from expunge.frequency.strata import buckets
 from expunge.record_strata import Misaligned
 
@@ -38,22 +39,17 @@ def misaligned(sources: Sources, edges: Sequence[int] | None = None) -> tuple[Mi
             for name, rows in parts if len(parts) > 2 else parts[:1]:
                 one = _one(said, asked, passed, rows)
                 if one is not None:
-                    found.append(Misaligned(set=title, test=test, bucket=name, **one))
+                    found.append(Misaligned(set=title, test=test, bucket=name, **asdict(one)))
     return tuple(found)
 
 
-def _one(said: Columns, asked: Columns, passed: float, rows: Sequence[int]) -> dict[str, float | None] | None:
-    before = [[float(column[0][i] >= level) for i in rows] for column, level in ((said, 0.5), (asked, passed))]
-    after = [[float(column[1][i] >= level) for i in rows] for column, level in ((said, 0.5), (asked, passed))]
+def _one(said: Columns, asked: Columns, passed: float, rows: Sequence[int]) -> Misalignment | None:
+    """None where there are too few."""
+    columns = [[float(column[i] >= level) for i in rows] for two, level in ((said, 0.5), (asked, passed)) for column in two]
     try:
-        found = misalignment(before[0], after[0], before[1], after[1])
-    except ConfigError:  # too few
+        return misalignment(*columns)
+    except ConfigError:
         return None
-    lost = found.correlation
-    return {
-        "n": found.n, "M": found.M, "D": found.D, "generation": found.generation, "probability": found.probability,
-        "correlation": lost,
-    }  # fmt: skip
 
 
 def _tests(sources: Sources, title: str) -> Iterator[tuple[str, float, Columns]]:

@@ -3,9 +3,9 @@
     excess_b = k_u - k_r on bucket b        residual slope: of (u - r) on log10(1 + count), example by example
 
 A mean over the whole set may hide that rare facts are gone (or more than gone) and frequent ones are not. Retrained
-models are compared on the bucket's own examples; twins and the holdout set have no counts, so all of them stand for every
-bucket. Intervals are two-sided at 95 %, from the audit's one bootstrap over groups. Nothing here is a cell of the panel,
-and the never-knew rate stays what it is.
+models are compared on the bucket's own examples; twins and the holdout set have no counts, so all of them stand for
+every bucket. Intervals are two-sided at 95 %, from the audit's one bootstrap over groups. Nothing here is a cell of the
+panel, and the never-knew rate stays what it is.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def _in_bucket(cell: Scored, of: _Of, bucket: Bucket) -> InBucket:
     controls = [_within(each, inside) if paired else each for each in cell.controls.values()]
     controls = [each for each in controls if each.scores]
     drawn = {"original": of.draws.knowledge(original, cell.of), "unlearned": of.draws.knowledge(unlearned, cell.of)}
-    k = {"original": original.knowledge, "unlearned": unlearned.knowledge}
+    k: dict[str, float | None] = {"original": original.knowledge, "unlearned": unlearned.knowledge}
     groups = min(len(set(each.groups)) for each in (original, *controls))
     if controls:
         drawn["control"] = of.draws.mixed([of.draws.knowledge(each, cell.controls_of) for each in controls])
@@ -73,8 +73,9 @@ def _in_bucket(cell: Scored, of: _Of, bucket: Bucket) -> InBucket:
     intervals = {label: _clipped(_interval(values, groups)) for label, values in drawn.items()}
     if not controls:
         return InBucket(n=n, k=k, intervals=intervals)
+    never = float(np.mean([each.knowledge for each in controls]))
     excess = _interval(drawn["unlearned"] - drawn["control"], groups)
-    return InBucket(n=n, k=k, intervals=intervals, excess=k["unlearned"] - k["control"], excess_interval=excess)
+    return InBucket(n=n, k=k, intervals=intervals, excess=unlearned.knowledge - never, excess_interval=excess)
 
 
 def _slope(cell: Scored, sample: Sample, of: _Of) -> Slope:

@@ -56,7 +56,7 @@ def files_of(corpus: Sequence[str]) -> list[Path]:
         elif path.is_dir():
             there = [each for each in _inside(path) if kind_of(each) is not None]
         else:
-            there = [Path(each) for each in sorted(glob.glob(str(path), recursive=True)) if Path(each).is_file()]
+            there = [Path(each) for each in sorted(glob.glob(str(path), recursive=True)) if Path(each).is_file()]  # noqa: PTH207
             there = [each for each in there if kind_of(each) is not None]
         if not there:
             what = "no file in this folder can be read" if path.is_dir() else "there is no such file or folder"

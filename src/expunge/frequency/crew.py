@@ -87,7 +87,8 @@ def _received(pipe: Any, process: Any) -> tuple[int, Tally]:
     except EOFError:
         process.join()
         raise RunError(
-            f"a process that was counting ended with exit code {process.exitcode}; the same command with --resume goes on"
+            f"a process that was counting ended with exit code {process.exitcode}; "
+            "the same command with --resume goes on"
         ) from None
     if isinstance(found, BaseException):
         raise found

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -40,8 +41,8 @@ def check_readable(files: Sequence[Path], field: str | None = None, *, rows: int
         if first and not any(first):
             wanted = f"`{field}`" if field else "`text`, nor a question and an answer"
             raise DataError(
-                f"{path}: none of the first {len(first)} rows is a JSON object with {wanted}; name the field that holds "
-                "the text with --field, and write one object a line"
+                f"{path}: none of the first {len(first)} rows is a JSON object with {wanted}; name the field that "
+                "holds the text with --field, and write one object a line"
             )
 
 
@@ -141,7 +142,7 @@ def _opener(packing: str) -> Callable[..., Any]:
     import gzip
     import lzma
 
-    plain = lambda path, mode: open(path, mode, buffering=_BUFFER)  # noqa: PTH123
+    plain = partial(open, buffering=_BUFFER)
     return {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(packing, plain)
 
 

@@ -1,8 +1,8 @@
 """Strata: a set in buckets of frequency, since a mean hides what frequent facts do.
 
-By tertiles of the counts (quantiles 1/3 and 2/3, as in the paper, arXiv:2504.05058), or by edges that are given: with 10
-and 100 the buckets are 0 to 9, 10 to 99, and 100 and more. What has no count is a bucket of its own, so that buckets add
-up to the whole. Counts that many examples share can make tertiles unequal, or two of them one.
+By tertiles of the counts (quantiles 1/3 and 2/3, as in the paper, arXiv:2504.05058), or by edges that are given: with
+10 and 100 the buckets are 0 to 9, 10 to 99, and 100 and more. What has no count is a bucket of its own, so that buckets
+add up to the whole. Counts that many examples share can make tertiles unequal, or two of them one.
 
     slope   of values y on x = log10(1 + count), by least squares: Σ (x - x̄)(y - ȳ) / Σ (x - x̄)²
 

@@ -81,6 +81,6 @@ def _kept(path: Path | None, plan: Plan, loads: int, identity: str) -> tuple[Tal
     except (SafetensorError, OSError):
         pass
     raise OutputError(
-        f"{path}: holds what was counted of another corpus, for other examples or with other settings. Go on with those, "
-        "or begin anew with --overwrite"
+        f"{path}: holds what was counted of another corpus, for other examples or with other settings. Go on with "
+        "those, or begin anew with --overwrite"
     )
