@@ -4,7 +4,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-UNSPACED = ("\u0e00\u0eff", "\u1000\u109f", "\u1780\u17ff", "\u3040\u30ff", "\u3400\u4dbf", "\u4e00\u9fff", "\uf900\ufaff")
+UNSPACED = (
+    "\u0e00\u0eff",
+    "\u1000\u109f",
+    "\u1780\u17ff",
+    "\u3040\u30ff",
+    "\u3400\u4dbf",
+    "\u4e00\u9fff",
+    "\uf900\ufaff",
+)
 
 
 def words(text: str) -> list[str]:
@@ -35,7 +43,9 @@ def holds(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
     return any(longer[i : i + len(shorter)] == shorter for i in range(len(longer)))
 
 
-def counts(texts: Sequence[str], subject: Sequence[str], answer: Sequence[str], window: int) -> tuple[int, int, int, int]:
+def counts(
+    texts: Sequence[str], subject: Sequence[str], answer: Sequence[str], window: int
+) -> tuple[int, int, int, int]:
     """Subject, answer, documents with both, places of the rarer within the window of the other."""
     found = [(places(d, subject), places(d, answer)) for d in map(said, texts)]
     one, two = (sum(len(each[side]) for each in found) for side in (0, 1))

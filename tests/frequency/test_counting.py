@@ -18,9 +18,29 @@ from frequency.naive import counts
 pytest.importorskip("ahocorasick_rs", reason="ahocorasick-rs is not installed: the extra `frequency` brings it")
 
 # words that overlap, hold one another, differ in case and marks, and name several things
-WORDS = ["a", "A", "b", "New", "new", "York", "new york", "City", "São", "sao", "東", "東京", "x-y", "x", "y", "it’s", "Å"]
+WORDS = [
+    "a",
+    "A",
+    "b",
+    "New",
+    "new",
+    "York",
+    "new york",
+    "City",
+    "São",
+    "sao",
+    "東",
+    "東京",
+    "x-y",
+    "x",
+    "y",
+    "it’s",
+    "Å",
+]
 NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
-TEXTS = st.lists(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", ", ", ".\n", "-", "  "])), max_size=12))
+TEXTS = st.lists(
+    st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", ", ", ".\n", "-", "  "])), max_size=12)
+)
 FACTS = st.lists(st.tuples(NAMES, NAMES, st.lists(NAMES, max_size=2)), min_size=1, max_size=6)
 
 

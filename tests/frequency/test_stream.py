@@ -101,7 +101,7 @@ def test_another_count_is_not_gone_on_with(corpus: list[Load], plan: Plan, tmp_p
 def test_a_file_that_breaks_off_ends_all_processes(corpus: list[Load], plan: Plan) -> None:
     Path(corpus[-1][0].path).unlink()
     with pytest.raises(RunError, match=r"2\.jsonl: cannot be read to its end"):
-        count_stream(plan, [load for load in corpus], kept=None, processes=2)
+        count_stream(plan, corpus, processes=2)
 
 
 def test_killed_at_any_time_it_ends_with_the_same_file(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_killed_at_any_time_it_ends_with_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "f.jsonl").write_text(json.dumps({"prompt": "?", "answer": "Paris", "subject": "Bo Lee"}) + "\n")
     code = (
         "import sys, time\n"
-        "import expunge.frequency.corpus as corpus, expunge.frequency.stream as stream, expunge.frequency.crew as crew\n"
+        "from expunge.frequency import corpus, crew, stream\n"
         "corpus.loads_of.__defaults__ = ('line', 20_000)\n"
         "stream._KEEP_EVERY = 0.0\n"
         "count = crew.count_load\n"
@@ -135,7 +135,10 @@ def test_killed_at_any_time_it_ends_with_the_same_file(tmp_path: Path) -> None:
         kills += process.wait() == -signal.SIGKILL
     assert kills == 3 and kept.exists() and not (tmp_path / "killed.jsonl").exists()
     for name in ("killed", "plain"):
-        assert subprocess.run([*command, str(tmp_path / f"{name}.jsonl")], capture_output=True, check=False).returncode == 0
+        assert (
+            subprocess.run([*command, str(tmp_path / f"{name}.jsonl")], capture_output=True, check=False).returncode
+            == 0
+        )
     assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "plain.jsonl").read_bytes()
     assert not kept.exists()
 

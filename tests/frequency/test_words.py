@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from expunge.frequency.words import block_of, loose, words_of
 from frequency.naive import said
 
-MIXED = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("aB.-_ \n'’éß東ไ\u0301\u0323\u0338ﬁİΣς가\u1161½Å²")))
+MIXED = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from("aB.-_ \n'’éß東ไ\u0301\u0323\u0338ﬁİΣς가\u1161½Å²"))
+)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def misaligned(sources: Sources, edges: Sequence[int] | None = None) -> tuple[Mi
 
 def _one(said: Columns, asked: Columns, passed: float, rows: Sequence[int]) -> Misalignment | None:
     """None where there are too few."""
-    columns = [[float(column[i] >= level) for i in rows] for two, level in ((said, 0.5), (asked, passed)) for column in two]
+    columns = [
+        [float(column[i] >= level) for i in rows] for two, level in ((said, 0.5), (asked, passed)) for column in two
+    ]
     try:
         return misalignment(*columns)
     except ConfigError:

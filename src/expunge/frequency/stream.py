@@ -38,7 +38,7 @@ def count_stream(
 
     Raises OutputError when `kept` is of another count, RunError for a file that cannot be read to its end.
     """
-    identity = _identity(plan, loads, field)
+    identity = _identity(plan, loads, field) if kept is not None else ""
     tally, done = _kept(kept, plan, len(loads), identity)
     tick(sum(piece.size for load, ready in zip(loads, done) if ready for piece in load))
     left = [(number, load) for number, load in enumerate(loads) if not done[number]]
