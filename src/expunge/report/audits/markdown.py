@@ -72,7 +72,7 @@ def _strata(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:
     for each in strata(audited):
         yield f"## {inline(f'By frequency, {each.set}: {audited.label}')}"
         yield f"What is left over the control, with 95 % intervals. {inline(each.said)}"
-        rows = ((row.title, *(*row.values, row.residual, row.original)) for row in each.rows)
+        rows = ((row.title, *row.columns) for row in each.rows)
         yield table(
             each.head, [[title, *(f"{value} {below}".strip() for value, below in rest)] for title, *rest in rows]
         )

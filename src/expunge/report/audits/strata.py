@@ -42,6 +42,11 @@ class Row:
     original: tuple[str, str]
     residual: tuple[str, str]
 
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """As `Shown.head`, after the title."""
+        return (*self.values, self.residual, self.original)
+
 
 @dataclass(frozen=True)
 class Shown:
