@@ -23,7 +23,7 @@ BUCKETS = (
 def in_bucket(u: float) -> InBucket:
     return InBucket(
         n=50, k={"original": 0.9, "control": 0.125, "unlearned": u}, excess=u - 0.125,
-        excess_interval=(u - 0.2, u - 0.05), intervals={"unlearned": (u - 0.1, u + 0.1), "original": None},
+        excess_interval=(u - 0.25, u - 0.03125), intervals={"unlearned": (u - 0.1, u + 0.1), "original": None},
     )  # fmt: skip
 
 
@@ -48,10 +48,11 @@ def test_every_number_stands_everywhere() -> None:
     page = " ".join(Tags(to_html([record])).text.split())
     markdown = to_markdown([record]).replace("\\", "")
     for text in (page, markdown):
-        for words in ("+0.062", "+0.500", "[-0.012, +0.138]", "[+0.425, +0.575]", "k 0.625", "+0.371", "[+0.218, +0.524]",
-                      "1 to 3 times, 100 facts", "27 times, 60 facts", "not counted, 40 facts", "-0.020",
-                      "Of 3 cells with a slope, 3 keep measurably more", "0.203", "0.307", "0.911", "0.708",
-                      "Truth ratio", "forget, low"):  # fmt: skip
+        for words in (
+            "+0.062", "+0.500", "[-0.062, +0.156]", "[+0.375, +0.594]", "k 0.625", "+0.371", "[+0.218, +0.524]",
+            "1 to 3 times, 100 facts", "27 times, 60 facts", "not counted, 40 facts", "-0.020", "0.203", "0.307",
+            "0.911", "0.708", "Of 3 cells with a slope, 3 keep measurably more", "Truth ratio", "forget, low",
+        ):  # fmt: skip
             assert words in text, words
     content = json.loads(to_json([record]))["audits"][0]
     assert content["strata"][0]["cells"][2]["part"] == "4 bit"

@@ -2,7 +2,7 @@
 
     margin       (1/|y|) Σ_t [ log π(y_t | x, y_<t) - max_{v ≠ y_t} log π(v | x, y_<t) ]      tracks how often a fact
                  was seen (Krishnan et al. 2025, arXiv:2504.05058, ask for frequency; that this tracks it is ours)
-    paraphrase   the mean over the other wordings x' of (1/|y|) log π(y | x')
+    paraphrase   the median over the other wordings x' of (1/|y|) log π(y | x')
     popularity   the rarer of subject and answer in general English (`popularity.py`): of no model
 
 The tokens that close an answer are left out. The first two are read off the model before unlearning; they say what it
@@ -68,14 +68,17 @@ def _margins(logits: Float[torch.Tensor, "tokens vocab"], targets: torch.Tensor)
 def paraphrase_logprobs(
     model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET
 ) -> list[float]:
-    """The mean log-probability a token of each answer, over its other wordings."""
+    """The median, over its other wordings, of the log-probability a token of each answer.
+
+    A mean would be that of the one wording that the model does not understand.
+    """
     if without := sum(not each.paraphrases for each in examples):
         raise ConfigError(f"the proxy paraphrase: {without} of {len(examples)} examples have no other wordings")
     asked = [(example, text) for example in examples for text in example.paraphrases]
     encoded = encoder.encode_many((example, text, None) for example, text in asked)
     scored = score(model, [[each] for each in encoded], budget=budget)
     values = iter(_open(one.log_probs, each) for (one,), each in zip(scored, encoded, strict=True))
-    return [float(np.mean([next(values) for _ in example.paraphrases])) for example in examples]
+    return [float(np.median([next(values) for _ in example.paraphrases])) for example in examples]
 
 
 def _open(values: torch.Tensor, encoded: Encoded) -> float:
