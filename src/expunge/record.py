@@ -14,6 +14,7 @@
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
     ├── related: Related                    of `relate` only (`record_related.py`)
+    ├── counting: Counting                  of `count` only (`record_count.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from expunge.provenance import now
 from expunge.record_audit import Audit
+from expunge.record_count import Counting
 from expunge.record_related import Related
 
 SCHEMA = 1
@@ -219,6 +221,7 @@ class Record(_Part):
     audit: Audit | None = None
     mask: MaskInfo | None = None
     related: Related | None = None
+    counting: Counting | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes

@@ -14,6 +14,7 @@ from expunge.cli import (
     audit,
     bench,
     convert,
+    count,
     demo,
     evaluate,
     finetune,
@@ -56,6 +57,7 @@ app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
 app.command("revert")(apply.revert)
 app.command("bench", short_help="Tune, run and audit many methods on the same terms, and rank them.")(bench.bench)
 app.command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
+app.command("count", short_help="How often each fact of a set stands in a corpus.")(count.count)
 app.command("convert", short_help="Others' result files into a record.")(convert.convert)
 app.command("report", short_help="One report from one or several runs.")(report.report)
 app.add_typer(world.world, name="world", short_help="Make data and models with known truth.")
@@ -103,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "finetune", "world", "audit", "bench", "study", "relate"} & set(arguments[:1])
+            if {"unlearn", "finetune", "world", "audit", "bench", "study", "relate", "count"} & set(arguments[:1])
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

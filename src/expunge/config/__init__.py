@@ -9,6 +9,7 @@ from expunge.config.bench import ModelsConfig as ModelsConfig
 from expunge.config.bench import SearchConfig as SearchConfig
 from expunge.config.extrapolation import ExtrapolateConfig as ExtrapolateConfig
 from expunge.config.extrapolation import extrapolate_settings as extrapolate_settings
+from expunge.config.frequency import CountConfig as CountConfig
 from expunge.config.models import ConventionConfig as ConventionConfig
 from expunge.config.models import LoadConfig as LoadConfig
 from expunge.config.reading import differing as differing
