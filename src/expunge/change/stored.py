@@ -32,6 +32,11 @@ def difference(before: Tensor, after: Tensor) -> Tensor:
     return (after.to(wide) - before.to(wide)).masked_fill_(same(before, after), 0)
 
 
+def moved(start: Tensor, step: Tensor) -> Tensor:
+    """round(start + step), for a step in float32; a weight whose step is 0 keeps its bits (-0.0 + 0.0 is another 0)."""
+    return torch.where(step == 0, start, (start.to(step.dtype) + step).to(start.dtype))
+
+
 class Stored(ABC):
     """Exact in both directions for the tensors that `results` names."""
 
@@ -85,8 +90,7 @@ class Differences(Stored):
         if factor == 1.0:
             return after
         # from the changed weights, not from the base: θ_un + α·v is θ_un itself for α = 0 (arXiv:2503.04693)
-        moved = after.to(torch.promote_types(after.dtype, torch.float32)) + (factor - 1.0) * difference(before, after)
-        return torch.where(same(before, after), before, moved.to(before.dtype))
+        return moved(after, (factor - 1.0) * difference(before, after))
 
     def before(self, name: str, after: Tensor) -> Tensor:
         return self._flip(name, after)
