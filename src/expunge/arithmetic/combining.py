@@ -23,7 +23,7 @@ from expunge.atomic import atomic_folder
 from expunge.change.stored import difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
 
-_TILE = 2**16  # weights at a time: in float32 a few of them stay in the processor's cache
+_TILE = 2**15  # weights at a time: they stay in the cache, and torch does not divide so few among threads
 # what describes the model that was, not this one
 _STALE = {STORED_LOGITS: None, "expunge.json": None, "record.json": None, "report.html": None}
 Tick = Callable[[int], object]
@@ -118,7 +118,8 @@ class Combination:
         home, *others = (each.to(wide) for each in tile)
         if self.operation.home == "tuned":
             return difference(others[0], home)[None]
-        return torch.stack([difference(home, other) for other in others])
+        vectors = [difference(home, other) for other in others]
+        return vectors[0][None] if len(vectors) == 1 else torch.stack(vectors)
 
     def _read(self, jobs: Iterable[_Job]) -> Generator[tuple[_Job, list[Tensor]], None, None]:
         """Each job with its part in the home folder and in the others, which are read ahead into a ring of buffers."""
