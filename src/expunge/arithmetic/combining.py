@@ -18,12 +18,12 @@ from expunge.arithmetic import Operation, Place, Vectors
 from expunge.arithmetic.aligned import Aligned, Trained, align
 from expunge.arithmetic.blocks import Part, Reader, buffer_for, parts_of
 from expunge.arithmetic.folder import Folder, check_apart, fill
-from expunge.arithmetic.overlapping import AHEAD, ahead
+from expunge.arithmetic.overlapping import AHEAD, ahead, one_thread
 from expunge.atomic import atomic_folder
 from expunge.change.stored import difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
 
-_TILE = 2**15  # weights at a time: they stay in the cache, and torch does not divide so few among threads
+_TILE = 2**17  # weights at a time: fewer, and calling torch costs as much as counting; more do not fit the cache
 # what describes the model that was, not this one
 _STALE = {STORED_LOGITS: None, "expunge.json": None, "record.json": None, "report.html": None}
 Tick = Callable[[int], object]
@@ -85,8 +85,8 @@ class Combination:
         home = self.aligned.home
         check_apart(out, home, *self.aligned.others)
         prepare = self.operation.prepare
-        prepared = prepare(self, self.options) if prepare is not None else None
-        with atomic_folder(out, replace=replace) as partial:
+        with one_thread(), atomic_folder(out, replace=replace) as partial:
+            prepared = prepare(self, self.options) if prepare is not None else None
             with closing(self._results(prepared)) as results:
                 fill(
                     home, partial,

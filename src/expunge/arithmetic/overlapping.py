@@ -4,10 +4,12 @@ Both let go of the interpreter while they wait for the disk, and so does torch w
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
+
+import torch
 
 AHEAD = 3  # things that are read before they are needed, and as many that wait to be written
 T = TypeVar("T")
@@ -29,6 +31,18 @@ def ahead(items: Iterable[T], read: Callable[[T], R]) -> Generator[tuple[T, R], 
             yield first, done.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch counts in one thread within the block: for so little at a time several wait more than they work, and on a
+    busy machine for each other (twenty times longer where two programs want two processors)."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Behind:
