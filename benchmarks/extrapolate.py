@@ -32,9 +32,9 @@ def shapes(gigabytes: float, width: int) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     rows = VOCABULARY if gigabytes > 2 else VOCABULARY // 8
     found["model.embed_tokens.weight"] = (rows, WIDTH)
-    layer = {"self_attn.q_proj": (WIDTH, WIDTH), "self_attn.k_proj": (WIDTH, WIDTH), "self_attn.v_proj": (WIDTH, WIDTH),
-             "self_attn.o_proj": (WIDTH, WIDTH), "mlp.gate_proj": (INNER, WIDTH), "mlp.up_proj": (INNER, WIDTH),
-             "mlp.down_proj": (WIDTH, INNER), "input_layernorm": (WIDTH,), "post_attention_layernorm": (WIDTH,)}  # fmt: skip
+    layer: dict[str, tuple[int, ...]] = {f"self_attn.{kind}_proj": (WIDTH, WIDTH) for kind in "qkvo"}
+    layer |= {f"mlp.{kind}_proj": (INNER, WIDTH) for kind in ("gate", "up")} | {"mlp.down_proj": (WIDTH, INNER)}
+    layer |= {"input_layernorm": (WIDTH,), "post_attention_layernorm": (WIDTH,)}
     left = gigabytes * 1e9 / width - 2 * rows * WIDTH
     size = 4 * WIDTH * WIDTH + 3 * WIDTH * INNER
     for i in range(max(1, -int(-left // size))):
@@ -124,7 +124,9 @@ def peer_side(base: Path, tuned: Path, out: Path, dtype: str) -> None:
 
     config = {"merge_method": "task_arithmetic", "base_model": str(base), "dtype": dtype,
               "models": [{"model": str(tuned), "parameters": {"weight": 1 + ALPHA}}]}  # fmt: skip
-    run_merge(MergeConfiguration.model_validate(config), str(out), MergeOptions(lazy_unpickle=True, copy_tokenizer=False))
+    run_merge(
+        MergeConfiguration.model_validate(config), str(out), MergeOptions(lazy_unpickle=True, copy_tokenizer=False)
+    )
     forget_cache(out)  # on the disk, as on the other sides
 
 

@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
+from expunge.errors import ConfigError
+from expunge.objectives.options import options_among
 from expunge.registry import Registry, options_of, summary_of
 
 Vectors = Float[Tensor, "models weights"]
@@ -53,7 +55,8 @@ class Operation:
     paper: str
     home: Literal["base", "tuned"] = "base"
     several: bool = False  # takes more than one tuned model
-    prepare: Callable[..., Any] | None = None  # (survey, options) → `prepared`
+    prepare: Callable[[Survey, Mapping[str, Any]], Any] | None = None  # makes `prepared` of the survey and the options
+    reads: int = 1  # how often the weights are gone through, for the progress
 
     @property
     def options(self) -> dict[str, Parameter]:
@@ -63,6 +66,18 @@ class Operation:
     @property
     def summary(self) -> str:
         return summary_of(self.function.__module__)
+
+    def check(self, options: Mapping[str, Any], models: int = 1) -> dict[str, Any]:
+        """All options, each as the type of its parameter, those that are not given with their defaults.
+
+        Raises ConfigError for one that it does not have or that is missing, and for more models than it takes.
+        """
+        given = options_among(f"operation {self.name!r}", self.options, options)
+        if missing := [name for name, p in self.options.items() if p.default is p.empty and name not in given]:
+            raise ConfigError(f"operation {self.name!r} needs {missing[0]!r}: {self.name}:{missing[0]}=NUMBER")
+        if models > 1 and not self.several:
+            raise ConfigError(f"operation {self.name!r} takes one tuned model, and {models} are given")
+        return {name: given.get(name, p.default) for name, p in self.options.items()}
 
     def step(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Tensor:
         """The function on those of `given` that it asks for."""

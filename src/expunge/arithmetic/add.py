@@ -5,14 +5,11 @@
 With one model and λ below 1 it is the way from the base to it. No deviations.
 """
 
-from typing import Annotated
-
-from pydantic import Field
-
 from expunge.arithmetic import Step, Vectors, operations, summed
+from expunge.objectives.options import Positive
 
 
 @operations.add("add", paper="arXiv:2212.04089", aliases=("task_arithmetic",), several=True)
-def add(vectors: Vectors, *, scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0) -> Step:
+def add(vectors: Vectors, *, scale: Positive = 1.0) -> Step:
     """λ Σ_t τ_t, in the order in which the models are given."""
     return scale * summed(vectors)

@@ -68,7 +68,7 @@ def _check_plain(folder: Folder) -> None:
     except ValueError as problem:
         raise ModelError(f"{path} is no JSON: get it again") from problem
     if isinstance(config, dict) and config.get("quantization_config"):
-        raise ModelError(f"{folder.path} is quantized: its numbers are no weights. Give the model in full precision")
+        raise ModelError(f"{folder.name} is quantized: its numbers are no weights. Give the model in full precision")
 
 
 def _is_trained(folder: Folder, name: str) -> bool:
@@ -87,17 +87,17 @@ def _matches(home: Folder, names: Sequence[str], other: Folder) -> dict[str, str
 def _problems(home: Folder, names: Sequence[str], found: dict[str, str], other: Folder) -> Iterator[str]:
     for name in names:
         if name not in found:
-            yield f"{name} is missing in {other.path}"
+            yield f"{name} is missing in {other.name}"
             continue
         mine, theirs = home.slot(name), other.slot(found[name])
         if mine.shape != theirs.shape:
-            yield f"{name} has shape {mine.shape} in {home.path}, {theirs.shape} in {other.path}"
+            yield f"{name} has shape {mine.shape} in {home.name}, {theirs.shape} in {other.name}"
         elif not theirs.dtype.is_floating_point:
-            yield f"{name} holds {theirs.dtype} in {other.path}, which are no weights"
+            yield f"{name} holds {theirs.dtype} in {other.name}, which are no weights"
     known = set(found.values())
     for name in other:
         if name not in known and _is_trained(other, name) and not _is_copied_head(other, name):
-            yield f"{name} stands only in {other.path}, not in {home.path}"
+            yield f"{name} stands only in {other.name}, not in {home.name}"
 
 
 def _is_copied_head(folder: Folder, name: str) -> bool:

@@ -8,19 +8,20 @@ The result has the home folder's files, names and types: how weights are spread 
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from expunge.arithmetic import Operation, Place, Vectors
+from expunge.arithmetic import Operation, Place, Vectors, operations
 from expunge.arithmetic.aligned import Aligned, Trained, align
 from expunge.arithmetic.blocks import Part, Reader, buffer_for, parts_of
 from expunge.arithmetic.folder import Folder, check_apart, fill
 from expunge.arithmetic.overlapping import AHEAD, ahead, one_thread
 from expunge.atomic import atomic_folder
-from expunge.change.stored import difference, moved
+from expunge.change.stored import Norm, difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
 
 _TILE = 2**17  # weights at a time: fewer, and calling torch costs as much as counting; more do not fit the cache
@@ -46,12 +47,13 @@ class Combination:
         options: Mapping[str, Any],
         tick: Tick = lambda _: None,
     ) -> None:
-        self.operation, self.options = operation, {**_defaults(operation), **options}
+        self.operation, self.options = operation, operation.check(options, len(tuned))
         self._tick = tick
         home, others = (tuned[0], (base,)) if operation.home == "tuned" else (base, tuple(tuned))
         self.aligned: Aligned = align(home, others)
         self.names = tuple(each.name for each in self.aligned.distinct)
         self.models = len(tuned)
+        self._squares: dict[str, list[float]] = {}  # by name: of what the base is changed by, of the base
 
     # ---- the survey that an operation's `prepare` looks at
 
@@ -75,6 +77,15 @@ class Combination:
     def size(self) -> int:
         """Of the result, in bytes."""
         return sum(self.aligned.home.slot(name).size for name in self.aligned.home)
+
+    @property
+    def norms(self) -> dict[str, Norm]:
+        """By name, how far each tensor of the result is from the base's, before it is rounded; after `write`."""
+        roots = {name: (sqrt(changed), sqrt(base)) for name, (changed, base) in self._squares.items()}
+        return {
+            name: Norm(float(f"{changed:.6g}"), float(f"{changed / base:.6g}") if base else (inf if changed else 0.0))
+            for name, (changed, base) in roots.items()
+        }
 
     def write(self, out: Path, *, replace: bool = False, finish: Callable[[Path], object] = lambda _: None) -> None:
         """The result as a folder that plain Transformers loads; there whole or not at all.
@@ -100,15 +111,24 @@ class Combination:
         jobs = (_Job(n, part, trained.get(n)) for n in home for part in parts_of(home.slot(n).weights))
         for job, tensors in self._read(jobs):
             if job.trained is not None:
-                name = job.trained.twin or job.name
                 for start in range(0, job.part.weights, _TILE):
                     tile = [each[start : start + _TILE] for each in tensors]
-                    vectors = self._vectors(tile)
-                    place = Place(name, job.part.start + start)
-                    given = {"vectors": vectors, "place": place, "prepared": prepared}
-                    tile[0].copy_(moved(tile[0], self.operation.step(given, self.options)))
+                    place = Place(job.trained.twin or job.name, job.part.start + start)
+                    self._move(tile, place, prepared, counted=job.trained.twin is None)
             yield tensors[0]
             self._tick(tensors[0].nbytes)
+
+    def _move(self, tile: list[Tensor], place: Place, prepared: Any, *, counted: bool) -> None:
+        """Put the result into the home's weights."""
+        vectors = self._vectors(tile)
+        step = self.operation.step({"vectors": vectors, "place": place, "prepared": prepared}, self.options)
+        if counted:
+            at_home = self.operation.home == "base"
+            whole, base = step if at_home else vectors[0] + step, tile[0 if at_home else 1].to(step.dtype)
+            squares = self._squares.setdefault(place.name, [0.0, 0.0])
+            squares[0] += float(torch.dot(whole, whole))
+            squares[1] += float(torch.dot(base, base))
+        tile[0].copy_(moved(tile[0], step))
 
     def _vectors(self, tile: list[Tensor]) -> Vectors:
         """τ from the home's weights and the others'."""
@@ -140,5 +160,16 @@ class Combination:
                 yield from stream
 
 
-def _defaults(operation: Operation) -> dict[str, Any]:
-    return {name: each.default for name, each in operation.options.items()}
+def extrapolate_folder(
+    base: str | Path,
+    tuned: str | Path,
+    alpha: float | Mapping[str, float],
+    out: str | Path,
+    *,
+    replace: bool = False,
+    tick: Tick = lambda _: None,
+) -> Combination:
+    """Write θ_un + α·(θ_un - θ_ini) to `out`; α as in `extrapolate.py`. `tick` is told the bytes that are done."""
+    work = Combination(operations.get("extrapolate"), Folder(base), [Folder(tuned)], {"alpha": alpha}, tick)
+    work.write(Path(out), replace=replace)
+    return work

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from expunge.arithmetic import Place, Step, Vectors, operations, summed
+from expunge.objectives.options import Count, Positive
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 _WORDS = 8  # of 32 bits, that the generator makes at a time
@@ -28,8 +29,8 @@ def dare(
     place: Place,
     *,
     drop: Share = 0.9,
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-    seed: Annotated[int, Field(ge=0)] = 0,
+    scale: Positive = 1.0,
+    seed: Count = 0,
 ) -> Step:
     """λ Σ_t (1 - m_t) ⊙ τ_t / (1 - p), p = `drop`."""
     kept = [torch.where(drawn(seed, i, place, len(each), drop), 0.0, each) for i, each in enumerate(vectors)]

@@ -9,14 +9,11 @@ bit. Deviations: none with a single α; the paper scales all tensors alike.
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from expunge.arithmetic import Place, Step, Survey, Vectors, operations
 from expunge.errors import ConfigError
-
-Alpha = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from expunge.objectives.options import NonNegative
 
 
 def by_name(survey: Survey, options: Mapping[str, Any]) -> dict[str, float]:
@@ -32,7 +29,7 @@ def by_name(survey: Survey, options: Mapping[str, Any]) -> dict[str, float]:
 
 @operations.add("extrapolate", paper="arXiv:2503.04693", aliases=("uipe",), home="tuned", prepare=by_name)
 def extrapolate(
-    vectors: Vectors, place: Place, prepared: dict[str, float], *, alpha: Alpha | dict[str, Alpha] = 1.0
+    vectors: Vectors, place: Place, prepared: dict[str, float], *, alpha: NonNegative | dict[str, NonNegative]
 ) -> Step:
     """α·v. `prepared` holds α by name."""
     # the very number by which WeightChange.scaled(1 + α) goes on, so that both give the same bits

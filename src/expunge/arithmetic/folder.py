@@ -27,8 +27,9 @@ Pieces = Callable[[str], Iterable[Tensor]]  # name → the tensor, in one or sev
 class Folder(Mapping[str, Tensor]):
     """The weights of a model folder. One file is open at a time, and no tensor is kept."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, name: str = "") -> None:
         self.path = Path(path)
+        self.name = name or str(path)  # for messages
         self.shards: tuple[Shard, ...] = tuple(read_shard(self.path / name) for name in _files(self.path))
         self._homes = {name: shard for shard in self.shards for name in shard.slots}
 

@@ -5,14 +5,11 @@
 θ_ft is the model that was trained on what must go. No deviations.
 """
 
-from typing import Annotated
-
-from pydantic import Field
-
 from expunge.arithmetic import Step, Vectors, operations
+from expunge.objectives.options import Positive
 
 
 @operations.add("negate", paper="arXiv:2212.04089")
-def negate(vectors: Vectors, *, scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0) -> Step:
+def negate(vectors: Vectors, *, scale: Positive = 1.0) -> Step:
     """-λτ."""
     return -scale * vectors[0]

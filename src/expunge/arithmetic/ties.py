@@ -11,15 +11,15 @@ the weight stays (the authors' code gives it the sign that most weights have).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 
 from expunge.arithmetic import Place, Step, Survey, Vectors, operations, summed
 from expunge.arithmetic.ranking import kth_largest, share_of
+from expunge.objectives.options import Depth, Positive
 
 Limits = dict[str, Float[Tensor, "models 1"]]
 
@@ -37,14 +37,14 @@ def limits_of(survey: Survey, options: Mapping[str, Any]) -> Limits:
     return {name: limit(name) for name in survey.names if survey.weights(name)}
 
 
-@operations.add("ties", paper="arXiv:2306.01708", several=True, prepare=limits_of)
+@operations.add("ties", paper="arXiv:2306.01708", several=True, prepare=limits_of, reads=3)
 def ties(
     vectors: Vectors,
     place: Place,
     prepared: Limits,
     *,
-    density: Annotated[float, Field(gt=0, le=1)] = 0.2,
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+    density: Depth = 0.2,
+    scale: Positive = 1.0,
     trim: Literal["vector", "tensor"] = "vector",
 ) -> Step:
     """λτ. `prepared` holds the limits by name."""
