@@ -6,11 +6,12 @@ a pass of its own); keyword-only: its options. It returns the step that is added
 base's, or with `home="tuned"` the tuned model's. `combining.py` runs it over folders.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from inspect import Parameter, signature
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,19 +32,19 @@ class Place(NamedTuple):
     start: int
 
 
-class Survey(Protocol):
+class Survey(ABC):
     """What `prepare` looks at."""
 
     names: tuple[str, ...]  # of all tensors that training may have changed, a tied one once
     models: int
 
+    @abstractmethod
     def __call__(self, name: str | None = None) -> Iterable[Vectors]:
         """The task vectors block by block, of one tensor or of all; each call reads them again."""
-        ...
 
+    @abstractmethod
     def weights(self, name: str | None = None) -> int:
         """How many there are."""
-        ...
 
 
 @dataclass(frozen=True)

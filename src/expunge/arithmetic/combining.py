@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from expunge.arithmetic import Operation, Place, Vectors, operations
+from expunge.arithmetic import Operation, Place, Survey, Vectors, operations
 from expunge.arithmetic.aligned import Aligned, Trained, align
 from expunge.arithmetic.blocks import Part, Reader, buffer_for, parts_of
 from expunge.arithmetic.folder import Folder, check_apart, fill
@@ -36,7 +36,7 @@ class _Job(NamedTuple):
     trained: Trained | None  # None: copied
 
 
-class Combination:
+class Combination(Survey):
     """One operation on given folders; raises ModelError when they do not fit together, from the headers alone."""
 
     def __init__(

@@ -23,8 +23,7 @@ def by_name(survey: Survey, options: Mapping[str, Any]) -> dict[str, float]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in survey.names):
             raise ConfigError(f"alpha: no tensor is called {pattern!r}; the first is {survey.names[0]!r}")
-    fitting = {name: (a for pattern, a in patterns.items() if fnmatchcase(name, pattern)) for name in survey.names}
-    return {name: next(alphas, 0.0) for name, alphas in fitting.items()}
+    return {name: next((a for p, a in patterns.items() if fnmatchcase(name, p)), 0.0) for name in survey.names}
 
 
 @operations.add("extrapolate", paper="arXiv:2503.04693", aliases=("uipe",), home="tuned", prepare=by_name)
