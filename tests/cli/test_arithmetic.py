@@ -75,8 +75,8 @@ def test_merge(expunge, files, tuned: str, tmp_path: Path, method: str) -> None:
     ("given", "says"),
     [
         (("extrapolate", "--alpha", "auto"), "expected a number"),
-        (("extrapolate", "--alpha", "-1"), "alpha: Input should be greater than or equal to 0"),
-        (("extrapolate", "--alpha", "nan"), "alpha"),
+        (("extrapolate", "--alpha", "-1"), "alpha: extrapolation goes on from the tuned model"),
+        (("extrapolate", "--alpha", "nan"), "give 0 or more"),
         (("extrapolate", "--alpha", "*.layers.9.*=1"), "no tensor is called '*.layers.9.*'"),
         (("extrapolate", "--alpha", "1", "--tuned", "nowhere/at/all"), "there is no such file or folder"),
         (("merge", "--method", "tie"), "Did you mean 'ties'"),

@@ -20,7 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"extrapolate": {"alpha": 0.5}}
 
 
 def folder(path: Path, seed: int, arch: str, **options: Any) -> Path:
-    tiny_model(seed, arch, attention="sdpa").network.save_pretrained(path, **options)
+    tiny_model(seed, arch, attention="eager").network.save_pretrained(path, **options)
     return path
 
 

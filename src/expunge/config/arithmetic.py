@@ -1,5 +1,6 @@
 """Arithmetic on checkpoints: what `expunge extrapolate` and `expunge merge` run."""
 
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -35,10 +36,11 @@ def alphas(text: str) -> float | dict[str, float]:
     >>> alphas("0.5"), alphas("*.layers.0.*=0,*=0.5")
     (0.5, {'*.layers.0.*': 0.0, '*': 0.5})
     """
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
     try:
-        if "=" not in text:
-            return float(text)
-        pairs = [pair.rpartition("=") for pair in text.split(",")]
-        return {pattern.strip(): float(number) for pattern, _, number in pairs}
+        found = {pattern.strip(): float(number) for pattern, _, number in pairs}
     except ValueError:
         raise ValueError(f"expected a number, or PATTERN=NUMBER,…; found {text!r}") from None
+    if not all(0 <= number < inf for number in found.values()):
+        raise ValueError(f"extrapolation goes on from the tuned model: give 0 or more; found {text!r}")
+    return found if "=" in text else found[""]
