@@ -16,7 +16,7 @@ from torch import Tensor
 from expunge.arithmetic.folder import Folder
 from expunge.change.bits import bits, raw
 
-BLOCK = 2**21  # weights: long reads, small buffers
+BLOCK = 2**20  # weights: long reads, small buffers
 
 
 class Part(NamedTuple):

@@ -63,7 +63,7 @@ class Combination(Survey):
         jobs = (_Job(n, part, self.aligned.trained[n]) for n in chosen for part in parts_of(self.weights(n)))
         for _, tensors in self._read(jobs):
             for start in range(0, len(tensors[0]), _TILE):
-                yield self._vectors([each[start : start + _TILE] for each in tensors])
+                yield self._vectors(_wide([each[start : start + _TILE] for each in tensors]))
             self._tick(tensors[0].nbytes)
 
     def weights(self, name: str | None = None) -> int:
@@ -120,22 +120,20 @@ class Combination(Survey):
 
     def _move(self, tile: list[Tensor], place: Place, prepared: Any, *, counted: bool) -> None:
         """Put the result into the home's weights."""
-        vectors = self._vectors(tile)
+        wide = _wide(tile)
+        vectors = self._vectors(wide)
         step = self.operation.step({"vectors": vectors, "place": place, "prepared": prepared}, self.options)
         if counted:
             at_home = self.operation.home == "base"
-            whole, base = step if at_home else vectors[0] + step, tile[0 if at_home else 1].to(step.dtype)
+            whole, base = step if at_home else vectors[0] + step, wide[0 if at_home else 1]
             squares = self._squares.setdefault(place.name, [0.0, 0.0])
             squares[0] += float(torch.dot(whole, whole))
             squares[1] += float(torch.dot(base, base))
         tile[0].copy_(moved(tile[0], step))
 
-    def _vectors(self, tile: list[Tensor]) -> Vectors:
+    def _vectors(self, wide: list[Tensor]) -> Vectors:
         """τ from the home's weights and the others'."""
-        wide = torch.float32
-        for each in tile:
-            wide = torch.promote_types(wide, each.dtype)
-        home, *others = (each.to(wide) for each in tile)
+        home, *others = wide
         if self.operation.home == "tuned":
             return difference(others[0], home)[None]
         vectors = [difference(home, other) for other in others]
@@ -158,6 +156,14 @@ class Combination(Survey):
 
             with closing(ahead(jobs, read)) as stream:
                 yield from stream
+
+
+def _wide(tile: list[Tensor]) -> list[Tensor]:
+    """All in float32, or in float64 if one of them is."""
+    dtype = torch.float32
+    for each in tile:
+        dtype = torch.promote_types(dtype, each.dtype)
+    return [each.to(dtype) for each in tile]
 
 
 def extrapolate_folder(
