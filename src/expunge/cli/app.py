@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from expunge import __version__
 from expunge.cli import (
     apply,
+    arithmetic,
     audit,
     bench,
     convert,
@@ -54,8 +55,10 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
-app.command("revert")(apply.revert)
-app.command("bench", short_help="Tune, run and audit many methods on the same terms, and rank them.")(bench.bench)
+app.command("revert", short_help="Undo a change that was applied, bit for bit.")(apply.revert)
+app.command("extrapolate", short_help="Go beyond what unlearning reached, at any size.")(arithmetic.extrapolate)
+app.command("merge", short_help="Arithmetic on models: negate, add, TIES, DARE.")(arithmetic.merge)
+app.command("bench", short_help="Tune, run, audit and rank many methods on the same terms.")(bench.bench)
 app.command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
 app.command("count", short_help="How often each fact of a set stands in a corpus.")(count.count)
 app.command("convert", short_help="Others' result files into a record.")(convert.convert)

@@ -15,6 +15,7 @@ class Kind(str, Enum):
     EDITORS = "editors"
     LOCALIZERS = "localizers"
     RETAIN_LOSSES = "retain-losses"
+    ARITHMETIC = "arithmetic"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
     ATTACKS = "attacks"

@@ -1,5 +1,7 @@
 """Settings: frozen, closed, and the only home of each default."""
 
+from expunge.config.arithmetic import ExtrapolateRunConfig as ExtrapolateRunConfig
+from expunge.config.arithmetic import MergeRunConfig as MergeRunConfig
 from expunge.config.base import Config as Config
 from expunge.config.base import NonNegative as NonNegative
 from expunge.config.base import Range as Range
