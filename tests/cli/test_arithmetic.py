@@ -74,7 +74,7 @@ def test_merge(expunge, files, tuned: str, tmp_path: Path, method: str) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (("extrapolate", "--alpha", "auto"), "expected a number"),
+        (("extrapolate", "--alpha", "1;2"), "expected a number"),
         (("extrapolate", "--alpha", "-1"), "alpha: extrapolation goes on from the tuned model"),
         (("extrapolate", "--alpha", "nan"), "give 0 or more"),
         (("extrapolate", "--alpha", "*.layers.9.*=1"), "no tensor is called '*.layers.9.*'"),
@@ -123,3 +123,34 @@ def test_an_interruption_is_130_and_leaves_nothing(expunge, files, tuned: str, t
     said = expunge("extrapolate", "--base", files.model, "--tuned", tuned, "--alpha", "1", "--out", tmp_path / "out")
     assert said.code == 130
     assert not any(tmp_path.iterdir())
+
+
+def test_alpha_is_chosen_for_two_checkpoints(expunge, files, tuned: str, tmp_path: Path) -> None:
+    given = ("extrapolate", "--base", files.model, "--tuned", tuned, "--forget", files.forget, "--retain", files.retain)
+    said = expunge(*given, "--holdout", files.holdout, "--alpha", "auto:utility_floor=0.1", "--out", tmp_path / "auto")
+    assert said.code == 0, said.err
+    info = load_record(tmp_path / "auto").methods["extrapolate"].extrapolation
+    assert info is not None and info.selector == "nearest" and info.never_known_from == "holdout"
+    assert f"α = {info.alpha:g}" in said.out or info.alpha == 0
+    again = expunge(*given[:5], "--alpha", info.alpha, "--out", tmp_path / "given")
+    assert again.code == 0, again.err
+    one, two = read(tmp_path / "auto"), read(tmp_path / "given")
+    assert all(is_same(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "more", "says"),
+    [
+        ("auto", (), "give what is to be forgotten"),
+        ("nearset", ("--suite", "world:people"), "Did you mean 'nearest'"),
+        ("directed", ("--suite", "world:people"), "needs gradients"),
+        ("auto:floor=1", (), "Did you mean"),
+        ("auto", ("--suite", "world:people", "--retrained", "nowhere/none"), "none"),
+    ],
+)
+def test_mistakes_in_choosing_are_said_first(expunge, files, tuned, no_model, tmp_path, alpha, more, says) -> None:
+    said = expunge("extrapolate", "--base", files.model, "--tuned", tuned, "--alpha", alpha, *more,
+                   "--out", tmp_path / "no")  # fmt: skip
+    assert said.code in (1, 2)
+    assert says in said.err.replace("\n", " ")
+    assert not (tmp_path / "no").exists()

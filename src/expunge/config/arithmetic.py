@@ -1,24 +1,35 @@
 """Arithmetic on checkpoints: what `expunge extrapolate` and `expunge merge` run."""
 
+import re
 from math import inf
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from expunge.config.base import Config, NonNegative
+from expunge.config.extrapolation import ExtrapolateConfig, extrapolate_settings
+from expunge.config.runs import SetsRunConfig
 
 
-class ExtrapolateRunConfig(Config):
-    """θ_un + α·(θ_un - θ_ini) of two models."""
+class ExtrapolateRunConfig(SetsRunConfig):
+    """θ_un + α·(θ_un - θ_ini) of two models; the sets are for choosing α."""
 
     base: str
     tuned: str
-    alpha: NonNegative | dict[str, NonNegative]  # a number, or pattern of a tensor's name → number; the first counts
+    alpha: NonNegative | dict[str, NonNegative] | None = None  # pattern of a tensor's name → number; None: chosen
+    choosing: ExtrapolateConfig = ExtrapolateConfig()
+    retrained: str | None = None  # a model that never saw the forget set: what never-known looks like
 
-    @field_validator("alpha", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return alphas(value) if isinstance(value, str) else value
+    def _from_text(cls, values: Any) -> Any:
+        """`alpha` as on the command line: auto, a number, PATTERN=NUMBER,… or SELECTOR:key=value."""
+        text = values.get("alpha") if isinstance(values, dict) else None
+        if not isinstance(text, str):
+            return values
+        if re.match(r"(?!nan|inf)[a-z_]+(:|$)", text):
+            return {**values, "alpha": None, "choosing": {**values.get("choosing", {}), **extrapolate_settings(text)}}
+        return {**values, "alpha": alphas(text)}
 
 
 class MergeRunConfig(Config):

@@ -13,11 +13,14 @@ from expunge.arithmetic.folder import Folder
 from expunge.config import ExtrapolateRunConfig, MergeRunConfig, differing
 from expunge.errors import OutputError
 from expunge.provenance import peak_memory, platform_facts, versions
-from expunge.record import ChangeInfo, ModelInfo, Outcome, Record
+from expunge.record import ChangeInfo, ExtrapolationInfo, ModelInfo, Outcome, Record
 from expunge.record_file import save_record
+from expunge.report.extrapolated import said_of
+from expunge.runs.choosing_alpha import check_choice, choose
 from expunge.runs.folder import check, check_inputs
 from expunge.runs.model_folder import check_model, model_folder
 from expunge.runs.phases import Phases
+from expunge.suites import Suite
 
 _MB = 10**6
 Config = ExtrapolateRunConfig | MergeRunConfig
@@ -27,6 +30,7 @@ def run_combine(
     config: Config,
     out: Path,
     *,
+    suite: Suite | None = None,
     arguments: Sequence[str] = (),
     overwrite: bool = False,
     phases: Phases | None = None,
@@ -43,6 +47,10 @@ def run_combine(
     check(out, config.model_dump(), resume=False, overwrite=overwrite)
     for name in names:
         check_model(name)
+    choice = None
+    if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
+        choice = choose(config, suite, phases)
+        options = {"alpha": choice.alpha}
     with ExitStack() as stack:
         with phases.phase("finding the models"):
             base, *tuned = (Folder(model_folder(name, stack, phases), name) for name in names)
@@ -52,7 +60,7 @@ def run_combine(
         records: list[Record] = []
 
         def finish(partial: Path) -> None:
-            records.append(_record(config, work, phases).updated(arguments=tuple(arguments)))
+            records.append(_record(config, work, choice, phases).updated(arguments=tuple(arguments)))
             save_record(records[0], partial)
 
         with phases.phase(operation.name, work.size * operation.reads // _MB) as done.tick:
@@ -62,7 +70,9 @@ def run_combine(
 
 def _checked(config: Config) -> tuple[Operation, dict[str, Any]]:
     if isinstance(config, ExtrapolateRunConfig):
-        operation, options = operations.get("extrapolate"), {"alpha": config.alpha}
+        if config.alpha is None:
+            check_choice(config)
+        operation, options = operations.get("extrapolate"), {"alpha": config.alpha or 0.0}
     else:
         operation, options = operations.get(config.method), config.options
     return operation, operation.check(options, len(_tuned(config)))
@@ -92,16 +102,18 @@ def _check_room(out: Path, size: int) -> None:
         )
 
 
-def _record(config: Config, work: Combination, phases: Phases) -> Record:
+def _record(config: Config, work: Combination, choice: ExtrapolationInfo | None, phases: Phases) -> Record:
     name, options, total = work.operation.name, work.options, work.weights()
     norms = work.norms
     far = hypot(*(norm.absolute for norm in norms.values()))
     said = f"{name}: {len(norms)} tensors, {total:,} weights, ‖result - base‖ = {far:.4g}"
     change = ChangeInfo(kind="dense", total_weights=total, norms={n: (a, r) for n, (a, r) in norms.items()})
+    lines = (said,) if choice is None else (said, *said_of(choice))
+    outcome = Outcome(change=change, configuration=options, extrapolation=choice, headline=lines)
     return Record(
         command="merge" if isinstance(config, MergeRunConfig) else "extrapolate", status="done",
         configuration=config.model_dump(), changed=differing(config), versions=versions(),
         platform=platform_facts("cpu"), seeds={"drop": options["seed"]} if "seed" in options else {},
         model=ModelInfo(name=config.base, parameters=total), seconds=phases.seconds, peak_memory=peak_memory(),
-        methods={name: Outcome(change=change, configuration=options, headline=(said,))}, headline=(said,),
+        methods={name: outcome}, headline=lines,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from expunge.config import (
     AuditRunConfig,
     EvaluateRunConfig,
+    ExtrapolateRunConfig,
     InjectConfig,
     LocalizeRunConfig,
     MeasureRunConfig,
@@ -28,7 +29,7 @@ from expunge.worlds.finding import find_suite
 
 C = TypeVar(
     "C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig,
-    RelateRunConfig,
+    RelateRunConfig, ExtrapolateRunConfig,
 )  # fmt: skip
 
 
