@@ -44,7 +44,7 @@ def test_a_record_with_numbers_and_a_page_with_pictures(relate, files, tmp_path:
     related = record.related
     assert related is not None
     assert [row.set for row in related.rows] == ["forget"] * 4 + ["retain"] * 4 + ["holdout"] * 2
-    matrix = matrix_of(related)
+    matrix = np.array(matrix_of(related))
     assert np.array_equal(matrix, matrix.T)
     assert matrix.diagonal() == pytest.approx(1)
     assert (related.projection, related.error) == (None, 0)
@@ -125,7 +125,7 @@ def test_projected(relate, tmp_path: Path) -> None:
     exact, found = (load_record(tmp_path / name).related for name in ("exact", "run"))
     assert exact is not None and found is not None
     assert (found.projection, found.error) == (4096, 4096**-0.5)
-    assert 1e-4 < np.abs(matrix_of(found) - matrix_of(exact)).max() < 5 * found.error
+    assert 1e-4 < np.abs(np.array(matrix_of(found)) - matrix_of(exact)).max() < 5 * found.error
     assert "4,096 random combinations" in (tmp_path / "run/report.html").read_text()
 
 

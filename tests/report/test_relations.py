@@ -185,7 +185,7 @@ def test_names_of_groups_need_permission() -> None:
 
 
 def test_the_matrix_comes_back_from_its_triangle() -> None:
-    matrix = matrix_of(related())
+    matrix = np.array(matrix_of(related()))
     assert np.array_equal(matrix, matrix.T, equal_nan=True)
     assert matrix[3, 0] == 0.4
     assert np.isnan(matrix[3, 4])

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from math import isfinite, nan
 
 from expunge.record import Record
 from expunge.record_related import Knowledge, Related, RelatedRow
@@ -14,6 +13,9 @@ MOST = 48  # rows of a picture: more cannot be told apart
 LABEL = 28  # letters of a row's name
 
 
+Matrix = list[list[float]]
+
+
 @dataclass(frozen=True, eq=False)
 class Relations:
     """One record's; `matrix` is symmetric, NaN where a gradient was zero."""
@@ -21,7 +23,7 @@ class Relations:
     label: str
     related: Related
     titles: dict[str, str]  # set → for people
-    matrix: np.ndarray
+    matrix: Matrix
 
     @property
     def rows(self) -> tuple[RelatedRow, ...]:
@@ -80,12 +82,10 @@ def relations(record: Record, label: str = "") -> Relations:
     return Relations(label, record.related, {n: titles.get(n, n) for n in names}, matrix_of(record.related))
 
 
-def matrix_of(related: Related) -> np.ndarray:
-    """From the lower triangle."""
-    found = np.full((len(related.rows), len(related.rows)), np.nan)
-    for i, line in enumerate(related.cosines):
-        found[i, : i + 1] = found[: i + 1, i] = [np.nan if value is None else value for value in line]
-    return found
+def matrix_of(related: Related) -> Matrix:
+    """From the lower triangle; NaN where there is no R."""
+    lines = [[nan if value is None else value for value in line] for line in related.cosines]
+    return [[*line, *(lower[i] for lower in lines[i + 1 :])] for i, line in enumerate(lines)]
 
 
 def pairs_of(shown: Relations) -> list[Pairs]:
@@ -95,8 +95,8 @@ def pairs_of(shown: Relations) -> list[Pairs]:
         same, other = [], []
         for i in shown.places(forget):
             for j in shown.places(name):
-                if (name != forget or i < j) and np.isfinite(value := shown.matrix[i, j]):
-                    (same if shown.rows[i].group == shown.rows[j].group else other).append(float(value))
+                if (name != forget or i < j) and isfinite(value := shown.matrix[i][j]):
+                    (same if shown.rows[i].group == shown.rows[j].group else other).append(value)
         ends = (", same group", ", other groups") if same and other else ("", "")
         title = f"{shown.titles[forget]} × {shown.titles[name]}"
         found += [Pairs(title + end, tuple(sorted(some))) for end, some in zip(ends, (same, other)) if some]
@@ -120,9 +120,8 @@ def blocks_of(shown: Relations, most: int = MOST) -> list[Block]:
 
 def mean_between(shown: Relations, one: Sequence[int], two: Sequence[int]) -> float:
     """The mean R of the pairs of two blocks, no row with itself; NaN where there is none."""
-    pairs = [shown.matrix[i, j] for i in one for j in two if i != j]
-    finite = [value for value in pairs if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
+    finite = [value for i in one for j in two if i != j and isfinite(value := shown.matrix[i][j])]
+    return sum(finite) / len(finite) if finite else nan
 
 
 def row_label(row: RelatedRow) -> str:
