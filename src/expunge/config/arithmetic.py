@@ -29,7 +29,10 @@ class ExtrapolateRunConfig(SetsRunConfig):
             return values
         if re.match(r"(?!nan|inf)[a-z_]+(:|$)", text):
             return {**values, "alpha": None, "choosing": {**values.get("choosing", {}), **extrapolate_settings(text)}}
-        return {**values, "alpha": alphas(text)}
+        try:
+            return {**values, "alpha": alphas(text)}
+        except ValueError as problem:
+            raise ValueError(f"alpha: {problem}") from None
 
 
 class MergeRunConfig(Config):
