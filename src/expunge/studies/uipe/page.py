@@ -30,10 +30,12 @@ from expunge.studies.uipe.tables import (
     Cells,
     automatic_table,
     choice_table,
+    groups_of,
     moved_table,
     origins_table,
     p_value,
     selectors_table,
+    strengths_table,
     taken_table,
 )
 from expunge.studies.uipe.wording import CHOICE, CLAIM, READING, SELECTING, headline, how, limits, spread
@@ -86,12 +88,14 @@ def _sections(
 
 
 def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Taken]) -> Section:
-    groups = [g for g in (FORGET, STATEMENT, RELATED, UNRELATED, TEST) if g in next(iter(found.values()))[0].start]
+    groups = [*groups_of(found), TEST]
+    shown = [alpha for alpha in config.alphas if alpha in (0.0, 0.5, 1.0, 2.0)]
     rows = [
         [f"{method}, {size}", f"{alpha:g}", *(spread([cell.at(alpha)[g]["level"] for cell in several]) for g in groups)]
-        for (size, method), several in found.items() for alpha in config.alphas if alpha in (0.0, 0.5, 1.0, 2.0)
+        for (size, method), several in found.items() for alpha in shown
     ]  # fmt: skip
     tables = [Table(["Method, size", "α", *groups], rows, "Levels along α from the early checkpoint, means ± sd.")]
+    tables.append(strengths_table(found, shown))
     figures = []
     if taken:
         tables.append(taken_table(taken))

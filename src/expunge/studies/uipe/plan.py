@@ -50,8 +50,8 @@ def check(config: UipeStudyConfig) -> UipeStudyConfig:
 
 
 def extrapolation(text: str) -> ExtrapolateConfig:
-    """A selector as it stands in the settings, NAME:key=value; every row counts."""
-    return ExtrapolateConfig.model_validate(text).model_copy(update={"examples": None})
+    """A selector as it stands in the settings, NAME:key=value."""
+    return ExtrapolateConfig.model_validate(text)
 
 
 def training(config: UipeStudyConfig, method: str, rate: float, seed: int) -> TrainConfig:

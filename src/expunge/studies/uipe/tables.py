@@ -1,6 +1,7 @@
 """The tables of the report."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
 from expunge.report.numbers import number, percent, signed
@@ -9,6 +10,7 @@ from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 from expunge.studies.uipe.wording import spread
 
+_READ = ((FORGET, "level"), (FORGET, "strength"), (FORGET, "ratio"), (TEST, "level"), (TEST, "strength"))
 ORIGINS = ("half", "early", "kept")
 Cells = Mapping[tuple[str, str], Sequence[Cell]]
 
@@ -38,7 +40,7 @@ def moved_table(found: Cells) -> Table:
         faster = [cell.result["faster"]["measures"] for cell in several]
         rows.append([
             f"{method}, {size}", spread(along), spread(random), spread([m[FORGET]["level"] for m in faster]),
-            spread([m.get(RELATED, m[FORGET])["level"] for m in faster]), spread([m[TEST]["level"] for m in faster]),
+            spread([m[RELATED]["level"] for m in faster if RELATED in m]), spread([m[TEST]["level"] for m in faster]),
         ])  # fmt: skip
     head = ["Method, size", "Forget, nats, α = 1", "the same, random direction", "Twice the rate: forget", "related",
             "retained"]  # fmt: skip
@@ -68,11 +70,11 @@ def origins_table(found: Cells) -> Table:
 
 
 def automatic_table(found: Cells) -> Table:
+    groups = groups_of(found)
     rows = []
     for (size, method), several in found.items():
         chosen = [(cell, cell.result["selectors"].get("nearest") or {}) for cell in several]
         there = [(cell, c["measures"], c["alpha"]) for cell, c in chosen if c and startable(cell)]
-        groups = [g for g in (FORGET, STATEMENT, RELATED, UNRELATED) if g in several[0].start]
         levels = [
             f"{spread([cell.at(0.0)[g]['level'] for cell, *_ in there])} → "
             f"{spread([m[g]['level'] for _, m, _ in there])}"
@@ -81,10 +83,26 @@ def automatic_table(found: Cells) -> Table:
         kept = [cell.kept(m) for cell, m, _ in there]
         rows.append([f"{method}, {size}", str(len(there)), spread([a for *_, a in there]), *levels,
                      percent(sum(kept) / len(kept)) if kept else "–"])  # fmt: skip
-    head = ["Method, size", "Seeds", "α", *(g for g in (FORGET, STATEMENT, RELATED, UNRELATED)), "Utility kept"]
-    return Table(
-        head[: len(rows[0])] if rows else head, rows, "α by “nearest”, from the early checkpoint: before → after."
-    )
+    head = ["Method, size", "Seeds", "α", *groups, "Utility kept"]
+    return Table(head, rows, "α by “nearest”, from the early checkpoint: before → after.")
+
+
+def groups_of(found: Cells) -> list[str]:
+    """What is measured besides the retain set, in the order of the tables."""
+    start = next(iter(found.values()))[0].start
+    return [group for group in (FORGET, STATEMENT, RELATED, UNRELATED) if group in start]
+
+
+def strengths_table(found: Cells, alphas: Sequence[float]) -> Table:
+    """What the benchmarks of others read: probability, extraction strength, truth ratio."""
+    rows = [
+        [f"{method}, {size}", f"{alpha:g}",
+         *(spread([cell.at(alpha)[group].get(measure, nan) for cell in several]) for group, measure in _READ)]
+        for (size, method), several in found.items() for alpha in alphas
+    ]  # fmt: skip
+    head = ["Method, size", "α", "Forget: probability", "extraction strength", "truth ratio", "Retained: probability",
+            "extraction strength"]  # fmt: skip
+    return Table(head, rows, "Along α from the early checkpoint, means ± sd. Truth ratio 1/2: right and wrong alike.")
 
 
 def choice_table(found: Cells) -> Table:
