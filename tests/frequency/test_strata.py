@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expunge.frequency.strata import UNCOUNTED, buckets, slopes
@@ -31,6 +31,7 @@ def test_edges() -> None:
     assert [each[0] for each in told([1, 2, 3, 4], [2, 3, 4])] == ["bucket 1", "bucket 2", "bucket 3", "bucket 4"]
 
 
+@settings(deadline=None)
 @given(COUNTS, st.one_of(st.none(), st.lists(st.integers(1, 30), min_size=1, unique=True).map(sorted)))
 def test_they_add_up_to_the_whole(counts: list, edges: list[int] | None) -> None:
     found = buckets(counts, edges)

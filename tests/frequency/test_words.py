@@ -1,7 +1,7 @@
 """The normal form: rules by hand, and runs outside ASCII against the whole text at once."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from expunge.frequency.words import block_of, loose, words_of
@@ -36,6 +36,7 @@ def test_borders(text: str, name: str, stands: bool) -> None:
     assert (words_of(name) in words_of(text)) is stands
 
 
+@settings(deadline=None)
 @given(MIXED)
 @example("\u0301a")
 @example("e\u0301\u20dd \ud7b0")
@@ -44,6 +45,7 @@ def test_runs_give_what_the_whole_text_gives(text: str) -> None:
     assert words_of(text).decode().split(" ")[1:-1] == said(text)
 
 
+@settings(deadline=None)
 @given(st.lists(MIXED))
 def test_a_block_is_its_texts(texts: list[str]) -> None:
     assert block_of([loose(text) for text in texts]).split(b"\n") == [words_of(text) for text in texts] or not texts
