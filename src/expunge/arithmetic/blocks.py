@@ -5,6 +5,7 @@ open, and each has to be faulted in.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,18 +34,20 @@ def parts_of(weights: int) -> Iterator[Part]:
 
 
 class Reader:
-    """Reads parts of tensors from any number of folders; one file a folder is open at a time."""
+    """Reads parts of tensors from any number of folders. In every thread one file a folder is open at a time."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, tuple[Path, int]] = {}  # folder → its open file
+        self._own = threading.local()
+        self._all: list[dict[Path, tuple[Path, int]]] = []  # of each thread: folder → its open file
 
     def __enter__(self) -> "Reader":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for _, descriptor in self._open.values():
-            os.close(descriptor)
-        self._open.clear()
+        for held in self._all:
+            for _, descriptor in held.values():
+                os.close(descriptor)
+        self._all.clear()
 
     def read(self, folder: Folder, name: str, part: Part, buffer: Shaped[Tensor, " bytes"]) -> Shaped[Tensor, " part"]:
         """The part, at the beginning of the buffer."""
@@ -60,16 +63,20 @@ class Reader:
         return buffer[:size].view(folder.slot(name).dtype)
 
     def _file(self, folder: Path, path: Path) -> int:
-        held = self._open.get(folder)
-        if held is not None and held[0] == path:
-            return held[1]
-        if held is not None:
-            os.close(held[1])
-            del self._open[folder]
+        if not hasattr(self._own, "held"):
+            self._own.held = {}
+            self._all.append(self._own.held)
+        held: dict[Path, tuple[Path, int]] = self._own.held
+        if folder in held:
+            before, descriptor = held[folder]
+            if before == path:
+                return descriptor
+            del held[folder]
+            os.close(descriptor)
         descriptor = os.open(path, os.O_RDONLY)
         if hasattr(os, "posix_fadvise"):  # not on macOS
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        self._open[folder] = (path, descriptor)
+        held[folder] = (path, descriptor)
         return descriptor
 
 

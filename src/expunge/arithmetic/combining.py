@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from math import inf, sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from expunge.arithmetic import Operation, Place, Survey, Vectors, operations
 from expunge.arithmetic.aligned import Aligned, Trained, align
 from expunge.arithmetic.blocks import Part, Reader, buffer_for, parts_of
 from expunge.arithmetic.folder import Folder, check_apart, fill
-from expunge.arithmetic.overlapping import AHEAD, ahead, one_thread
+from expunge.arithmetic.overlapping import AHEAD, THREADS, ahead, one_thread
 from expunge.atomic import atomic_folder
 from expunge.change.stored import Norm, difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
@@ -28,6 +28,7 @@ _TILE = 2**17  # weights at a time: fewer, and calling torch costs as much as co
 # what describes the model that was, not this one
 _STALE = {STORED_LOGITS: None, "expunge.json": None, "record.json": None, "report.html": None}
 Tick = Callable[[int], object]
+R = TypeVar("R")
 
 
 class _Job(NamedTuple):
@@ -61,7 +62,7 @@ class Combination(Survey):
         """The task vectors of one tensor or of all, a tied one once."""
         chosen = self.names if name is None else (name,)
         jobs = (_Job(n, part, self.aligned.trained[n]) for n in chosen for part in parts_of(self.weights(n)))
-        for _, tensors in self._read(jobs):
+        for tensors in self._made(jobs, lambda _, tensors: tensors):
             for start in range(0, len(tensors[0]), _TILE):
                 yield self._vectors(_wide([each[start : start + _TILE] for each in tensors]))
             self._tick(tensors[0].nbytes)
@@ -109,27 +110,34 @@ class Combination(Survey):
         """Blocks of the result in the order of the home folder, each in the buffer into which it was read."""
         home, trained = self.aligned.home, self.aligned.trained
         jobs = (_Job(n, part, trained.get(n)) for n in home for part in parts_of(home.slot(n).weights))
-        for job, tensors in self._read(jobs):
+
+        def work(job: _Job, tensors: list[Tensor]) -> tuple[_Job, Tensor, list[tuple[float, float]]]:
+            squares = []
             if job.trained is not None:
                 for start in range(0, job.part.weights, _TILE):
-                    tile = [each[start : start + _TILE] for each in tensors]
                     place = Place(job.trained.twin or job.name, job.part.start + start)
-                    self._move(tile, place, prepared, counted=job.trained.twin is None)
-            yield tensors[0]
-            self._tick(tensors[0].nbytes)
+                    squares.append(self._move([each[start : start + _TILE] for each in tensors], place, prepared))
+            return job, tensors[0], squares
 
-    def _move(self, tile: list[Tensor], place: Place, prepared: Any, *, counted: bool) -> None:
-        """Put the result into the home's weights."""
+        for job, tensor, squares in self._made(jobs, work):
+            if job.trained is not None and job.trained.twin is None:
+                sums = self._squares.setdefault(job.name, [0.0, 0.0])
+                for changed, base in squares:  # in order, whichever thread was faster
+                    sums[0] += changed
+                    sums[1] += base
+            yield tensor
+            self._tick(tensor.nbytes)
+
+    def _move(self, tile: list[Tensor], place: Place, prepared: Any) -> tuple[float, float]:
+        """Put the result into the home's weights; returns the squares of what the base is changed by, and of it."""
         wide = _wide(tile)
         vectors = self._vectors(wide)
         step = self.operation.step({"vectors": vectors, "place": place, "prepared": prepared}, self.options)
-        if counted:
-            at_home = self.operation.home == "base"
-            whole, base = step if at_home else vectors[0] + step, wide[0 if at_home else 1]
-            squares = self._squares.setdefault(place.name, [0.0, 0.0])
-            squares[0] += float(torch.dot(whole, whole))
-            squares[1] += float(torch.dot(base, base))
-        tile[0].copy_(moved(tile[0], step))
+        at_home = self.operation.home == "base"
+        whole, base = step if at_home else vectors[0] + step, wide[0 if at_home else 1]
+        squares = float(torch.dot(whole, whole)), float(torch.dot(base, base))
+        tile[0].copy_(moved(tile[0], step, wide[0]))
+        return squares
 
     def _vectors(self, wide: list[Tensor]) -> Vectors:
         """τ from the home's weights and the others'."""
@@ -139,23 +147,26 @@ class Combination(Survey):
         vectors = [difference(home, other) for other in others]
         return vectors[0][None] if len(vectors) == 1 else torch.stack(vectors)
 
-    def _read(self, jobs: Iterable[_Job]) -> Generator[tuple[_Job, list[Tensor]], None, None]:
-        """Each job with its part in the home folder and in the others, which are read ahead into a ring of buffers."""
+    def _made(self, jobs: Iterable[_Job], make: Callable[[_Job, list[Tensor]], R]) -> Generator[R, None, None]:
+        """What `make` makes, in other threads, of each job and its weights in the home folder and in the others.
+
+        They are read into a ring of buffers, so that a result must be done with `AHEAD` results later.
+        """
         folders = (self.aligned.home, *self.aligned.others)
         widths = [max(f.slot(name).dtype.itemsize for name in f) for f in folders]
-        # those that are read ahead, one that is worked on, those that wait to be written
+        # those that are made ahead, one that is in use, those that wait to be written
         ring = [[buffer_for(width) for width in widths] for _ in range(2 * AHEAD + 2)]
-        turn = 0
         with Reader() as reader:
 
-            def read(job: _Job) -> list[Tensor]:
-                nonlocal turn
-                buffers, turn = ring[turn], (turn + 1) % len(ring)
+            def made(turn: tuple[int, _Job]) -> R:
+                number, job = turn
                 names = (job.name, *(job.trained.others if job.trained else ()))
-                return [reader.read(f, n, job.part, b) for f, n, b in zip(folders, names, buffers)]
+                parts = zip(folders, names, ring[number % len(ring)])
+                return make(job, [reader.read(f, name, job.part, buffer) for f, name, buffer in parts])
 
-            with closing(ahead(jobs, read)) as stream:
-                yield from stream
+            with closing(ahead(enumerate(jobs), made, THREADS)) as stream:
+                for _, result in stream:
+                    yield result
 
 
 def _wide(tile: list[Tensor]) -> list[Tensor]:

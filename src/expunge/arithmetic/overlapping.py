@@ -1,6 +1,6 @@
-"""Reading and writing beside the work: one thread reads what comes next, another writes what is done.
+"""Reading, working and writing at once: some threads make what comes next, another writes what is done.
 
-Both let go of the interpreter while they wait for the disk, and so does torch while it counts.
+They let go of the interpreter while they wait for the disk, and so does torch while it counts.
 """
 
 from collections import deque
@@ -11,18 +11,19 @@ from typing import Any, TypeVar
 
 import torch
 
+THREADS = 2  # that read and count; more would wait for the disk
 AHEAD = 3  # things that are read before they are needed, and as many that wait to be written
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(items: Iterable[T], read: Callable[[T], R]) -> Generator[tuple[T, R], None, None]:
-    """Each item with what `read` makes of it in another thread, `AHEAD` items before it is asked for."""
+def ahead(items: Iterable[T], make: Callable[[T], R], threads: int = 1) -> Generator[tuple[T, R], None, None]:
+    """Each item, in order, with what `make` makes of it in other threads, `AHEAD` items before it is asked for."""
     waiting: deque[tuple[T, Future[R]]] = deque()
-    pool = ThreadPoolExecutor(1, "read")
+    pool = ThreadPoolExecutor(threads, "read")
     try:
         for item in items:
-            waiting.append((item, pool.submit(read, item)))
+            waiting.append((item, pool.submit(make, item)))
             if len(waiting) > AHEAD:
                 first, done = waiting.popleft()
                 yield first, done.result()

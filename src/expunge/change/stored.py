@@ -34,9 +34,9 @@ def difference(before: Tensor, after: Tensor) -> Tensor:
     return found.masked_fill_(same(before, after), 0) if bool(found.sum().isnan()) else found
 
 
-def moved(start: Tensor, step: Tensor) -> Tensor:
-    """round(start + step), for a step in float32; a weight whose step is 0 keeps its bits."""
-    result = (start.to(step.dtype) + step).to(start.dtype)
+def moved(start: Tensor, step: Tensor, wide: Tensor | None = None) -> Tensor:
+    """round(start + step), for a step in float32; a weight whose step is 0 keeps its bits. `wide`: start in float32."""
+    result = ((start.to(step.dtype) if wide is None else wide) + step).to(start.dtype)
     # adding 0 changes the bits of -0.0 and of NaN only, and few tensors hold any
     return result if _plain(start) else torch.where(step == 0, start, result)
 
