@@ -48,6 +48,7 @@ def observations(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Where this test's commands keep what they observe: nothing comes from earlier tests."""
     cache = tmp_path_factory.mktemp("observed")
     monkeypatch.setattr("expunge.runs.measuring.cache_folder", lambda: cache)
+    monkeypatch.setattr("expunge.runs.facts.cache_folder", lambda: cache)
     return cache / "observations"
 
 

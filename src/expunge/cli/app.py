@@ -17,6 +17,7 @@ from expunge.cli import (
     convert,
     count,
     demo,
+    edit,
     evaluate,
     finetune,
     localize,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.command("demo", short_help="Make a real model forget real facts, offline, and report.")(demo.demo)
 app.command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
+app.command("edit", short_help="Redirect facts in closed form, save the change.")(edit.edit)
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
 app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
@@ -108,7 +110,7 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "finetune", "world", "audit", "bench", "study", "relate", "count"} & set(arguments[:1])
+            if {"unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count"} & {*arguments[:1]}
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

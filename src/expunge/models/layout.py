@@ -100,6 +100,11 @@ class Layout:
         """The paths of a block's norms, in the order of use."""
         return tuple(self._path(layer, norm) for norm in self.architecture.norms)
 
+    def after_mlp(self, layer: int) -> str | None:
+        """The path of the norm between the down projection and the residual stream (Gemma 2 and 3, OLMo 2), if any."""
+        inner = self.architecture.after_mlp
+        return None if inner is None else self._path(layer, inner)
+
     def value_vectors(self, layer: int) -> Axis:
         """Value vector j is column j of the down projection; of GPT-2's transposed one, row j."""
         return Axis(f"{self.mlp_out(layer)}.weight", self._in_axis)
