@@ -10,6 +10,7 @@ from expunge.cli.app import run
 from expunge.config import UipeStudyConfig
 from expunge.errors import ExpungeError
 from expunge.record_file import load_record
+from expunge.studies.running import write_result
 from expunge.studies.uipe.plan import check, jobs, ready
 
 SMALL = """
@@ -61,13 +62,21 @@ def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path)
     assert json.loads((out / "results.json").read_text()) == found
 
 
-def test_cells_wait_for_the_rates(tmp_path: Path) -> None:
-    config = check(UipeStudyConfig(methods=("npo",), seeds=2))
+def test_cells_wait_for_the_rates_and_for_their_model(tmp_path: Path) -> None:
+    config = check(UipeStudyConfig(methods=("npo",), seeds=2, sizes=("1M",)))
     found = jobs(config, tmp_path)
-    assert [ready(job, config, tmp_path) for job in found[:3]] == [True] * 3
-    assert not any(ready(job, config, tmp_path) for job in found[3:])
-    single = check(UipeStudyConfig(methods=("npo",), seeds=2, rates=(1e-3,)))
-    assert all(ready(job, single, tmp_path) for job in jobs(single, tmp_path))
+    made = [job for job in found if "kind" in job.values]
+    assert [job.label for job in made[:2]] == ["model full, 1M, seed 2", "model full, 1M, seed 0"]
+    startable = lambda: {job.label for job in jobs(config, tmp_path) if ready(job, config, tmp_path)}
+    assert startable() == {job.label for job in made}
+    write_result(made[0].folder, {})
+    pilots = {job.label for job in found if job.label.startswith("pilot")}
+    assert len(pilots) == 3 and startable() == {job.label for job in made} | pilots
+    for job, loss in zip((job for job in found if job.label in pilots), (0.3, 0.1, 0.2)):
+        write_result(job.folder, {"loss": loss})
+    write_result(made[1].folder, {})
+    assert "npo, 1M, seed 0" in startable() and "npo, 1M, seed 1" not in startable()
+    assert next(job for job in jobs(config, tmp_path) if job.label == "npo, 1M, seed 0").values["rate"] == 3e-4
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is run, in order: pilot runs for the learning rates, then every method, size and seed."""
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, float] | None:
 
 def cells(config: UipeStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
     """Size, method, seed and folder of each unlearning."""
-    for seed in range(config.seeds):
-        for size in config.sizes:
+    for size in config.sizes:
+        for seed in range(config.seeds):
             for method in config.methods:
                 yield size, method, seed, Path("cells") / slug(size) / method / f"seed-{seed}"
 
@@ -96,6 +97,11 @@ def motivating(config: UipeStudyConfig) -> Iterator[tuple[int, Path]]:
         yield seed, Path("motivating") / f"seed-{seed}"
 
 
+def model_place(size: str, kind: str, seed: int) -> Path:
+    """Where it is noted that a model is there; the model itself lies in the cache."""
+    return Path("models") / slug(size) / f"{kind}-{seed}"
+
+
 def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
     """All jobs; those that need chosen rates have none in their values until these are known."""
     plain, rates = config.model_dump(mode="json"), chosen_rates(config, out) or {}
@@ -103,25 +109,36 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
         return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
 
-    found = [
-        job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=config.sizes[0], method=method,
-            rate=rate, seed=config.seeds)
-        for method, rate, place in pilots(config)
-    ]  # fmt: skip
-    found += [
-        job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
-            rate=rates.get(method))
-        for size, method, seed, place in cells(config)
-    ]  # fmt: skip
-    found += [
-        job(place, f"with and without related facts, seed {seed}", "motivating:both", size=config.sizes[0], seed=seed,
-            rate=rates.get("gradient_ascent", next(iter(rates.values()), None)))
-        for seed, place in motivating(config)
-    ]  # fmt: skip
+    def model(size: str, kind: str, seed: int) -> list[Job]:
+        """Made by a job of its own, so that no two jobs wait for one model. Only the world's have to be made."""
+        place, label = model_place(size, kind, seed), f"model {kind}, {size}, seed {seed}"
+        return [] if config.base else [job(place, label, "scene:model", size=size, kind=kind, seed=seed)]
+
+    found: list[Job] = []
+    first = config.sizes[0]
+    for method, rate, place in pilots(config):
+        found += model(first, "full", config.seeds) if not found else []
+        found.append(job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=first, method=method,
+                         rate=rate, seed=config.seeds))  # fmt: skip
+    for size, seed in product(config.sizes, range(config.seeds)):
+        found += model(size, "full", seed)
+        found += [
+            job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
+                rate=rates.get(method))
+            for of, method, number, place in cells(config) if (of, number) == (size, seed)
+        ]  # fmt: skip
+    for seed, place in motivating(config):
+        found += model(first, "retrained", seed)
+        found.append(job(place, f"with and without related facts, seed {seed}", "motivating:both", size=first,
+                         seed=seed, rate=rates.get("gradient_ascent", next(iter(rates.values()), None))))  # fmt: skip
     return found
 
 
 def ready(job: Job, config: UipeStudyConfig, out: Path) -> bool:
-    """Whether the rates are chosen, where it needs them."""
-    del config, out
-    return job.values["rate"] is not None
+    """Whether the rates are chosen and its model is made, where it needs them."""
+    values = job.values
+    if "kind" in values:
+        return True
+    kind = "retrained" if job.run.endswith(":both") else "full"
+    made = config.base is not None or read_result(out / model_place(values["size"], kind, values["seed"])) is not None
+    return made and values["rate"] is not None

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from expunge.config import LoadConfig, UipeStudyConfig
 from expunge.data.convention import Encoder
@@ -10,6 +12,7 @@ from expunge.evaluate.observations import reworded
 from expunge.evaluate.strength import sample_of
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.running import write_result
 from expunge.suites import Suite
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import halves
@@ -54,6 +57,13 @@ def suite_name(config: UipeStudyConfig, size: str) -> str:
 def is_world(config: UipeStudyConfig) -> bool:
     """Whether facts have attributes, and models come in sizes."""
     return config.suite.startswith(WORLD)
+
+
+def model(folder: Path, *, config: Mapping[str, Any], size: str, kind: str, seed: int) -> None:
+    """The job: a model of the world is made, or found in the cache."""
+    name = f"{suite_name(UipeStudyConfig.model_validate(config), size)}@{kind}#{seed}"
+    load_model(name, LoadConfig(device="cpu"))
+    write_result(folder, {"model": name})
 
 
 def scene_of(config: UipeStudyConfig, size: str, seed: int) -> Scene:
