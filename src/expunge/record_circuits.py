@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 Gate = Literal["and", "or", "adder"]
 Class = Literal["forget", "conflict", "safe"]
+CLASSES: tuple[Class, ...] = ("forget", "conflict", "safe")
 
 
 class _Part(BaseModel):

@@ -19,14 +19,13 @@ Hamming distance, which is level 1. Deviations: levels 2 to 4 are ours; the text
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from expunge.circuits.cnf import Formula, Reading, apart, phi
 from expunge.circuits.gates import Circuit
 from expunge.errors import ConfigError, MissingExtraError
+from expunge.record_circuits import Class
 
-Class = Literal["forget", "conflict", "safe"]
-CLASSES: tuple[Class, ...] = ("forget", "conflict", "safe")
 STEPS = 1000  # levels of weights: what the retain set loses is rounded to a thousandth of the most
 
 

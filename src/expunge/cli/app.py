@@ -13,6 +13,7 @@ from expunge.cli import (
     apply,
     audit,
     bench,
+    circuits,
     convert,
     demo,
     evaluate,
@@ -48,6 +49,7 @@ app.command("demo", short_help="Make a real model forget real facts, offline, an
 app.command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
 app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
+app.command("circuits", short_help="Which parts must go, which stay, which are in conflict.")(circuits.circuits)
 app.command("evaluate")(evaluate.evaluate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from expunge.config import (
     AuditRunConfig,
+    CircuitsRunConfig,
     EvaluateRunConfig,
     InjectConfig,
     LocalizeRunConfig,
@@ -25,7 +26,10 @@ from expunge.runs.sets import Measured, measured_sets, read_sets
 from expunge.suites import Suite
 from expunge.worlds.finding import find_suite
 
-C = TypeVar("C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig)
+C = TypeVar(
+    "C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig,
+    CircuitsRunConfig,
+)  # fmt: skip
 
 
 def settled(
