@@ -43,7 +43,10 @@ def test_classes_masks_and_the_record(grain: str) -> None:
     assert len(circuits.of("forget")) + len(circuits.of("conflict")) > 0
     assert circuits.satisfiable == (not circuits.of("conflict"))
     assert f"c {(circuits.satisfiable and 'satisfiable') or 'unsatisfiable'}" in dimacs
+    inner = set(graph.inner)
     for each in circuits.circuits:
+        assert bool(inner) and any((edge.source, edge.target) in inner for edge in each.edges)
+        assert all((edge.noising is None) == ((edge.source, edge.target) in inner) for edge in each.edges)
         assert each.pairs == each.offered == 4
         for direction in DIRECTIONS:
             assert each.curves[direction].points and each.curves[direction].reached

@@ -35,6 +35,7 @@ def test_inner_edges_dead_ends_and_the_embedding() -> None:
     ns = [("embed", "a"), ("embed", "d"), ("n", "out"), ("n", "e")]
     circuit = circuit_of(ns, ns, order=["embed", *ORDER], inner=[("a", "n"), ("b", "n"), ("d", "m")])
     assert circuit == Circuit({"n": {"adder": ("a",)}, "out": {"adder": ("n",)}})
+    assert circuit == circuit_of(iter(ns), iter(ns), order=["embed", *ORDER], inner=iter([("a", "n"), ("b", "n")]))
     assert circuit.nodes == ("a", "n")
     assert circuit.edges == [("a", "n", "adder"), ("n", "out", "adder")]
 

@@ -107,7 +107,7 @@ def said_of(found: Circuits) -> tuple[str, ...]:
     """What a person reads first."""
     total = sum(node.weights for node in found.nodes)
     parts = [
-        f"{len(found.of(which))} {which} ({found.weights(which) / total:.1%} of the weights of all nodes)"
+        f"{len(found.of(which))} {which} ({100 * found.weights(which) / total:.1f} % of the weights of all nodes)"
         for which in ("forget", "conflict")
     ]
     nodes = sum(node.weights > 0 for node in found.nodes)

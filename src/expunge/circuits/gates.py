@@ -56,11 +56,12 @@ def circuit_of(
 
     An inner edge counts where a searched edge leads to its start, or where it starts what does not read the stream.
     """
-    noised, denoised = ({edge for edge in some if EMBED not in edge} for some in (ns, dn))
+    every = set(ns), set(dn)
+    noised, denoised = ({edge for edge in some if EMBED not in edge} for some in every)
     found: dict[Edge, Gate] = {edge: gate_of(edge, noised, denoised) for edge in noised | denoised}
     if lone:
         found |= _lone(found)
-    reached = {to for _, to in {*ns, *dn}}  # also from the embedding
+    reached = {to for _, to in every[0] | every[1]}  # also from the embedding
     found |= dict.fromkeys((edge for edge in inner if edge[0] in reached), "adder")
     place = {name: i for i, name in enumerate(order)}
     groups: dict[str, dict[Gate, list[str]]] = {}

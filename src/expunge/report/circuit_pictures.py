@@ -18,7 +18,7 @@ WIDTH, LEFT, TOP = 896.0, 44.0, 58.0
 COLUMN, LEAST, ROW, TALL = 22.0, 9.0, 16.0, 420.0  # widths of a column, heights of a row and of all rows
 SHOWN = 120  # edges of a circuit, the strongest
 FILLS = {"forget": "var(--forget)", "conflict": "var(--m2)", "safe": "var(--keep)"}
-STROKES = {"and": "var(--m1)", "or": "var(--m2)", "adder": "var(--m0)"}
+STROKES = {"and": "var(--m1)", "or": "var(--m4)", "adder": "var(--m0)"}
 GATE = {"and": "AND", "or": "OR", "adder": "ADDER"}
 
 
@@ -56,9 +56,9 @@ def circuit_picture(found: Circuits, circuit: CircuitInfo) -> Markup:
         if name in inside:
             which = found.classes.get(name)
             parts.append(dot(x, y, FILLS[which] if which else "var(--ink)", f"{name}{f': {which}' if which else ''}"))
-    parts += _legend({GATE[gate]: stroke for gate, stroke in STROKES.items()}, LEFT, grid.bottom + 14)
+    parts += _legend({GATE[gate]: stroke for gate, stroke in STROKES.items()}, LEFT, grid.bottom + 28)
     told = f"{len(circuit.edges)} edges, {len(inside) - 1} nodes"
-    return picture(max(grid.right, 420), grid.bottom + 26, f"The {circuit.title} circuit", told, parts)
+    return picture(max(grid.right, 420), grid.bottom + 40, f"The {circuit.title} circuit", told, parts)
 
 
 def curves_picture(found: Circuits) -> Markup:
@@ -150,7 +150,7 @@ class _Grid:
         for i, label in enumerate(self.labels):
             at = self.left + self.column * (i + 0.5) + 4
             if self.upwards:
-                yield text(at - 4, self.bottom - 2, label if self.column > 20 else "", "middle", "tick")
+                yield text(at - 4, self.bottom + 10, label if self.column > 20 else "", "middle", "tick")
             else:
                 yield text(at, TOP - 5, label, "start", "label", turned=True)
 
@@ -173,7 +173,7 @@ def _inputs(inputs: Mapping[str, bool], following: str, x: float, y: float) -> I
             y - 6,
             11,
             11,
-            "var(--keep)" if on else "var(--paper)",
+            "var(--keep)" if on else "var(--rule)",
             1,
             f"{name}: {'on' if on else 'off'}",
             kind="ring" if i == 0 else "cell",

@@ -19,8 +19,8 @@ CURVES_READING = (
     "patched. Noising: what has to stay; denoising: what brings the answer back."
 )
 WHY_READING = (
-    "From the output down to the node: each gate's value asks something of its inputs, all or one of them. A filled "
-    "square is an input that is on, an empty one is off; the one with a rim is the next on the way."
+    "From the output down to the node: each gate's value asks something of its inputs, all or one of them. A green "
+    "square is an input that is on, a grey one is off; the one with a rim is the next on the way."
 )
 MEANING = (
     "The classes follow from the circuits by logic; that a node is causal for what it is said to hold is not proved by "
@@ -39,9 +39,10 @@ def _sentence(found: Circuits, reason: Reason) -> str:
     where = "forget circuit" if reason.side == "forget" else "retain circuits"
     which = found.classes.get(reason.node, "in no circuit")
     words = f"{reason.node} ({which}) is {'on' if reason.value else 'off'} in the {where}"
+    steps = len(reason.steps) - 1
     if not reason.steps:
         return f"{words}: nothing asks for it, so it follows from the fewest conflicts or from a tie."
-    return f"{words}: {len(reason.steps) - 1} steps from the output."
+    return f"{words}: {steps} step{'s' * (steps > 1)} from the output."
 
 
 def circuits_table(found: Circuits) -> tuple[list[str], list[list[str]]]:
