@@ -49,7 +49,8 @@ def test_classes_masks_and_the_record(grain: str) -> None:
         assert all((edge.noising is None) == ((edge.source, edge.target) in inner) for edge in each.edges)
         assert each.pairs == each.offered == 4
         for direction in DIRECTIONS:
-            assert each.curves[direction].points and each.curves[direction].reached
+            curve = each.curves[direction]
+            assert curve.reached == any(point.recovered >= 0.8 for point in curve.points) and curve.chosen > 0
     assert said_of(circuits)[0].startswith(f"Of {sum(node.weights > 0 for node in circuits.nodes)} nodes: ")
 
 
