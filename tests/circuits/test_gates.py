@@ -12,22 +12,24 @@ def kinds(ns: list[str], dn: list[str], **options: bool) -> dict[str, str]:
 
 
 def test_the_sets_say_the_gate() -> None:
-    assert kinds(["a", "b", "c", "d"], ["c", "d", "e"]) == {
-        "a": "and",
-        "b": "and",
-        "c": "adder",
-        "d": "adder",
-        "e": "or",
-    }
+    found = {"a": "and", "b": "and", "c": "adder", "d": "adder", "e": "or", "n": "or"}
+    assert kinds(["a", "b", "c", "d"], ["c", "d", "e", "n"]) == found
 
 
 def test_the_lone_input_that_both_found_belongs_to_the_others() -> None:
     assert kinds(["a"], ["a", "b", "c"]) == {"a": "or", "b": "or", "c": "or"}
     assert kinds(["a", "b", "c"], ["b"]) == {"a": "and", "b": "and", "c": "and"}
+    assert kinds(["a"], ["a", "b"]) == {"a": "or", "b": "or"}
     assert kinds(["a"], ["a", "b"], lone=False) == {"a": "adder", "b": "or"}
-    assert kinds(["a", "b"], ["a", "c"]) == {"a": "adder", "b": "and", "c": "or"}  # to which it belongs is not said
-    assert kinds(["a", "b"], ["a", "b", "c"]) == {"a": "adder", "b": "adder", "c": "or"}
-    assert kinds(["a"], ["a"]) == {"a": "adder"}
+    both = kinds(["a", "b", "c"], ["a", "d", "e"])  # to which of the two it belongs is not said
+    assert both == {"a": "adder", "b": "and", "c": "and", "d": "or", "e": "or"}
+
+
+def test_a_gate_of_one_input_is_none() -> None:
+    assert kinds(["a", "b"], ["a", "b", "c"]) == dict.fromkeys("abc", "adder")
+    assert kinds(["a", "b"], ["a", "c"]) == dict.fromkeys("abc", "adder")
+    assert kinds(["a"], []) == kinds([], ["a"]) == kinds(["a"], ["a"]) == {"a": "adder"}
+    assert kinds(["a", "b"], ["a", "b", "c"], lone=False) == {"a": "adder", "b": "adder", "c": "or"}
 
 
 def test_inner_edges_dead_ends_and_the_embedding() -> None:

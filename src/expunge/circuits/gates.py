@@ -7,8 +7,8 @@
 Ns and Dn are the edges of the circuits found by noising and by denoising. A set that is as small as can be keeps one
 input of an OR in Ns, and one of an AND in Dn, which the difference of the sets takes for an ADDER's: where a node has
 inputs in one set only and exactly one in both, that one belongs to the others (`lone`). If it has inputs in Ns only and
-in Dn only, the lone one stays an ADDER's. Inner edges and whatever else is not searched for are ADDERs, as in the
-authors' code.
+in Dn only, the lone one stays an ADDER's. A gate of one input is none: it counts among the ADDERs. Inner edges are
+ADDERs as well. Both as in the authors' code.
 
 For the solver an ADDER is an OR in the circuit to be forgotten, an AND in those to be kept (the paper's reduction).
 Deviations: the lone input is ours; the embedding is nobody's gate: it is always there and nothing in it is tuned; nodes
@@ -79,15 +79,20 @@ def gate_of(edge: Edge, ns: Collection[Edge], dn: Collection[Edge]) -> Gate:
 
 
 def _lone(found: Mapping[Edge, Gate]) -> dict[Edge, Gate]:
-    """The one input that both directions found, where all other inputs of its node are of one kind."""
+    """What belongs elsewhere: the only input that both directions found, the only one of an AND or OR."""
     by_target: dict[str, dict[Gate, list[Edge]]] = {}
     for edge, gate in found.items():
         by_target.setdefault(edge[1], {}).setdefault(gate, []).append(edge)
-    return {
-        groups["adder"][0]: next(gate for gate in groups if gate != "adder")
-        for groups in by_target.values()
-        if len(groups) == 2 and len(groups.get("adder", ())) == 1
-    }
+    moved: dict[Edge, Gate] = {}
+    for groups in by_target.values():
+        others = [gate for gate in groups if gate != "adder"]
+        if len(others) == 1 and len(groups.get("adder", ())) == 1:
+            moved[groups["adder"][0]] = others[0]
+        else:
+            for gate in others:
+                if len(groups[gate]) == 1:
+                    moved[groups[gate][0]] = "adder"
+    return moved
 
 
 def leading_to(inputs: Mapping[str, Mapping[Gate, tuple[str, ...]]], output: str, order: Sequence[str]) -> Circuit:
