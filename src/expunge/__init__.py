@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from expunge.api import audit as audit
     from expunge.api import choose_alpha as choose_alpha
+    from expunge.api import edit as edit
     from expunge.api import evaluate as evaluate
     from expunge.api import load_model as load_model
     from expunge.api import load_suite as load_suite
@@ -54,6 +55,7 @@ _HOMES = {  # public name → the module that holds it
     "WeightChange": "expunge.change.weights",
     "audit": "expunge.api",
     "choose_alpha": "expunge.api",
+    "edit": "expunge.api",
     "evaluate": "expunge.api",
     "load_data": "expunge.data.sets",
     "load_model": "expunge.api",
@@ -66,7 +68,7 @@ __all__ = ["__version__", *sorted(_HOMES)]  # type: ignore[reportUnsupportedDund
 
 
 class _Package(ModuleType):
-    """`ex.evaluate` and `ex.report` are functions, and folders have these names too.
+    """`ex.edit`, `ex.evaluate` and `ex.report` are functions, and folders have these names too.
 
     Python sets a folder as an attribute of the package once something imports it; here that must not hide the function.
     `from expunge.evaluate import …` finds the folder all the same; `import expunge.evaluate as …` does not.

@@ -22,7 +22,7 @@ from expunge.config import (
     settings,
 )
 from expunge.data.convention import Encoder
-from expunge.data.example import Sets
+from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.edit import editors
 from expunge.errors import ConfigError
@@ -34,8 +34,8 @@ from expunge.procedures import procedures
 from expunge.record import Record
 from expunge.record_file import load_record
 from expunge.report import write_report
+from expunge.runs import editing
 from expunge.runs.audit import Models, audit_models, check_audit
-from expunge.runs.editing import edit
 from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, extrapolate
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
@@ -116,7 +116,8 @@ def unlearn(
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         editors.get(config.method).check(config.options)
-        return _extended(model, data, edit(model, data, config, encoder), config, encoder, gold)
+        editing.check_options(config)
+        return _extended(model, data, editing.edit(model, data, config, encoder), config, encoder, gold)
     if config.method in procedures:
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
@@ -154,6 +155,40 @@ def choose_alpha(
     scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
     check_lengths(scoring.encoder, data)
     return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))
+
+
+def edit(
+    model: Model,
+    facts: Sets | Sequence[Example],
+    editor: str = "memit",
+    *,
+    target: str = "refusal",
+    seed: int = 0,
+    convention: Convention = None,
+    **options: Any,
+) -> WeightChange:
+    """Redirect facts in closed form: after their prompts `target` is said. Returns what it does to the weights.
+
+    `facts` are examples (`data.forget`), or sets, of whose retain set the editor then leaves the keys as they are.
+    `target` is refusal, refusals (one of many), self (the model's own), empty, alternate, or a text. `editor` is NAME
+    or NAME:option=value; `options` are the editor's own and those of `config.EditConfig` (merge_queries, corpus, …).
+    The model itself is unchanged, bit for bit. `change.record["edit"]` says what was worth knowing.
+
+    Raises UnknownNameError, ConfigError or DataError before anything is edited.
+    """
+    sets = facts if isinstance(facts, Sets) else Sets(forget=tuple(facts))
+    named = _named("method", "options", editor)
+    values = {**named.get("options", {}), "target": target, **{k: v for k, v in options.items() if v is not None}}
+    if not editors.get(named["method"]).facts:
+        del values["target"]
+    config = settings(TrainConfig, {"method": named["method"], "options": values, "seed": seed})
+    editors.get(config.method).check(config.options)
+    editing.check_options(config)
+    encoder = Encoder(model.tokenizer, _convention(convention))
+    check_lengths(encoder, sets)
+    change, notes = editing.changed(model, sets, config, encoder)
+    record = {"model": model.name, "train": config.model_dump(mode="json"), "edit": list(notes)}
+    return replace(change, record=record)
 
 
 def evaluate(model: Model, data: Sets, *, convention: Convention = None, **options: Any) -> Evaluation:

@@ -31,22 +31,26 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Fill the folder that this yields; when the block ends well, it becomes `path` (new or empty till then).
 
-    A kill leaves at most a folder `.NAME.….partial` beside it.
+    With `replace` what is there stays until the new one is whole. A kill leaves at most a folder `.NAME.….partial`
+    beside it.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if not replace and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputError(f"{path} exists already and is not an empty folder: choose another, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial, former = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial") for _ in range(2))
     partial.mkdir()
     try:
         yield partial
         for file in partial.glob("*.safetensors"):  # as above: readable for whom the folder is
             file.chmod(partial.stat().st_mode & 0o666)
-        if path.exists():
+        if replace and path.exists():
+            path.rename(former)
+        elif path.exists():
             path.rmdir()  # empty: another writer that was faster makes this fail, and its folder stays
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)

@@ -14,6 +14,8 @@
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
     ├── circuits: Circuits                  of `circuits` only (`record_circuits.py`)
+    ├── related: Related                    of `relate` only (`record_related.py`)
+    ├── counting: Counting                  of `count` only (`record_count.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -31,6 +33,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from expunge.provenance import now
 from expunge.record_audit import Audit
 from expunge.record_circuits import Circuits
+from expunge.record_count import Counting
+from expunge.record_related import Related
 
 SCHEMA = 1
 Number = float | None  # None: not finite; `warnings` says where and what
@@ -219,6 +223,8 @@ class Record(_Part):
     audit: Audit | None = None
     mask: MaskInfo | None = None
     circuits: Circuits | None = None
+    related: Related | None = None
+    counting: Counting | None = None
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes
@@ -246,7 +252,8 @@ class Record(_Part):
         if self.include_text:
             return self
         texts = [r for info in self.sets.values() for r in info.rows if r.prompt or r.answer or r.group]
-        if texts or self.generations or any(outcome.generations for outcome in self.methods.values()):
+        named = self.related is not None and any(row.name for row in self.related.rows)
+        if texts or named or self.generations or any(outcome.generations for outcome in self.methods.values()):
             raise ValueError("texts of the sets stand in a record only with `include_text`")
         return self
 

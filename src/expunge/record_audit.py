@@ -4,6 +4,7 @@
     ├── cells: [Cell]            one metric or attack on the forget set, of all models
     ├── families: {family: FamilyResult}
     ├── rate, ceiling            of the unlearned model, and of a retrained one left out against the others
+    ├── strata, misaligned       by frequency; generation against probability (`record_strata.py`)
     └── verdict, cannot_say      in words
 
 Knowledge k is oriented so that higher knows more, from 0 to 1. Model labels are "original", "unlearned" and
@@ -13,6 +14,8 @@ Knowledge k is oriented so that higher knows more, from 0 to 1. Model labels are
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from expunge.record_strata import Misaligned, Strata
 
 Number = float | None
 Status = Literal["never-knew", "known", "over-forgotten", "unresolved", "uninformative"]
@@ -87,6 +90,8 @@ class Audit(_Part):
     worst: str = ""  # the cell with the largest excess over the control, named
     utility_kept: dict[str, Number] = {}  # set → share of the original's utility
     reported: tuple[Reported, ...] = ()
+    strata: tuple[Strata, ...] = ()  # by frequency, of sets whose examples have counts
+    misaligned: tuple[Misaligned, ...] = ()  # generation against probability
     verdict: tuple[str, ...] = ()  # for a person who must decide
     cannot_say: tuple[str, ...] = ()  # what this audit does not prove
     missing: dict[str, str] = {}  # attack that could not be run → why

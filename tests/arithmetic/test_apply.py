@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 import expunge.arithmetic.folder as folder_module
 from expunge.arithmetic.apply import apply_to_folder, revert_from_folder
 from expunge.arithmetic.folder import Folder
+from expunge.arithmetic.overlapping import Behind
 from expunge.arithmetic.shards import read_shard, write_shard
 from expunge.change import WeightChange
 from expunge.change.bits import same
@@ -234,7 +235,8 @@ def test_written_files_are_read_by_the_library(tmp_path: Path) -> None:
     }
     save_file(tensors, tmp_path / "a", {"format": "pt"})
     shard = read_shard(tmp_path / "a")
-    write_shard(tmp_path / "b", shard.slots, tensors.__getitem__, shard.metadata)
+    with Behind() as behind:
+        write_shard(tmp_path / "b", shard.slots, lambda name: [tensors[name]], shard.metadata, behind)
     again = load_file(tmp_path / "b")
     assert again.keys() == tensors.keys() and read_shard(tmp_path / "b").metadata == {"format": "pt"}
     assert all((t.dtype, t.shape) == (tensors[n].dtype, tensors[n].shape) for n, t in again.items())

@@ -48,6 +48,7 @@ def observations(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Where this test's commands keep what they observe: nothing comes from earlier tests."""
     cache = tmp_path_factory.mktemp("observed")
     monkeypatch.setattr("expunge.runs.measuring.cache_folder", lambda: cache)
+    monkeypatch.setattr("expunge.runs.facts.cache_folder", lambda: cache)
     return cache / "observations"
 
 
@@ -74,6 +75,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expunge.runs.audit.load_model", loaded)
     monkeypatch.setattr("expunge.runs.localize.load_model", loaded)
     monkeypatch.setattr("expunge.runs.circuits.load_model", loaded)
+    monkeypatch.setattr("expunge.runs.relate.load_model", loaded)
 
 
 @pytest.fixture

@@ -165,3 +165,33 @@ def test_nothing_to_audit(expunge: Callable, tmp_path: Path, no_model: None) -> 
     assert said.code == 2 and "nothing to audit" in said.err
     said = expunge("audit", "--forget", "f.jsonl", "--out", tmp_path / "run")
     assert said.code == 2 and "before" in said.err
+
+
+def test_by_frequency(expunge: Callable, tmp_path: Path) -> None:
+    world = "world:people:persons=12,size=tiny,epochs=1,frequency=true"
+    given = (
+        "--suite",
+        world,
+        "--before",
+        f"{world}@full",
+        "--after",
+        f"{world}@full",
+        "--attacks",
+        "true_false:shots=2",
+    )
+    said = expunge("audit", *given, "--edges", "3,20", "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    found = load_record(tmp_path / "run").audit
+    assert found is not None
+    (strata,) = found.strata
+    assert [(b.name, b.least, b.most, b.n) for b in strata.buckets] == [("low", 1, 1, 8), ("medium", 3, 9, 16),
+                                                                       ("high", 27, 27, 4)]  # fmt: skip
+    assert {"probability", "true_false", "loss"} <= {cell.name for cell in strata.cells}
+    for cell, whole in zip(strata.cells, found.cells, strict=True):
+        assert (cell.name, cell.part) == (whole.name, whole.part)
+        assert sum(each.n for each in cell.values) == whole.n == 28
+        mean = sum(each.n * (each.k["unlearned"] or 0.0) for each in cell.values) / whole.n
+        assert whole.family == "membership" or mean == pytest.approx(whole.k["unlearned"])
+    assert "By frequency" in (tmp_path / "run/report.html").read_text()
+    said = expunge("audit", *given, "--edges", "20,3", "--out", tmp_path / "other")
+    assert said.code == 2 and "edges" in said.err

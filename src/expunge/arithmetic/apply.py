@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from expunge.arithmetic.folder import Folder, Rule, config_in, rewrite
+from expunge.arithmetic.naming import counterparts
 from expunge.change import Attachment, Fingerprint, WeightChange
 from expunge.change.bits import exactly, type_name
 from expunge.change.comparing import refusal, verified
@@ -79,15 +80,8 @@ class OwnNames(Mapping[str, Tensor]):
 
 
 def _matched(folder: Folder, base: Fingerprint) -> dict[str, str]:
-    names = {**dict.fromkeys(base.stamps), **base.ties}
-    shorter = {name.partition(".")[2]: name for name in names}
-    found: dict[str, str] = {}
-    for name in folder:
-        tail = name.partition(".")[2]
-        known = next((n for n in (name, shorter.get(name), tail) if n is not None and n in names), None)
-        if known is not None:
-            found[name] = names[known] or known
-    return found
+    found = counterparts(folder, (*base.stamps, *base.ties))
+    return {name: base.ties.get(known, known) for name, known in found.items()}
 
 
 def _check(view: OwnNames, change: WeightChange, applied: bool) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from expunge.arithmetic.overlapping import AHEAD, Behind
 from expunge.arithmetic.shards import Shard, Slot, read_shard, write_shard
 from expunge.atomic import atomic_folder
 from expunge.errors import ModelError, OutputError
@@ -20,19 +21,26 @@ _WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.ckpt",
 _TYPE_KEYS = ("dtype", "torch_dtype")  # transformers wrote the second until version 5
 
 Rule = Callable[[str, Tensor], Tensor]
+Pieces = Callable[[str], Iterable[Tensor]]  # name → the tensor, in one or several pieces
 
 
 class Folder(Mapping[str, Tensor]):
     """The weights of a model folder. One file is open at a time, and no tensor is kept."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, name: str = "") -> None:
         self.path = Path(path)
+        self.name = name or str(path)  # for messages
         self.shards: tuple[Shard, ...] = tuple(read_shard(self.path / name) for name in _files(self.path))
         self._homes = {name: shard for shard in self.shards for name in shard.slots}
 
     def slot(self, name: str) -> Slot:
         """Type and shape, from the header."""
         return self._homes[name].slots[name]
+
+    def place(self, name: str) -> tuple[Path, int]:
+        """The file, and where in it the tensor's bytes begin."""
+        shard = self._homes[name]
+        return shard.path, shard.offsets[name]
 
     def __getitem__(self, name: str) -> Tensor:
         # opened anew each time: that is cheap, and a mapped file counts as memory for as long as it is open
@@ -73,20 +81,38 @@ def rewrite(
     `dtypes` names the tensors that the rule returns in another type than it gets. Files that hold no weights
     are copied, but those in `files` get that text (None: they are left out).
     """
-    if source.path.resolve() in (out.resolve(), *out.resolve().parents):
-        raise OutputError(f"{out} lies within the model folder that is read: choose another")
+    check_apart(out, source)
     with atomic_folder(out) as partial:
-        shutil.copytree(source.path, partial, ignore=_ignored, dirs_exist_ok=True)
+        fill(source, partial, lambda name: [rule(name, source[name])], dtypes, files, depth=0)
+
+
+def check_apart(out: Path, *sources: Folder) -> None:
+    """OutputError if the result would lie within a folder that is read."""
+    for source in sources:
+        if source.path.resolve() in (out.resolve(), *out.resolve().parents):
+            raise OutputError(f"{out} lies within the model folder that is read: choose another")
+
+
+def fill(
+    source: Folder,
+    out: Path,
+    pieces: Pieces,
+    dtypes: Mapping[str, torch.dtype],
+    files: Mapping[str, str | None],
+    depth: int = AHEAD,
+) -> None:
+    """Write to the folder `out` as `rewrite` does. Up to `depth` pieces wait while others are written."""
+    shutil.copytree(source.path, out, ignore=_ignored, dirs_exist_ok=True)
+    with Behind(depth) as behind:
         for shard in source.shards:
             slots = {n: Slot(dtypes.get(n, slot.dtype), slot.shape) for n, slot in shard.slots.items()}
-            metadata = shard.metadata or {"format": "pt"}
-            write_shard(partial / shard.path.name, slots, lambda name: rule(name, source[name]), metadata)
-        if (source.path / _INDEX).is_file():
-            _write_index(source, partial, dtypes)
-        for name, text in files.items():
-            (partial / name).unlink(missing_ok=True)
-            if text is not None:
-                (partial / name).write_text(text)
+            write_shard(out / shard.path.name, slots, pieces, shard.metadata or {"format": "pt"}, behind)
+    if (source.path / _INDEX).is_file():
+        _write_index(source, out, dtypes)
+    for name, text in files.items():
+        (out / name).unlink(missing_ok=True)
+        if text is not None:
+            (out / name).write_text(text)
 
 
 def _ignored(_folder: str, names: list[str]) -> list[str]:

@@ -5,7 +5,9 @@ and the tensors' bytes without gaps. https://huggingface.co/docs/safetensors
 """
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from expunge.arithmetic.overlapping import Behind
 from expunge.change.bits import raw
 from expunge.errors import ModelError
 
@@ -32,9 +35,14 @@ class Slot(NamedTuple):
     shape: tuple[int, ...]
 
     @property
+    def weights(self) -> int:
+        """How many."""
+        return prod(self.shape)
+
+    @property
     def size(self) -> int:
         """In bytes."""
-        return prod(self.shape) * self.dtype.itemsize
+        return self.weights * self.dtype.itemsize
 
 
 class Shard(NamedTuple):
@@ -42,6 +50,7 @@ class Shard(NamedTuple):
 
     path: Path
     slots: dict[str, Slot]
+    offsets: dict[str, int]  # where in the file the bytes of a tensor begin
     metadata: dict[str, str]
 
 
@@ -56,17 +65,26 @@ def read_shard(path: Path) -> Shard:
         metadata = header.pop("__metadata__", {})
         ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
         slots = {name: Slot(_TYPES[entry["dtype"]], tuple(entry["shape"])) for name, entry in ordered}
+        offsets = {name: 8 + length + entry["data_offsets"][0] for name, entry in ordered}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ModelError(f"{path} is not a whole safetensors file ({problem}): get it again") from problem
     if 8 + length + sum(slot.size for slot in slots.values()) != path.stat().st_size:
         raise ModelError(f"{path} is not a whole safetensors file (its size is wrong): get it again")
-    return Shard(path, slots, metadata)
+    return Shard(path, slots, offsets, metadata)
 
 
 def write_shard(
-    path: Path, slots: Mapping[str, Slot], tensor: Callable[[str], Tensor], metadata: Mapping[str, str]
+    path: Path,
+    slots: Mapping[str, Slot],
+    pieces: Callable[[str], Iterable[Tensor]],
+    metadata: Mapping[str, str],
+    behind: Behind,
 ) -> None:
-    """Write the tensors in the order of `slots`, asking for one at a time."""
+    """Write the tensors in the order of `slots`, asking for one after the other, whole or in pieces in flat order.
+
+    A piece's memory may be used again when as many further ones were given as `behind` is deep. The file is whole, and
+    on the disk, when `behind` is done.
+    """
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     start = 0
     for name, slot in slots.items():
@@ -74,9 +92,28 @@ def write_shard(
         header[name] = {"dtype": _TAGS[slot.dtype], "shape": list(slot.shape), "data_offsets": offsets}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name, slot in slots.items():
-            value = tensor(name)
-            assert Slot(value.dtype, tuple(value.shape)) == slot, f"{name} is not what the header promises"
-            file.write(raw(value))
+    file = path.open("wb", buffering=0)
+    behind.closing.callback(file.close)
+    behind(_write, file, len(text).to_bytes(8, "little") + text)
+    for name, slot in slots.items():
+        written = 0
+        for piece in pieces(name):
+            assert piece.dtype == slot.dtype, f"{name} is not what the header promises"
+            written += piece.numel()
+            if piece.numel():
+                behind(_write, file, raw(piece))
+        assert written == slot.weights, f"{name} is not what the header promises"
+    behind(_finish, file)
+
+
+def _write(file: FileIO, data: bytes | memoryview) -> None:
+    """All of it: a raw file may take less at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _finish(file: FileIO) -> None:
+    """A folder that is renamed when it is whole must be whole after a power failure, too."""
+    os.fsync(file.fileno())
+    file.close()

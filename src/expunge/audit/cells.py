@@ -107,7 +107,7 @@ def _attack_cells(sources: Sources) -> Iterator[Scored | None]:
                     return None
                 groups = groups_of(sources.sets[of])
                 rows = range(len(groups)) if found.rows is None else found.rows
-                return Sample(found.scores, tuple(groups[i] for i in rows))
+                return Sample(found.scores, tuple(groups[i] for i in rows), rows=found.rows or ())
 
             cell = _scored(sources, entry.name, entry.family, part, sources.attacked, sample)
             if cell is not None and "retrained" in entry.needs and len(cell.controls) > 1:

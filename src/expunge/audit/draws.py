@@ -33,6 +33,13 @@ class Sample:
     groups: tuple[str, ...]
     control: tuple[float, ...] = ()
     control_groups: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()  # places of the scores in their set; (): all of them, in order
+
+    @property
+    def each(self) -> Float[np.ndarray, " rows"]:
+        """The knowledge that each example shows: its score, or the share of the control that it scores above."""
+        scores = np.asarray(self.scores, dtype=np.float64)
+        return _wins(scores, np.asarray(self.control)).mean(1) if self.control else scores
 
     @property
     def knowledge(self) -> float:
@@ -60,12 +67,12 @@ class Draws:
 
     def knowledge(self, sample: Sample, of: str, control: str = "holdout") -> Values:
         """The knowledge of a model in each draw. `of` and `control` name the sets its scores are of."""
-        weights = self._weights(of, sample.groups)
+        weights = self.weights(of, sample.groups)
         scores = np.asarray(sample.scores, dtype=np.float64)
         with np.errstate(invalid="ignore"):  # a draw may miss every row of a small part: not a number, left out later
             if not sample.control:
                 return weights @ scores / weights.sum(1)
-            others = self._weights(control, sample.control_groups)
+            others = self.weights(control, sample.control_groups)
             wins = weights @ _wins(scores, np.asarray(sample.control, dtype=np.float64))
             return (wins * others).sum(1) / (weights.sum(1) * others.sum(1))
 
@@ -73,7 +80,8 @@ class Draws:
         """In each draw the value of the retrained model that it has drawn."""
         return np.stack(several)[(self._share * len(several)).astype(int), np.arange(self.number)]
 
-    def _weights(self, of: str, groups: Sequence[str]) -> Float[np.ndarray, "draws rows"]:
+    def weights(self, of: str, groups: Sequence[str]) -> Float[np.ndarray, "draws rows"]:
+        """How often rows of these groups stand in each draw."""
         places = self._places[of]
         return self._counts[of][:, [places[group] for group in groups]].astype(np.float64)
 

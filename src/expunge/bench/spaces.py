@@ -28,6 +28,10 @@ Bounds = tuple[float, float]
 SPACES: Mapping[str, Mapping[str, Bounds]] = {  # options of methods that the rule does not suit
     "rmu": {"c": (6.5, 200.0), "layer": (0.25, 0.6)},  # in units of hidden states, whose norms differ by model
     "adaptive_rmu": {"beta": (2.5, 20.0), "layer": (0.25, 0.6)},
+    "rome": {"layer": (0.15, 0.6), "clamp": (0.75, 8.0)},
+    "memit": {"last": (0.25, 0.75), "inserted": (0.5, 0.98)},
+    "emmet": {"last": (0.25, 0.75), "clamp": (0.75, 8.0)},
+    "alphaedit": {"last": (0.25, 0.75), "energy": (0.005, 0.5)},
     "redirect": {"first": (0.1, 0.5), "ridge": (5.0, 500.0), "gain": (0.5, 2.0)},
 }
 # part of the method; others take the recipe's

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from expunge.change.bits import Difference, digest, same
+from expunge.change.bits import Difference, bits, digest, same
 from expunge.errors import ChangeError
 
 
@@ -29,7 +29,24 @@ class Norm(NamedTuple):
 def difference(before: Tensor, after: Tensor) -> Tensor:
     """after - before in float32 (float64 for float64 weights), zero wherever the bits are the same."""
     wide = torch.promote_types(before.dtype, torch.float32)
-    return (after.to(wide) - before.to(wide)).masked_fill_(same(before, after), 0)
+    found = after.to(wide) - before.to(wide)
+    # only ∞ - ∞ and NaN - NaN are not 0 by themselves; a sum without NaN has none among its terms, and is fast
+    return found.masked_fill_(same(before, after), 0) if bool(found.sum().isnan()) else found
+
+
+def moved(start: Tensor, step: Tensor, wide: Tensor | None = None) -> Tensor:
+    """round(start + step), for a step in float32; a weight whose step is 0 keeps its bits. `wide`: start in float32."""
+    result = ((start.to(step.dtype) if wide is None else wide) + step).to(start.dtype)
+    # adding 0 changes the bits of -0.0 and of NaN only, and few tensors hold any
+    return result if _plain(start) else torch.where(step == 0, start, result)
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether a tensor surely holds neither -0.0 nor NaN."""
+    if tensor.element_size() == 1 or not tensor.numel():
+        return False
+    pattern = bits(tensor)
+    return int(pattern.min()) != torch.iinfo(pattern.dtype).min and not bool(tensor.sum().isnan())
 
 
 class Stored(ABC):
@@ -85,8 +102,7 @@ class Differences(Stored):
         if factor == 1.0:
             return after
         # from the changed weights, not from the base: θ_un + α·v is θ_un itself for α = 0 (arXiv:2503.04693)
-        moved = after.to(torch.promote_types(after.dtype, torch.float32)) + (factor - 1.0) * difference(before, after)
-        return torch.where(same(before, after), before, moved.to(before.dtype))
+        return moved(after, (factor - 1.0) * difference(before, after))
 
     def before(self, name: str, after: Tensor) -> Tensor:
         return self._flip(name, after)

@@ -85,7 +85,7 @@ def _lone(found: Mapping[Edge, Gate]) -> dict[Edge, Gate]:
         by_target.setdefault(edge[1], {}).setdefault(gate, []).append(edge)
     moved: dict[Edge, Gate] = {}
     for groups in by_target.values():
-        others = [gate for gate in groups if gate != "adder"]
+        others: list[Gate] = [gate for gate in ("and", "or") if gate in groups]
         if len(others) == 1 and len(groups.get("adder", ())) == 1:
             moved[groups["adder"][0]] = others[0]
         else:

@@ -11,15 +11,19 @@ from typer.core import TyperGroup
 from expunge import __version__
 from expunge.cli import (
     apply,
+    arithmetic,
     audit,
     bench,
     circuits,
     convert,
+    count,
     demo,
+    edit,
     evaluate,
     finetune,
     localize,
     ls,
+    relate,
     report,
     study,
     unlearn,
@@ -47,15 +51,20 @@ app = typer.Typer(
 )
 app.command("demo", short_help="Make a real model forget real facts, offline, and report.")(demo.demo)
 app.command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
+app.command("edit", short_help="Redirect facts in closed form, save the change.")(edit.edit)
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
 app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
 app.command("circuits", short_help="Which parts must go, which stay, which are in conflict.")(circuits.circuits)
 app.command("evaluate")(evaluate.evaluate)
+app.command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
 app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
-app.command("revert")(apply.revert)
-app.command("bench", short_help="Tune, run and audit many methods on the same terms, and rank them.")(bench.bench)
+app.command("revert", short_help="Undo a change that was applied, bit for bit.")(apply.revert)
+app.command("extrapolate", short_help="Go beyond what unlearning reached, at any size.")(arithmetic.extrapolate)
+app.command("merge", short_help="Arithmetic on models: negate, add, TIES, DARE.")(arithmetic.merge)
+app.command("bench", short_help="Tune, run, audit and rank many methods on the same terms.")(bench.bench)
 app.command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
+app.command("count", short_help="How often each fact of a set stands in a corpus.")(count.count)
 app.command("convert", short_help="Others' result files into a record.")(convert.convert)
 app.command("report", short_help="One report from one or several runs.")(report.report)
 app.add_typer(world.world, name="world", short_help="Make data and models with known truth.")
@@ -103,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "finetune", "world", "audit", "bench", "study"} & set(arguments[:1])
+            if {"unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count"} & {*arguments[:1]}
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

@@ -44,6 +44,12 @@ Require = Annotated[
 Delta = Annotated[
     float | None, typer.Option("--delta", rich_help_panel=_AUDIT, help="How near to never-known is near.")
 ]
+Edges = Annotated[
+    str | None,
+    typer.Option(
+        "--edges", metavar="N,…", rich_help_panel=_AUDIT, help="Of buckets of frequency, where examples have counts."
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_AUDIT)]
 
 
@@ -62,6 +68,7 @@ def audit(
     attacks: Attacks = None,
     require: Require = None,
     delta: Delta = None,
+    edges: Edges = None,
     seed: Seed = None,
     metrics: o.Metrics = None,
     max_new_tokens: o.MaxNewTokens = None,
@@ -101,7 +108,8 @@ def audit(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
         "audit": o.given(
-            panel=panel, attacks=None if attacks is None else o.listed(attacks), delta=delta, seed=seed
+            panel=panel, attacks=None if attacks is None else o.listed(attacks), delta=delta, seed=seed,
+            edges=None if edges is None else o.listed(edges),
         ),
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ class Kind(str, Enum):
     EDITORS = "editors"
     LOCALIZERS = "localizers"
     RETAIN_LOSSES = "retain-losses"
+    ARITHMETIC = "arithmetic"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
     ATTACKS = "attacks"

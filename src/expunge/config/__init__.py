@@ -1,5 +1,7 @@
 """Settings: frozen, closed, and the only home of each default."""
 
+from expunge.config.arithmetic import ExtrapolateRunConfig as ExtrapolateRunConfig
+from expunge.config.arithmetic import MergeRunConfig as MergeRunConfig
 from expunge.config.base import Config as Config
 from expunge.config.base import NonNegative as NonNegative
 from expunge.config.base import Range as Range
@@ -10,14 +12,18 @@ from expunge.config.bench import SearchConfig as SearchConfig
 from expunge.config.circuits import CircuitsConfig as CircuitsConfig
 from expunge.config.circuits import CircuitsRunConfig as CircuitsRunConfig
 from expunge.config.circuits import ClueConfig as ClueConfig
+from expunge.config.edits import EditConfig as EditConfig
 from expunge.config.extrapolation import ExtrapolateConfig as ExtrapolateConfig
 from expunge.config.extrapolation import extrapolate_settings as extrapolate_settings
+from expunge.config.frequency import CountConfig as CountConfig
 from expunge.config.models import ConventionConfig as ConventionConfig
 from expunge.config.models import LoadConfig as LoadConfig
 from expunge.config.reading import differing as differing
 from expunge.config.reading import over as over
 from expunge.config.reading import parse_name as parse_name
 from expunge.config.reading import settings as settings
+from expunge.config.relating import RelateConfig as RelateConfig
+from expunge.config.relating import RelateRunConfig as RelateRunConfig
 from expunge.config.runs import AuditConfig as AuditConfig
 from expunge.config.runs import AuditRunConfig as AuditRunConfig
 from expunge.config.runs import EvaluateConfig as EvaluateConfig
@@ -31,6 +37,7 @@ from expunge.config.runs import TaughtConfig as TaughtConfig
 from expunge.config.runs import UnlearnConfig as UnlearnConfig
 from expunge.config.runs import WorldConfig as WorldConfig
 from expunge.config.studies import LocalizationStudyConfig as LocalizationStudyConfig
+from expunge.config.studies import UipeStudyConfig as UipeStudyConfig
 from expunge.config.training import FinetuneConfig as FinetuneConfig
 from expunge.config.training import FitConfig as FitConfig
 from expunge.config.training import LocalizeConfig as LocalizeConfig

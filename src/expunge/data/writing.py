@@ -1,7 +1,7 @@
 """Examples as JSON lines: what `load_data` reads back as the same examples."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,16 @@ from expunge.data.example import Example
 _OWN = ("id", "prompt", "answer", "turns", "source")  # written otherwise, or not at all
 
 
-def write_examples(examples: Iterable[Example], path: Path) -> Path:
-    """One example a line, whole or not at all; what is empty is left out."""
+def write_examples(examples: Iterable[Example], path: Path, beside: Iterable[Mapping[str, Any]] | None = None) -> Path:
+    """One example a line, whole or not at all; what is empty is left out.
+
+    `beside`: further columns of each row, which the readers leave alone.
+    """
+    rows = (row_of(example) for example in examples)
+    if beside is not None:
+        rows = ({**row, **more} for row, more in zip(rows, beside, strict=True))
     with atomic_file(path) as partial:
-        lines = (json.dumps(row_of(example), ensure_ascii=False) + "\n" for example in examples)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         partial.write_text("".join(lines), encoding="utf-8")
     return path
 

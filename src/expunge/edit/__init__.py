@@ -1,6 +1,7 @@
-"""Editors: changes in closed form. Each is a function of a model and its sets that returns a `WeightChange`.
+"""Editors: changes in closed form. Each leaves the model as it was; keyword-only parameters are its options.
 
-Positional: the model and the sets; keyword-only: its options. The model is left as it was.
+Editors of facts take a `Work` (`work.py`: model, facts, statistics, values) and return an `Edited`; others take the
+model and its sets and return a `WeightChange`.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,11 +9,11 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, TypeVar
 
-from expunge.change import WeightChange
+from expunge.config import EditConfig
 from expunge.errors import ConfigError
 from expunge.registry import Registry, options_of, summary_of
 
-F = TypeVar("F", bound=Callable[..., WeightChange])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Editor:
     """A registered editor."""
 
     name: str
-    function: Callable[..., WeightChange]
+    function: Callable[..., Any]
     paper: str
+    facts: bool = False  # takes a `Work`, and the settings of `EditConfig` beside its own options
 
     @property
     def options(self) -> dict[str, Parameter]:
@@ -34,15 +36,18 @@ class Editor:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raises ConfigError for an option that it does not have."""
-        if unknown := [key for key in options if key not in self.options]:
-            known = ", ".join(f"{key} (default {p.default})" for key, p in self.options.items())
+        usual = {key: p.default for key, p in self.options.items()}
+        if self.facts:
+            usual |= {key: field.default for key, field in EditConfig.model_fields.items()}
+        if unknown := [key for key in options if key not in usual]:
+            known = ", ".join(f"{key} (default {value})" for key, value in usual.items())
             raise ConfigError(f"{self.name!r} has no option {unknown[0]!r}. Known: {known}")
 
 
 class _Editors(Registry[Editor]):
-    def add(self, name: str, *, paper: str, aliases: tuple[str, ...] = ()) -> Callable[[F], F]:
+    def add(self, name: str, *, paper: str, aliases: tuple[str, ...] = (), facts: bool = False) -> Callable[[F], F]:
         def register(function: F) -> F:
-            self.put(name, Editor(name, function, paper), aliases)
+            self.put(name, Editor(name, function, paper, facts), aliases)
             return function
 
         return register

@@ -1,11 +1,12 @@
 """Attention over token forests: linear layers see one row without padding, attention sees a grid of trees.
 
 Registered with Transformers as "packed". Called with `forest=`, queries, keys and values [1, heads, nodes, d] are
-laid out as [trees, heads, longest, d], attended under the forest's mask, and packed again. Called without it (as
+laid out as [trees, heads, longest, d], attended under the forest's mask, and packed again. With `memory=`, too, keys
+and values are noted, or stand behind others that were computed before (`past.py`). Called without a forest (as
 generation does) it is Transformers' own sdpa attention.
 """
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,19 @@ from expunge.data.forest import Forest
 NAME = "packed"
 
 
+@runtime_checkable
+class Memory(Protocol):
+    """What is done to the keys and values of a block before its queries meet them."""
+
+    def joined(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Those that the queries see, from [trees, heads, longest, d] of the pass itself."""
+        ...
+
+    def mask(self, forest: Forest, window: int | None) -> Tensor | None:
+        """Who sees whom, the columns as `joined` gives them."""
+        ...
+
+
 def packed_attention(
     module: nn.Module,
     query: Tensor,
@@ -26,6 +40,7 @@ def packed_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     forest: Forest | None = None,
+    memory: Memory | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
     **rest: Any,
@@ -36,11 +51,14 @@ def packed_attention(
             module, query, key, value, attention_mask, scaling=scaling, **_without_dropout(rest)
         )
     groups = query.shape[1] // key.shape[1]
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     if forest is None:
+        key, value = repeat_kv(key, groups), repeat_kv(value, groups)
         return _attend(query, key, value, attention_mask, scaling, softcap).transpose(1, 2), None
     query, key, value = (_spread(tensor, forest) for tensor in (query, key, value))
-    mixed = _attend(query, key, value, forest.mask(sliding_window), scaling, softcap)
+    mask = forest.mask(sliding_window) if memory is None else memory.mask(forest, sliding_window)
+    if memory is not None:
+        key, value = memory.joined(int(module.layer_idx), key, value)  # type: ignore[arg-type]
+    mixed = _attend(query, repeat_kv(key, groups), repeat_kv(value, groups), mask, scaling, softcap)
     trees, longest = forest.shape
     flat = mixed.transpose(1, 2).reshape(trees * longest, *mixed.shape[1::2])
     return flat.index_select(0, forest.slots)[None], None

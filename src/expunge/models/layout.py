@@ -114,6 +114,10 @@ class Layout:
         at = PLACES.index(place)
         return None if normed == "before" else self.norms(layer)[2 * at + 1 if normed == "both" else at]
 
+    def after_mlp(self, layer: int) -> str | None:
+        """The path of the norm between the down projection and the residual stream (Gemma 2 and 3, OLMo 2), if any."""
+        return self.writing_norm(layer, "mlp")
+
     def value_vectors(self, layer: int) -> Axis:
         """Value vector j is column j of the down projection; of GPT-2's transposed one, row j."""
         return Axis(f"{self.mlp_out(layer)}.weight", self._in_axis)

@@ -30,6 +30,18 @@ def blocks_seen(model: Model) -> Iterator[list[Any]]:
 
 
 @contextmanager
+def output_seen(model: Model, layer: int) -> Iterator[list[Any]]:
+    """Within the block, a forward pass adds what one block returns."""
+    outputs: list[Any] = []
+    block = module_at(model, model.layout.block(layer))
+    handle = block.register_forward_hook(lambda _, __, output: outputs.append(output))
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def resumed(model: Model, layer: int, outputs: Sequence[Any]) -> Iterator[None]:
     """Within the block, what stands below block `layer` is not computed: each gives its entry of `outputs`."""
     blocks = [module_at(model, path) for path in model.layout.blocks[:layer]]

@@ -43,8 +43,11 @@ def forward(
     mlp: bool = False,
     hits: bool = False,
     moments: bool = False,
+    memory: attention.Memory | None = None,
 ) -> Pass:
     """Run the network once. `residual` is the block whose output is wanted, counted from 0.
+
+    `memory` notes keys and values, or holds those that stand before the forest (`past.py`).
 
     Raises ModelError for a network with another attention: it would see all trees as one text.
     """
@@ -67,6 +70,7 @@ def forward(
             use_cache=False,
             logits_to_keep=rows,
             forest=forest,
+            **({} if memory is None else {"memory": memory}),
         )
     table = output.logits[0]
     chain = len(rows) == len(forest.predictors)  # then `which` is a permutation at most

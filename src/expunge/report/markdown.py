@@ -19,6 +19,8 @@ from expunge.report.located import Located, masks_of, notes_of, reading_of, tabl
 from expunge.report.masks import as_markdown
 from expunge.report.numbers import clean
 from expunge.report.page import command_line, notices, own_lines, title_of
+from expunge.report.relations.markdown import as_markdown as relations_as_markdown
+from expunge.report.relations.view import relations_of
 from expunge.report.tables import SetTable, readings, set_tables
 from expunge.report.view import Group, grouped
 
@@ -69,6 +71,8 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield from _masks(masks)
     if further := extrapolated_of(group):
         yield from _extrapolated(further)
+    for shown in relations_of(group):
+        yield from relations_as_markdown(shown, inline, _table)
     yield "## What was asked"
     yield "\n\n".join(f"    {' '.join(clean(command_line(record)).split())}" for record in group.records)
     if tables := set_tables(group):

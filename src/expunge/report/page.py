@@ -17,6 +17,7 @@ from expunge.report.extrapolated import READING, extrapolated_of
 from expunge.report.headline import headline
 from expunge.report.located import masks_of, notes_of, pictures_of, reading_of, table_of
 from expunge.report.norms import norms_picture
+from expunge.report.relations.shown import shown_relations
 from expunge.report.settings import all_settings, differing_settings
 from expunge.report.svg import mark, picture
 from expunge.report.tables import readings, set_tables
@@ -51,6 +52,8 @@ def title_of(records: Sequence[Record]) -> str:
         by = list(dict.fromkeys(r.mask.localizer or "its maker" for r in records if r.mask))
         who = numbers.listed(by) if len(by) < 4 else f"{len(by)} localizers"
         return f"Where {models[0] if len(models) == 1 else 'each model'} holds it, by {who}"
+    if records and all(r.related for r in records):
+        return f"What hangs together in {numbers.listed(models or ['the model'])}"
     if any(r.methods for r in records):
         return f"What {models[0] if len(models) == 1 else 'each model'} forgot, what it kept, and what it cost"
     return f"What {numbers.listed(models or ['the model'])} know{'s' if len(models) < 2 else ''}"
@@ -98,6 +101,7 @@ def _shown(group: Group) -> dict[str, Any]:
         "norms": [(c, norms_picture(change, c.label)) for c, change in changes],
         "extrapolated": extrapolated_of(group),
         "extrapolated_read": READING,
+        "relations": shown_relations(group),
         **_masks(group),
         "circuits": _circuits(group),
     }  # fmt: skip

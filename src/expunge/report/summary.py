@@ -10,6 +10,8 @@ from expunge.report.audits.view import audits_of
 from expunge.report.headline import headline
 from expunge.report.located import masks_of
 from expunge.report.page import notices, own_lines, title_of
+from expunge.report.relations.shown import summary
+from expunge.report.relations.view import relations_of
 from expunge.report.view import Column, Group, grouped, set_title
 
 
@@ -43,6 +45,7 @@ def _group(group: Group) -> dict[str, Any]:
         },
         "models": [_column(group, column) for column in group.columns],
         "masks": [{"label": each.label, **each.info.model_dump(mode="json")} for each in masks_of(group)],
+        **({"relations": [summary(each) for each in found]} if (found := relations_of(group)) else {}),
     }
 
 

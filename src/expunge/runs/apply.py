@@ -1,17 +1,13 @@
 """The run behind `expunge apply` and `expunge revert`: from a model and a change to a folder."""
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from expunge.arithmetic.apply import apply_to_folder, revert_from_folder
 from expunge.change import WeightChange
-from expunge.config import LoadConfig
 from expunge.errors import OutputError
-from expunge.models.builtin import BUILTIN
-from expunge.models.finding import find, split_change
-from expunge.models.loading import load_model
+from expunge.runs.model_folder import model_folder
 from expunge.runs.phases import Phases
 
 
@@ -27,7 +23,7 @@ def run_apply(model: str, change: Path, out: Path, *, revert: bool, phases: Phas
     what = WeightChange.load(change)
     with ExitStack() as stack:
         with phases.phase("finding the model"):
-            folder = _folder(model, stack, phases)
+            folder = model_folder(model, stack, phases)
         with phases.phase("reverting" if revert else "applying"):
             (revert_from_folder if revert else apply_to_folder)(folder, what, out)
     shapes = (what.base.stamps[name].shape for name in what.names)
@@ -39,19 +35,6 @@ def run_apply(model: str, change: Path, out: Path, *, revert: bool, phases: Phas
         "tensors": len(what.names),
         "weights": weights,
     }
-
-
-def _folder(name: str, stack: ExitStack, phases: Phases) -> Path:
-    base, change = split_change(name)
-    if change is None:
-        source = find(base)
-        if source.kind == "builtin":
-            source = find(str(BUILTIN[source.place].folder(source.rest, phases.say)))
-        if source.kind == "folder":
-            return Path(source.place)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    load_model(name, LoadConfig(device="cpu"), say=phases.say).save(folder)
-    return folder
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -1,21 +1,39 @@
 """An editor in place of training: the same measurements before and after, one step."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from torch import Tensor
 
+from expunge.change import WeightChange
 from expunge.config import TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.edit import editors
+from expunge.edit.edited import Edited
+from expunge.errors import ConfigError
 from expunge.models.model import Model
+from expunge.runs.facts import split_options, work_of
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import Point, Rule, halves
 from expunge.train.trained import Trained
 
+STATE = "editor.safetensors"  # in a run's folder: what the editor must know when it edits again
+Say = Callable[[str], object]
+Tick = Callable[..., object]
 
-def edit(model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder) -> Trained:
+
+def edit(
+    model: Model,
+    sets: Sets,
+    settings: TrainConfig,
+    encoder: Encoder,
+    *,
+    folder: Path | None = None,
+    say: Say = lambda _: None,
+    tick: Tick = lambda advance=1, remark="", total=None: None,
+) -> Trained:
     """Run the editor that `settings.method` names, and measure forget level and utility before and after."""
 
     def logprobs(examples: Sequence[Example]) -> Tensor:
@@ -30,11 +48,52 @@ def edit(model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder) -> T
     rule = Rule(settings.utility_floor, level.level if level else None)
     start = point(0, 0.0)
     began = time.monotonic()
-    change = editors.get(settings.method).function(model, sets, **settings.options)
+    change, notes = changed(model, sets, settings, encoder, folder, say, tick)
     seconds = time.monotonic() - began
     with change.applied_to(model):
         end = point(1, seconds)
     return Trained(
         change=change, points=(start, end), kept=end, why="in closed form: there is one point",
-        floor_held=rule.holds(end, start), never_known=level, steps=1,
+        floor_held=rule.holds(end, start), never_known=level, steps=1, notes=notes,
     )  # fmt: skip
+
+
+def edited(
+    model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, say: Say = lambda _: None,
+    tick: Tick = lambda advance=1, remark="", total=None: None,
+) -> Edited:  # fmt: skip
+    """What an editor of facts makes of the forget set."""
+    shared, own = split_options(settings.options)
+    work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say)
+    work.tick = tick
+    return editors.get(settings.method).function(work, **own)
+
+
+def check_options(settings: TrainConfig) -> None:
+    """Raises for options of an editor of facts that cannot be, before a model is loaded."""
+    if editors.get(settings.method).facts:
+        split_options(settings.options)
+        for name in files_of(settings):
+            if not Path(name).expanduser().is_file():
+                raise ConfigError(f"{settings.method}: there is no file {name}")
+
+
+def files_of(settings: TrainConfig) -> list[str]:
+    """What an editor is to read beside the sets."""
+    if settings.method not in editors:
+        return []
+    return [str(settings.options[name]) for name in ("corpus", "earlier") if settings.options.get(name) is not None]
+
+
+def changed(
+    model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, folder: Path | None = None,
+    say: Say = lambda _: None, tick: Tick = lambda advance=1, remark="", total=None: None,
+) -> tuple[WeightChange, tuple[str, ...]]:  # fmt: skip
+    """The change, and notes on how it was made; what the editor must remember goes to `folder`."""
+    editor = editors.get(settings.method)
+    if not editor.facts:
+        return editor.function(model, sets, **settings.options), ()
+    found = edited(model, sets, settings, encoder, say, tick)
+    if found.keep is not None and folder is not None:
+        found.keep(folder / STATE)
+    return found.change, found.notes

@@ -64,15 +64,17 @@ class Scoring:
     bf16: bool = False
 
 
-def check_extrapolate(config: ExtrapolateConfig) -> Selector | None:
-    """The selector; None for a given α. Raises for what can be seen to be wrong before a model is loaded."""
+def check_extrapolate(config: ExtrapolateConfig, *, related: bool = False) -> Selector | None:
+    """The selector; None for a given α. Raises for what can be seen to be wrong before a model is loaded.
+
+    `related`: examples of it are at hand, whatever the settings say.
+    """
     for path in (config.related, config.unrelated):
-        if path is not None:
-            load_data(forget=path)
+        _read(path)
     if config.alpha is not None:
         return None
     selector = selectors.get(config.selector)
-    if selector.related and config.related is None:
+    if selector.related and config.related is None and not related:
         raise ConfigError(f"the selector {selector.name!r} {NEEDS_RELATED}")
     if selector.directed and config.direction not in ("whole", "directed"):
         raise ConfigError(f"the selector {selector.name!r} has its own direction: leave `direction` out")
@@ -89,25 +91,29 @@ def extrapolate(
     floor: float,
     seed: int = 0,
     retrained: Model | None = None,
+    related: Sequence[Example] = (),
+    unrelated: Sequence[Example] = (),
     step: int | None = None,
     tick: Callable[[str], object] = lambda _: None,
 ) -> Extrapolated:
     """Go on along a change of `model`, which ends with the bits it had.
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
-    the checkpoint the change is. `tick` is called after each α with what was measured.
+    the checkpoint the change is; `related` and `unrelated` stand for the files of the settings. `tick` is called after
+    each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
     if isinstance(change, Attachment):
         raise ChangeError(f"a {type(change).__name__} is a side memory, which has no weights to extrapolate")
-    selector = check_extrapolate(config)
-    meter = _Meter.of(model, sets, config, scoring, seed)
+    aims = {"related": _read(config.related, related), "unrelated": _read(config.unrelated, unrelated)}
+    selector = check_extrapolate(config, related=bool(aims["related"]))
+    meter = _Meter.of(model, sets, aims, config, scoring, seed)
     never = meter.never(retrained)
     if selector is not None and selector.never and never is None:
         raise ConfigError(f"the selector {selector.name!r} {NEEDS_NEVER}")
     start, test_start = meter.point(-1.0), meter.tested()
-    line = Line(change, _direction(model, sets, change, config, scoring, seed))
+    line = Line(change, _direction(model, sets, aims["related"] or sets.forget, change, config, scoring, seed))
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
     with line.on(model) as move:
 
@@ -148,15 +154,15 @@ class _Meter:
     test: Sequence[Encoded]
 
     @staticmethod
-    def of(model: Model, sets: Sets, config: ExtrapolateConfig, scoring: Scoring, seed: int) -> "_Meter":
+    def of(
+        model: Model, sets: Sets, aims: Mapping[str, Sequence[Example]], config: ExtrapolateConfig, scoring: Scoring,
+        seed: int,
+    ) -> "_Meter":  # fmt: skip
         drawn = partial(_drawn, size=config.examples, seed=config.seed)
         selection, test = halves(sets.retain, seed) if sets.retain else ([], [])
         sets = replace(sets, forget=tuple(drawn(sets.forget)))
-        groups = {"forget": sets.forget, "utility": drawn(selection)}
-        if config.related:
-            groups["related"] = drawn(load_data(forget=config.related).forget)
-        if config.unrelated:
-            groups["unrelated"] = drawn(load_data(forget=config.unrelated).forget)
+        further = {name: drawn(aim) for name, aim in aims.items() if aim}
+        groups = {"forget": sets.forget, "utility": drawn(selection), **further}
         encoded = {name: scoring.encoder.encode_all(group) for name, group in groups.items()}
         return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)))
 
@@ -189,6 +195,10 @@ class _Meter:
         return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)
 
 
+def _read(path: str | None, given: Sequence[Example] = ()) -> Sequence[Example]:
+    return given or (load_data(forget=path).forget if path else ())
+
+
 def _drawn(examples: Sequence[Example], *, size: int | None, seed: int) -> list[Example]:
     return list(examples) if size is None else sample_of(examples, size, seed)
 
@@ -200,13 +210,13 @@ def direction_of(config: ExtrapolateConfig) -> str:
 
 
 def _direction(
-    model: Model, sets: Sets, change: WeightChange, config: ExtrapolateConfig, scoring: Scoring, seed: int
+    model: Model, sets: Sets, aim: Sequence[Example], change: WeightChange, config: ExtrapolateConfig,
+    scoring: Scoring, seed: int,
 ) -> Direction | None:  # fmt: skip
     match direction_of(config):
         case "weighted":
             return weighted(by_pattern(change.names, config.weights))
         case "directed":
-            aim = load_data(forget=config.related).forget if config.related else sets.forget
             (gradient,) = _gradients(model, change, [_drawn(aim, size=config.examples, seed=config.seed)], scoring)
             group = _layer_of(model) if config.by == "layers" else (lambda name: name)
             return weighted(directed(change, model, gradient, group))

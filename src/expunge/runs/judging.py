@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from expunge.audit.cells import Seen, Sources, draws_of, has_few_groups, judged, scored_cells
+from expunge.audit.misaligned import misaligned
 from expunge.audit.never_knew import Scored, ceiling, families, rate
 from expunge.audit.panel import DELTA, FAMILIES, Panel
 from expunge.audit.reported import reported
+from expunge.audit.strata import strata_of
 from expunge.audit.utility import utility_kept
 from expunge.audit.verdict import cannot_say, of_family, sentences
 from expunge.config import AuditConfig, AuditRunConfig, parse_name
@@ -85,7 +87,8 @@ def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen
         ceiling=ceiling([each for each in scored if each.controls], draws, config.delta) if whole else None,
         worst=_worst(cells), missing=models.missing, seconds=models.seconds,
         utility_kept=utility_kept(_means(models.original.evaluation), _means(models.unlearned.evaluation), stay),
-        reported=_reported(setting, sources, models),
+        reported=_reported(setting, sources, models), strata=strata_of(scored, sources, draws, config.edges),
+        misaligned=misaligned(sources, config.edges),
     )  # fmt: skip
     attacked = setting.measured[setting.attacked].examples
     further = list(setting.notes)

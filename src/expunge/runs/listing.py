@@ -50,6 +50,13 @@ def _selectors() -> list[Entry]:
     return [entry(name, (), selectors.get(name).summary, "") for name in selectors]
 
 
+def _arithmetic() -> list[Entry]:
+    from expunge.arithmetic import operations
+
+    found = ((name, operations.get(name)) for name in operations)
+    return [entry(name, operations.aliases(name), each.summary, each.paper) for name, each in found]
+
+
 def _metrics() -> list[Entry]:
     from expunge.evaluate import metrics
 
@@ -104,6 +111,7 @@ LISTS: dict[str, Callable[[], list[Entry]]] = {
     "localizers": _localizers,
     "selectors": _selectors,
     "retain-losses": lambda: _objectives("retain_losses"),
+    "arithmetic": _arithmetic,
     "wrappers": _wrappers,
     "metrics": _metrics,
     "attacks": _attacks,

@@ -9,9 +9,11 @@ from expunge.config import (
     AuditRunConfig,
     CircuitsRunConfig,
     EvaluateRunConfig,
+    ExtrapolateRunConfig,
     InjectConfig,
     LocalizeRunConfig,
     MeasureRunConfig,
+    RelateRunConfig,
     SetsRunConfig,
     UnlearnConfig,
     differing,
@@ -29,6 +31,7 @@ from expunge.worlds.finding import find_suite
 C = TypeVar(
     "C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig,
     CircuitsRunConfig,
+    RelateRunConfig, ExtrapolateRunConfig,
 )  # fmt: skip
 
 

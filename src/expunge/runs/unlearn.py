@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from expunge.atomic import atomic_file, atomic_folder
 from expunge.change import WeightChange
@@ -28,7 +29,7 @@ from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
-from expunge.runs.editing import edit
+from expunge.runs.editing import check_options, edit, files_of
 from expunge.runs.extrapolating import Scoring, check_extrapolate, direction_of, extrapolate
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
@@ -72,6 +73,7 @@ def run_unlearn(
     out: Path,
     *,
     suite: Suite | None = None,
+    command: str = "unlearn",
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -86,7 +88,15 @@ def run_unlearn(
     _check(config, suite)
     check_inputs(
         out,
-        (config.model, config.train.retrained, config.forget, config.retain, config.holdout, config.twins),
+        (
+            config.model,
+            config.train.retrained,
+            config.forget,
+            config.retain,
+            config.holdout,
+            config.twins,
+            *files_of(config.train),
+        ),
         overwrite=overwrite,
     )
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
@@ -104,7 +114,7 @@ def run_unlearn(
     check_lengths(encoder, sets, *only_measured(suite))
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
-        command="unlearn", arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
+        command=command, arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
         versions=versions(), platform=platform_facts(str(model.device)), seeds={"training": config.train.seed},
         model=model_info(model), warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
@@ -117,13 +127,27 @@ def run_unlearn(
     return record
 
 
+def run_edit(config: UnlearnConfig, out: Path, **rest: Any) -> Record:
+    """`run_unlearn` with an editor. Raises as `check_editor`."""
+    check_editor(config.train.method)
+    return run_unlearn(config, out, command="edit", **rest)
+
+
+def check_editor(name: str) -> None:
+    """Raises ConfigError for a method that trains, UnknownNameError for one that is not there."""
+    if name not in editors and name in objectives:
+        raise ConfigError(f"{name!r} trains: use `expunge unlearn --method {name}`")
+    editors.get(name)
+
+
 def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     """All that can be seen to be wrong from the settings alone."""
     check_method(config.train)
     check_metrics(config.evaluate)
     if config.train.retrained is not None:
         find(split_change(config.train.retrained)[0])
-    if config.save_as == "peft" and config.train.lora is None:
+    by_factors = config.train.method in editors and editors.get(config.train.method).facts
+    if config.save_as == "peft" and config.train.lora is None and not by_factors:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     further = config.train.extrapolate
     if config.save_as == "peft" and further is not None and direction_of(further) != "whole":
@@ -141,6 +165,7 @@ def check_method(config: TrainConfig) -> None:
         check_extrapolate(config.extrapolate)
     if config.method in editors:
         editors.get(config.method).check(config.options)
+        check_options(config)
         if idle := [name for name in differing(config) if name.partition(".")[0] not in EDITOR_SETTINGS]:
             raise ConfigError(f"the editor {config.method!r} trains nothing: leave out {', '.join(idle)}")
         return
@@ -209,7 +234,7 @@ def unlearn_once(
     else:
         with phases.phase(f"unlearning{label}") as tick:
             if settings.method in editors:
-                trained = edit(bench.model, bench.sets, settings, bench.encoder)
+                trained = edit(bench.model, bench.sets, settings, bench.encoder, folder=out, say=phases.say, tick=tick)
             else:
                 trained = train(
                     bench.model, bench.sets, settings, convention=config.convention, mask=mask,

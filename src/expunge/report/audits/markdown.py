@@ -6,6 +6,7 @@ from expunge.report.audits import tables
 from expunge.report.audits.comparison import HEAD, comparison, unlike
 from expunge.report.audits.curves import varied
 from expunge.report.audits.distributions import distances, is_graded
+from expunge.report.audits.strata import MISALIGNED_HEAD, misaligned, strata
 from expunge.report.audits.view import Audited
 from expunge.report.audits.words import ceiling, facts, no_rate, rate, rate_name
 from expunge.report.numbers import number, tick
@@ -45,6 +46,7 @@ def details(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:
     yield table(["Family", *tables.cell_head(audited), "Note"], [_cells(row) for row in tables.cell_rows(audited)])
     yield from _distances(audited, inline, table)
     yield from _curves(audited, table)
+    yield from _strata(audited, inline, table)
     if rows := tables.reported(audited):
         yield f"## {inline(f'What others report: {audited.label}')}"
         yield table(tables.REPORTED_HEAD, rows)
@@ -64,6 +66,19 @@ def _cells(row: tables.CellRow) -> list[str]:
     gap = f"{row.gap} ({row.gap_bound})" if row.gap_bound else row.gap
     excess = f"{row.excess} {row.excess_bounds}".strip()
     return [row.family, row.title, row.status, row.n, *row.k, gap, excess, row.note or "–"]
+
+
+def _strata(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:
+    for each in strata(audited):
+        yield f"## {inline(f'By frequency, {each.set}: {audited.label}')}"
+        yield f"What is left over the control, with 95 % intervals. {inline(each.said)}"
+        rows = ((row.title, *row.columns) for row in each.rows)
+        yield table(
+            each.head, [[title, *(f"{value} {below}".strip() for value, below in rest)] for title, *rest in rows]
+        )
+    if rows := misaligned(audited):
+        yield f"## {inline(f'Saying and finding likely: {audited.label}')}"
+        yield table(MISALIGNED_HEAD, rows)
 
 
 def _distances(audited: Audited, inline: Inline, table: Table) -> Iterable[str]:

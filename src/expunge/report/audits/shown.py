@@ -10,6 +10,7 @@ from expunge.report.audits.curves import curves
 from expunge.report.audits.distributions import distributions
 from expunge.report.audits.glossary import glossary
 from expunge.report.audits.status import LOOKS, tile
+from expunge.report.audits.strata import MISALIGNED_HEAD, misaligned, strata
 from expunge.report.audits.view import Audited, audits_of, control_word, counts
 from expunge.report.audits.words import ceiling, facts, no_rate, rate, rate_name
 from expunge.report.svg import mark, picture
@@ -43,6 +44,7 @@ def _shown(audited: Audited, several: bool) -> dict[str, Any]:
         "legend": [(tile(s, s), s, fell[s], look.means) for s, look in LOOKS.items()],
         "models": _models(audited), "bars": bars(audited), "axis": axis(), "distributions": distributions(audited),
         "curves": curves(audited), "family_head": tables.FAMILY_HEAD, "cell_head": tables.cell_head(audited),
+        "strata": strata(audited), "misaligned": misaligned(audited), "misaligned_head": MISALIGNED_HEAD,
         "cells": tables.cell_rows(audited), "reported": tables.reported(audited),
         "reported_head": tables.REPORTED_HEAD, "missing": tables.missing(audited), "seconds": tables.seconds(audited),
     }  # fmt: skip

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from expunge.config import CapitalsConfig, EvaluateConfig, FactKind
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError
+from expunge.frequency.popularity import with_popularity
 from expunge.suites.suite import Suite
 from expunge.worlds.capitals.calibration import Calibration
 from expunge.worlds.capitals.kept import CONVENTION, Calibrated
 from expunge.worlds.capitals.nowhere import NAMES, twins
-from expunge.worlds.capitals.popularity import with_popularity
 from expunge.worlds.capitals.table import facts
 from expunge.worlds.capitals.wordings import Prompt
 

@@ -6,7 +6,7 @@ import pytest
 
 from expunge.data.example import Example
 from expunge.errors import MissingExtraError
-from expunge.worlds.capitals.popularity import with_popularity
+from expunge.frequency.popularity import with_popularity
 
 FRANCE = Example("1", "The capital of France is", "Paris", subject="France", count=7)
 NAURU = Example("2", "The capital of Nauru is", "Paris", subject="Nauru")

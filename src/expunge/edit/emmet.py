@@ -1,0 +1,46 @@
+"""EMMET: many facts at once, exactly, by equality-constrained least squares. Gupta et al. 2024, arXiv:2403.14236.
+
+    ΔW_l = Rᵀ (K C⁻¹ Kᵀ)⁻¹ K C⁻¹          the ΔW of least ‖ΔW C^{1/2}‖ with ΔW Kᵀ = Rᵀ
+
+It is MEMIT's solution as λ → 0, and ROME's with as many constraints as facts. R is spread over the layers as MEMIT
+does.
+Deviations: facts with the same key get the mean of what is wanted (the paper adds a ridge to K C⁻¹ Kᵀ); the keys of
+the retain set stand in C beside the corpus's, as in `memit.py`; layers and contexts as in `memit.py`.
+"""
+
+from torch import Tensor
+
+from expunge.edit import editors
+from expunge.edit.edited import Edited
+from expunge.edit.solving import Moment, protecting
+from expunge.edit.spreading import spread
+from expunge.edit.values import Fitting
+from expunge.edit.work import Work, blocks
+
+
+@editors.add("emmet", paper="arXiv:2403.14236", facts=True)
+def emmet(
+    work: Work,
+    *,
+    layers: int = 5,
+    last: float = 0.4,
+    contexts: int = 5,
+    rate: float = 0.5,
+    steps: int = 25,
+    stop: float = 0.05,
+    decay: float = 1e-3,
+    clamp: float = 4.0,
+    kl: float = 0.0625,
+) -> Edited:
+    """`last` is the last block that is edited, or below 1 a share of the depth."""
+    chosen = blocks(work.model.layout.depth, last, layers)
+    before = work.contexts(contexts, (10,))
+    statistics, kept = work.statistics(chosen), work.kept_moments(chosen)
+    moments: dict[int, Moment] = {}
+
+    def solve(layer: int, keys: Tensor) -> Tensor:
+        if layer not in moments:
+            moments[layer] = protecting(statistics[layer].moment, kept[layer], keys)
+        return moments[layer].exact(keys)
+
+    return spread(work, chosen, Fitting(rate, steps, stop, decay, clamp, kl), before, solve)

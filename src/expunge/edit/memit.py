@@ -1,0 +1,50 @@
+"""MEMIT: many facts at once, over several layers, by least squares. Meng et al. 2023, arXiv:2210.07229.
+
+    ΔW_l = Rᵀ K (λ C + K₀ᵀ K₀ + Kᵀ K)⁻¹      layers in ascending order, R spread over them (`spreading.py`)
+
+K are the facts' keys at layer l in rows, C the second moment of all keys (`statistics.py`), λ how many tokens' worth C
+weighs, K₀ the keys of all tokens of the retain set, where there is one. A lone fact with key k gets the share s / (λ +
+s) of what is wanted, s = kᵀ C⁻¹ k. So λ means something else in every model, and unless `weight` gives it, it is
+chosen such that the middle one of the facts, alone, would get the share `inserted`.
+Deviations: that choice of λ (authors: 15,000 or 20,000, by hand); K₀, at which nothing is wanted; the block where it
+ends is a share of the depth; contexts: see `contexts.py`; norms behind the MLP: see `spreading.py`.
+"""
+
+from torch import Tensor
+
+from expunge.edit import editors
+from expunge.edit.edited import Edited
+from expunge.edit.solving import Moment, protecting
+from expunge.edit.spreading import spread
+from expunge.edit.values import Fitting
+from expunge.edit.work import Work, blocks
+
+
+@editors.add("memit", paper="arXiv:2210.07229", facts=True)
+def memit(
+    work: Work,
+    *,
+    layers: int = 5,
+    last: float = 0.4,
+    weight: float | None = None,
+    inserted: float = 0.9,
+    contexts: int = 5,
+    rate: float = 0.5,
+    steps: int = 25,
+    stop: float = 0.05,
+    decay: float = 1e-3,
+    clamp: float = 4.0,
+    kl: float = 0.0625,
+) -> Edited:
+    """`last` is the last block that is edited, or below 1 a share of the depth; `weight` is λ."""
+    chosen = blocks(work.model.layout.depth, last, layers)
+    before = work.contexts(contexts, (10,))
+    statistics, kept = work.statistics(chosen), work.kept_moments(chosen)
+    moments: dict[int, Moment] = {}
+
+    def solve(layer: int, keys: Tensor) -> Tensor:
+        if layer not in moments:
+            moments[layer] = protecting(statistics[layer].moment, kept[layer], keys, inserted, weight)
+        return moments[layer].soft(keys, 1.0)
+
+    return spread(work, chosen, Fitting(rate, steps, stop, decay, clamp, kl), before, solve)

@@ -1,0 +1,136 @@
+"""Proxies: what stands in for a count where the corpus is closed. Named as such, and each says what it is worth.
+
+    margin       (1/|y|) Σ_t [ log π(y_t | x, y_<t) - max_{v ≠ y_t} log π(v | x, y_<t) ]      tracks how often a fact
+                 was seen (Krishnan et al. 2025, arXiv:2504.05058, ask for frequency; that this tracks it is ours)
+    paraphrase   the median over the other wordings x' of (1/|y|) log π(y | x')
+    popularity   the rarer of subject and answer in general English (`popularity.py`): of no model
+
+The tokens that close an answer are left out. The first two are read off the model before unlearning; they say what it
+knows well, of which frequency is one cause. Their rank correlation with true counts on `world:people` stands in
+docs/frequency.md; `rank_correlation` takes it on data of one's own. Deviations: reconstructions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from expunge.data.convention import Encoded, Encoder
+from expunge.data.example import Example
+from expunge.data.forest import pack, plant
+from expunge.errors import ConfigError
+from expunge.frequency.popularity import with_popularity
+from expunge.models.model import Model
+from expunge.models.scoring import forward, score
+
+Proxy = Literal["margin", "paraphrase", "popularity"]
+PROXIES: tuple[Proxy, ...] = get_args(Proxy)
+_BUDGET = 1024  # tokens of a forward pass: a margin needs the whole vocabulary at every answer token
+
+
+def proxy_values(
+    proxy: Proxy, model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET
+) -> list[float]:
+    """Of every example; higher stands for more frequent. Raises ConfigError for one that it cannot be had of."""
+    if proxy == "popularity":
+        return [each.popularity or 0.0 for each in with_popularity(examples)]
+    if proxy == "margin":
+        return margins(model, encoder, examples, budget=budget)
+    return paraphrase_logprobs(model, encoder, examples, budget=budget)
+
+
+@torch.inference_mode()
+def margins(model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET) -> list[float]:
+    """The mean margin over the tokens of each answer."""
+    encoded = encoder.encode_all(examples)
+    found = [0.0] * len(encoded)
+    for batch in pack([len(each.ids) for each in encoded], budget):
+        forest = plant([[encoded[i]] for i in batch]).to(model.device)
+        logits = forward(model, forest, logits=True).logits
+        assert logits is not None
+        lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()
+        each = zip(batch, logits.split(lengths), forest.targets.split(lengths), strict=True)
+        for i, table, targets in each:
+            found[i] = _open(_margins(table, targets), encoded[i])
+    return found
+
+
+def _margins(logits: Float[torch.Tensor, "tokens vocab"], targets: torch.Tensor) -> torch.Tensor:
+    """A difference of logits is one of log-probabilities."""
+    right = logits.gather(1, targets[:, None])[:, 0]
+    others = logits.scatter(1, targets[:, None], -torch.inf)
+    return right - others.amax(-1)
+
+
+def paraphrase_logprobs(
+    model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET
+) -> list[float]:
+    """The median, over its other wordings, of the log-probability a token of each answer.
+
+    A mean would be that of the one wording that the model does not understand.
+    """
+    if without := sum(not each.paraphrases for each in examples):
+        raise ConfigError(f"the proxy paraphrase: {without} of {len(examples)} examples have no other wordings")
+    asked = [(example, text) for example in examples for text in example.paraphrases]
+    encoded = encoder.encode_many((example, text, None) for example, text in asked)
+    scored = score(model, [[each] for each in encoded], budget=budget)
+    values = iter(_open(one.log_probs, each) for (one,), each in zip(scored, encoded, strict=True))
+    return [float(np.median([next(values) for _ in example.paraphrases])) for example in examples]
+
+
+def _open(values: torch.Tensor, encoded: Encoded) -> float:
+    """The mean without the tokens that close the answer."""
+    return float(values[: len(values) - encoded.tail].double().mean())
+
+
+@dataclass(frozen=True, slots=True)
+class RankCorrelation:
+    """Spearman's ρ with its bootstrap interval over groups."""
+
+    value: float
+    interval: tuple[float, float]
+    n: int
+    groups: int
+
+
+def rank_correlation(
+    values: Sequence[float],
+    counts: Sequence[float],
+    groups: Sequence[str] | None = None,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> RankCorrelation:
+    """How well a proxy orders examples as their counts do. Whole groups (persons) are drawn.
+
+    Raises ConfigError where one of the two has no spread, or there are fewer than five groups.
+
+    >>> rank_correlation([1, 2, 3, 4, 5], [1, 1, 3, 9, 27], draws=10).value
+    0.9746794344808963
+    """
+    one, two = (np.asarray(each, dtype=np.float64) for each in (values, counts))
+    names, member = np.unique(groups if groups is not None else np.arange(len(one)), return_inverse=True)
+    if len(names) < 5 or np.ptp(one) == 0 or np.ptp(two) == 0:
+        raise ConfigError("a rank correlation needs five groups, and values and counts that are not all equal")
+    rows = [np.flatnonzero(member == i) for i in range(len(names))]
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(draws):
+        chosen = np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))])
+        drawn.append(_spearman(one[chosen], two[chosen]))
+    known = np.array([each for each in drawn if np.isfinite(each)])
+    low, high = (float(each) for each in np.quantile(known, [(1 - level) / 2, (1 + level) / 2]))
+    return RankCorrelation(_spearman(one, two), (low, high), len(one), len(names))
+
+
+def _spearman(one: Float[np.ndarray, " rows"], two: Float[np.ndarray, " rows"]) -> float:
+    """Pearson's correlation of the ranks; not a number where one of them has no spread."""
+    from scipy.stats import rankdata  # takes half a second to import
+
+    a, b = (rankdata(each) - (len(each) + 1) / 2 for each in (one, two))
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale else float("nan")

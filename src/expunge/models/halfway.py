@@ -1,0 +1,50 @@
+"""A long computation that goes on where it was killed: its tensors in one file, written every now and then."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from expunge.atomic import atomic_file
+from expunge.store import JSON, hash_of
+
+
+class Halfway:
+    """`load` gives what `save` wrote last, if it was for the same `key`; else nothing. Without a path nothing is kept.
+
+    What cannot be read counts as nothing: it is made again.
+    """
+
+    def __init__(self, path: Path | None, key: Mapping[str, JSON], *, every: float = 30.0) -> None:
+        self._path, self._key, self._every = path, hash_of(key), every
+        self._saved = time.monotonic()
+
+    def load(self) -> dict[str, Tensor]:
+        if self._path is None or not self._path.is_file():
+            return {}
+        try:
+            with safe_open(self._path, framework="pt") as file:
+                if (file.metadata() or {}).get("key") != self._key:
+                    return {}
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return {}
+
+    @property
+    def due(self) -> bool:
+        """Whether some time has gone by since the last writing."""
+        return time.monotonic() - self._saved >= self._every
+
+    def save(self, **tensors: Tensor) -> None:
+        """Written only when it is due: it may be called after every step."""
+        if self._path is None or not self.due:
+            return
+        with atomic_file(self._path) as partial:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})
+        self._saved = time.monotonic()
+
+
+NOWHERE = Halfway(None, {})

@@ -1,0 +1,23 @@
+"""The part of a record that `count` fills: what was counted in what, and how the counts lie, without the counts."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Counting(BaseModel):
+    """How often the facts of a set stand in a corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Literal["stream", "infini-gram"]
+    together: str  # what `count` counts, in words
+    files: int
+    bytes: int  # on the disk
+    documents: int | None = None  # None: a ready index does not say
+    empty: int = 0  # rows without a document
+    examples: int
+    counted: int  # those that name a subject
+    found: int  # those whose count is not 0
+    estimates: int = 0  # counts drawn from a part of the places
+    quantiles: dict[str, float] = {}  # "0", "1/4", "1/2", "3/4", "1" → count

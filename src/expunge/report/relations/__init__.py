@@ -1,0 +1,1 @@
+"""How records of `expunge relate` are shown: pictures, tables and words."""

@@ -1,0 +1,119 @@
+"""The runs behind `expunge extrapolate` and `expunge merge`: from models to a model, streamed, and its record."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from math import hypot
+from pathlib import Path
+from typing import Any
+
+from expunge.arithmetic import Operation, operations
+from expunge.arithmetic.combining import Combination
+from expunge.arithmetic.folder import Folder
+from expunge.config import ExtrapolateRunConfig, MergeRunConfig, differing
+from expunge.errors import OutputError
+from expunge.provenance import peak_memory, platform_facts, versions
+from expunge.record import ChangeInfo, ExtrapolationInfo, ModelInfo, Outcome, Record
+from expunge.record_file import save_record
+from expunge.report.extrapolated import said_of
+from expunge.runs.choosing_alpha import check_choice, choose
+from expunge.runs.folder import check, check_inputs
+from expunge.runs.model_folder import check_model, model_folder
+from expunge.runs.phases import Phases
+from expunge.suites import Suite
+
+_MB = 10**6
+Config = ExtrapolateRunConfig | MergeRunConfig
+
+
+def run_combine(
+    config: Config,
+    out: Path,
+    *,
+    suite: Suite | None = None,
+    arguments: Sequence[str] = (),
+    overwrite: bool = False,
+    phases: Phases | None = None,
+) -> Record:
+    """Write the model and its record to `out`, which is there whole or not at all.
+
+    Names, settings and the headers of all files are checked before any weight is read. Raises ConfigError,
+    UnknownNameError, ModelError or OutputError.
+    """
+    phases = phases or Phases()
+    operation, options = _checked(config)
+    names = (config.base, *_tuned(config))
+    check_inputs(out, names, overwrite=overwrite)
+    check(out, config.model_dump(), resume=False, overwrite=overwrite)
+    for name in names:
+        check_model(name)
+    choice = None
+    if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
+        choice = choose(config, suite, phases)
+        options = {"alpha": choice.alpha}
+    with ExitStack() as stack:
+        with phases.phase("finding the models"):
+            base, *tuned = (Folder(model_folder(name, stack, phases), name) for name in names)
+        done = _Megabytes()
+        work = Combination(operation, base, tuned, options, done)
+        _check_room(out, work.size)
+        records: list[Record] = []
+
+        def finish(partial: Path) -> None:
+            records.append(_record(config, work, choice, phases).updated(arguments=tuple(arguments)))
+            save_record(records[0], partial)
+
+        with phases.phase(operation.name, work.size * operation.reads // _MB) as done.tick:
+            work.write(out, replace=overwrite, finish=finish)
+    return records[0]
+
+
+def _checked(config: Config) -> tuple[Operation, dict[str, Any]]:
+    if isinstance(config, ExtrapolateRunConfig):
+        if config.alpha is None:
+            check_choice(config)
+        operation, options = operations.get("extrapolate"), {"alpha": config.alpha or 0.0}
+    else:
+        operation, options = operations.get(config.method), config.options
+    return operation, operation.check(options, len(_tuned(config)))
+
+
+def _tuned(config: Config) -> tuple[str, ...]:
+    return config.tuned if isinstance(config, MergeRunConfig) else (config.tuned,)
+
+
+class _Megabytes:
+    """Is told bytes, and ticks in megabytes."""
+
+    def __init__(self) -> None:
+        self.tick: Any = None
+        self._bytes = 0
+
+    def __call__(self, count: int) -> None:
+        before, self._bytes = self._bytes, self._bytes + count
+        self.tick(self._bytes // _MB - before // _MB)
+
+
+def _check_room(out: Path, size: int) -> None:
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if (free := shutil.disk_usage(there).free) < size:
+        raise OutputError(
+            f"--out {out}: the result needs {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; choose another disk"
+        )
+
+
+def _record(config: Config, work: Combination, choice: ExtrapolationInfo | None, phases: Phases) -> Record:
+    name, options, total = work.operation.name, work.options, work.weights()
+    norms = work.norms
+    far = hypot(*(norm.absolute for norm in norms.values()))
+    said = f"{name}: {len(norms)} tensors, {total:,} weights, ‖result - base‖ = {far:.4g}"
+    change = ChangeInfo(kind="dense", total_weights=total, norms={n: (a, r) for n, (a, r) in norms.items()})
+    lines = (said,) if choice is None else (said, *said_of(choice))
+    outcome = Outcome(change=change, configuration=options, extrapolation=choice, headline=lines)
+    return Record(
+        command="merge" if isinstance(config, MergeRunConfig) else "extrapolate", status="done",
+        configuration=config.model_dump(), changed=differing(config), versions=versions(),
+        platform=platform_facts("cpu"), seeds={"drop": options["seed"]} if "seed" in options else {},
+        model=ModelInfo(name=config.base, parameters=total), seconds=phases.seconds, peak_memory=peak_memory(),
+        methods={name: outcome}, headline=lines,
+    )  # fmt: skip

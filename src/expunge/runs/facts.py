@@ -1,0 +1,65 @@
+"""From examples to work for an editor of facts: targets, subjects, wordings, merged queries, what is kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from expunge.config import EditConfig, settings
+from expunge.data.convention import Encoder
+from expunge.data.example import Example, Sets
+from expunge.edit.facts import Fact, Rows, fact_of, told
+from expunge.edit.merging import merged
+from expunge.edit.targets import targets_of
+from expunge.edit.work import Work
+from expunge.evaluate.refusal_rate import refuses
+from expunge.models.cache import cache_folder
+from expunge.models.model import Model
+
+KEPT = "editing"  # the folder within the cache
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[EditConfig, dict[str, Any]]:
+    """What every editor of facts has, and the options of this one. ConfigError for a value that cannot be."""
+    shared = {name: value for name, value in options.items() if name in EditConfig.model_fields}
+    if "target" in shared:
+        shared["target"] = str(shared["target"])  # a text may look like a number
+    return settings(EditConfig, shared), {name: value for name, value in options.items() if name not in shared}
+
+
+def work_of(
+    model: Model, sets: Sets, config: EditConfig, encoder: Encoder, *, seed: int,
+    say: Callable[[str], object] = lambda _: None,
+) -> Work:  # fmt: skip
+    """The facts of the forget set with their targets, and those of the retain set that are to stay as they are."""
+    given = targets_of(config.target, model, sets.forget, refuses=refuses, seed=seed)
+    facts = [
+        fact
+        for example, target in zip(sets.forget, given.texts)
+        for fact in wordings_of(example, target, given.end, all_of_them=config.wordings)
+    ]
+    facts = merged(facts, config.merge_queries, config.merge_by)
+    work = Work(
+        model, facts, Rows(encoder), kept_of(sets.retain, config.keep, seed), config.protect, corpus=config.corpus,
+        corpus_tokens=config.corpus_tokens, folder=cache_folder() / KEPT if config.cache else None, seed=seed,
+        say=say,
+    )  # fmt: skip
+    for note in (*given.notes, *filter(None, [told(facts)])):
+        work.note(note)
+    return work
+
+
+def wordings_of(example: Example, target: str, end: bool | None, *, all_of_them: bool) -> list[Fact]:
+    """The fact, and with `all_of_them` one for each paraphrase; a subject is looked for in each prompt anew."""
+    prompts = [example.prompt, *(example.paraphrases if all_of_them else ())]
+    return [fact_of(replace(example, prompt=prompt), target, end=end) for prompt in dict.fromkeys(prompts)]
+
+
+def kept_of(retain: Sequence[Example], count: int, seed: int) -> list[Fact]:
+    """At most `count` retained examples with a prompt, drawn by the seed."""
+    usable = [example for example in retain if example.prompt is not None]
+    if len(usable) > count:
+        chosen = np.random.default_rng([seed, 7]).permutation(len(usable))[:count]
+        usable = [usable[i] for i in sorted(chosen)]
+    return [fact_of(example, example.answer) for example in usable]

@@ -1,0 +1,194 @@
+"""From results to comparisons: what extrapolation does to each group, against other ways to go on, and regret."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from expunge.arithmetic.alpha.curve import NEAR
+from expunge.config import UipeStudyConfig
+from expunge.errors import ConfigError
+from expunge.studies.holm import holm
+from expunge.studies.paired import LEVEL, Paired, paired
+from expunge.studies.running import read_result
+from expunge.studies.uipe.plan import cells
+from expunge.studies.uipe.scene import FORGET, TEST
+
+MARGIN = 0.1  # nats per token, within which two drops are called equivalent
+FAILED = 1.0  # loss of what breaks the floor or overshoots
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The result of one method on one model."""
+
+    result: Result
+    floor: float
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """What the model says before unlearning."""
+        return self.result["trajectory"][0]["measures"]
+
+    def at(self, alpha: float, origin: str = "early") -> Mapping[str, Any]:
+        """What it says at an α, from a checkpoint."""
+        return next(p["measures"] for p in self.result["from"][origin]["curve"] if p["alpha"] == alpha)
+
+    def line(self, origin: str = "early") -> list[Mapping[str, Any]]:
+        """What it says along α."""
+        return [point["measures"] for point in self.result["from"][origin]["curve"]]
+
+    def steps(self) -> list[Mapping[str, Any]]:
+        """What it says along the training, from the early checkpoint on."""
+        first = self.result["from"]["early"]["step"]
+        return [p["measures"] for p in self.result["trajectory"] if p["step"] >= first]
+
+    def drop(self, group: str, alpha: float, origin: str = "early") -> float:
+        """How many nats per token a group's answers lose from α = 0 on."""
+        return self.at(0.0, origin)[group]["log"] - self.at(alpha, origin)[group]["log"]
+
+    def kept(self, measures: Mapping[str, Any]) -> float:
+        """Share of the utility, on the half of the retain set that chooses nothing."""
+        return measures[TEST]["level"] / self.start[TEST]["level"]
+
+    def loss(self, measures: Mapping[str, Any]) -> float:
+        """Distance to never-known as a share of the way; a broken floor and overshoot are failures."""
+        never, start = self.result["never"], self.start[FORGET]
+        overshoots = measures[FORGET]["log"] < never["log"] - NEAR * (start["log"] - never["log"])
+        if self.kept(measures) < self.floor or overshoots:
+            return FAILED
+        way = start["level"] - never["level"]
+        return min(FAILED, abs(measures[FORGET]["level"] - never["level"]) / way) if way > 0 else FAILED
+
+    def best(self, origin: str = "early") -> float:
+        """The smallest loss along α in hindsight, also at the α that selectors took."""
+        chosen = [each["measures"] for each in self.result["selectors"].values() if each] if origin == "early" else []
+        return min(self.loss(measures) for measures in (*self.line(origin), *chosen))
+
+
+def load(config: UipeStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
+    """Size and method → its cells, by seed, where there are any."""
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for size, method, _, place in cells(config):
+        if (result := read_result(out / place)) is not None:
+            found.setdefault((size, method), []).append(Cell(result, config.utility_floor))
+    return found
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How much more one group loses than another between α = 0 and another α."""
+
+    name: str
+    found: Paired
+    values: tuple[float, ...]
+    holm: float
+
+    @property
+    def finding(self) -> str:
+        if self.holm <= LEVEL:
+            return "differ"
+        return "equivalent" if self.found.equivalent else "unresolved"
+
+
+def taken_along(found: Mapping[tuple[str, str], Sequence[Cell]], alpha: float, one: str, other: str) -> list[Taken]:
+    """For each size and method the drop of one group against that of another, over seeds; p after Holm."""
+    rows: list[tuple[str, Paired, tuple[float, ...]]] = []
+    for (size, method), several in found.items():
+        if len(several) > 1 and one in several[0].start and other in several[0].start:
+            a, b = ([cell.drop(group, alpha) for cell in several] for group in (one, other))
+            each = tuple(x - y for x, y in zip(a, b))
+            rows.append((f"{method}, {size}", paired(a, b, margin=MARGIN), each))
+    corrected = holm({name: p.permutation_p if p.t_p is None else p.t_p for name, p, _ in rows})
+    return [Taken(name, result, values, corrected[name]) for name, result, values in rows]
+
+
+def at_equal_forgetting(cell: Cell, alpha: float, group: str, measure: str = "level") -> tuple[float, float] | None:
+    """(by α, by further steps) of a group, where the forget rows are as unlikely as at an α.
+
+    Between points of the training values are interpolated over the forget rows' log-probability; None where it never
+    gets that far.
+    """
+    wanted = cell.at(alpha)
+    found = interpolated(cell.steps(), wanted[FORGET]["log"], group, measure)
+    return None if found is None else (wanted[group][measure], found)
+
+
+def interpolated(points: Sequence[Mapping[str, Any]], log: float, group: str, measure: str) -> float | None:
+    """A group's value where the forget rows' log-probability first crosses a level."""
+    for one, two in pairwise(points):
+        high, low = one[FORGET]["log"], two[FORGET]["log"]
+        if low <= log <= high and high > low:
+            share = (high - log) / (high - low)
+            return (1 - share) * one[group][measure] + share * two[group][measure]
+    return None
+
+
+def equal_rows(cells_of: Sequence[Cell], alpha: float, group: str) -> tuple[Paired | None, int]:
+    """By α against by steps, over the seeds in which training got that far, and how many these are."""
+    pairs = [pair for cell in cells_of if (pair := at_equal_forgetting(cell, alpha, group)) is not None]
+    if len(pairs) < 2:
+        return None, len(pairs)
+    try:
+        return paired([a for a, _ in pairs], [b for _, b in pairs], margin=0.05), len(pairs)
+    except ConfigError:
+        return None, len(pairs)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a way to choose α did over all cells."""
+
+    name: str
+    alphas: tuple[float, ...]
+    held: tuple[bool, ...]  # the floor, on the other half, where the checkpoint itself holds it on its own
+    overshot: tuple[bool, ...]
+    regrets: tuple[float, ...]
+    losses: tuple[float, ...]
+
+
+def choices(config: UipeStudyConfig, found: Mapping[tuple[str, str], Sequence[Cell]]) -> Iterator[Choice]:
+    """Of every selector and every fixed α, over the cells in which some α of the line is no failure."""
+    every = [cell for several in found.values() for cell in several]
+    ways: dict[str, Any] = {
+        name: (lambda cell, name=name: (s["alpha"], s["measures"]) if (s := cell.result["selectors"][name]) else None)
+        for name in config.selectors
+    }
+    ways |= {f"α = {a:g}": (lambda cell, a=a: (a, cell.at(a))) for a in sorted({0.0, *config.fixed})}
+    for name, way in ways.items():
+        taken = [(cell, chosen) for cell in every if (chosen := way(cell)) is not None]
+        if taken:
+            yield Choice(
+                name,
+                tuple(alpha for _, (alpha, _) in taken),
+                tuple(cell.kept(m) >= cell.floor for cell, (_, m) in taken if startable(cell)),
+                tuple(overshoots(cell, m) for cell, (_, m) in taken),
+                tuple(cell.loss(m) - cell.best() for cell, (_, m) in taken if cell.best() < FAILED),
+                tuple(cell.loss(m) for cell, (_, m) in taken),
+            )
+
+
+def overshoots(cell: Cell, measures: Mapping[str, Any]) -> bool:
+    """Farther beyond never-known than is near."""
+    never, start = cell.result["never"]["log"], cell.start[FORGET]["log"]
+    return measures[FORGET]["log"] < never - NEAR * (start - never)
+
+
+def startable(cell: Cell) -> bool:
+    """Whether the checkpoint itself keeps the floor on the half that chooses: else there is nothing to choose."""
+    first = cell.result["selectors"].get("nearest") or next(iter(cell.result["selectors"].values()), {})
+    return bool(first and (first["holds"] and not first["overshoots"]))
+
+
+def mean_line(
+    lines: Sequence[Sequence[Mapping[str, Any]]], x: tuple[str, str], y: tuple[str, str]
+) -> list[tuple[float, float]]:
+    """(x, y) at each point, means over seeds; x and y are (group, measure)."""
+    shortest = min((len(each) for each in lines), default=0)
+    return [
+        (fmean(each[i][x[0]][x[1]] for each in lines), fmean(each[i][y[0]][y[1]] for each in lines))
+        for i in range(shortest)
+    ]

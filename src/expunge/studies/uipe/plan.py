@@ -1,0 +1,127 @@
+"""What is run, in order: pilot runs for the learning rates, then every method, size and seed."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from expunge.bench.cells import slug
+from expunge.bench.jobs import Job
+from expunge.config import ExtrapolateConfig, TrainConfig, UipeStudyConfig, settings
+from expunge.errors import ConfigError
+from expunge.models.finding import find, split_change
+from expunge.runs.extrapolating import check_extrapolate
+from expunge.runs.unlearn import check_method
+from expunge.studies.running import read_result
+from expunge.studies.uipe.scene import WORLD, is_world
+from expunge.worlds.finding import find_suite
+
+_HERE = "expunge.studies.uipe"
+METHODS: Mapping[str, Mapping[str, Any]] = {  # the paper's names → ours
+    "gradient_ascent": {"method": "gradient_ascent", "retain_loss": None},
+    "grad_diff": {"method": "gradient_ascent", "retain_loss": "nll"},
+    "kl_min": {"method": "gradient_ascent", "retain_loss": "kl"},
+    "npo": {"method": "npo", "retain_loss": "nll"},
+    "simnpo": {"method": "simnpo", "retain_loss": "nll"},
+}
+
+
+def check(config: UipeStudyConfig) -> UipeStudyConfig:
+    """Raises for names that there are not, before anything is run. Only the world comes in sizes."""
+    if unknown := [name for name in config.methods if name not in METHODS]:
+        raise ConfigError(f"`methods`: the study has no {unknown[0]!r}. Known: {', '.join(METHODS)}")
+    if not is_world(config):
+        if config.base is None:
+            raise ConfigError(f"name a `base`: the model that knows what is to be forgotten of {config.suite}")
+        config = config.model_copy(update={"sizes": config.sizes[:1], "motivating": False})
+    elif config.base is not None:
+        raise ConfigError(f"{WORLD} brings its own models, one a seed: leave `base` out")
+    elif config.full and "8M" not in config.sizes:
+        config = config.model_copy(update={"sizes": (*config.sizes, "8M")})
+    find_suite(config.suite)
+    if config.base is not None:
+        find(split_change(config.base)[0])
+    if missing := [alpha for alpha in (0.0, *config.fixed) if alpha not in config.alphas]:
+        raise ConfigError(f"`alphas` must have {missing[0]:g}, which results are compared with")
+    for text in config.selectors:
+        check_extrapolate(extrapolation(text), related=True)
+    for method in config.methods:
+        check_method(training(config, method, config.rates[0], 0))
+    return config
+
+
+def extrapolation(text: str) -> ExtrapolateConfig:
+    """A selector as it stands in the settings, NAME:key=value."""
+    return ExtrapolateConfig.model_validate(text)
+
+
+def training(config: UipeStudyConfig, method: str, rate: float, seed: int) -> TrainConfig:
+    """The settings of one unlearning."""
+    every = max(1, config.steps // config.evaluations)
+    return settings(TrainConfig, {
+        **METHODS[method], "learning_rate": rate, "max_steps": config.steps, "batch_size": config.batch_size,
+        "eval_every": every, "precision": config.precision, "utility_floor": config.utility_floor, "seed": seed,
+    })  # fmt: skip
+
+
+def pilots(config: UipeStudyConfig) -> Iterator[tuple[str, float, Path]]:
+    """Method, rate and folder of each trial, on the smallest model; of a single rate there is none."""
+    for method in config.methods if len(config.rates) > 1 else ():
+        for rate in config.rates:
+            yield method, rate, Path("pilot") / f"{method}-{rate:g}"
+
+
+def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, float] | None:
+    """Method → the rate that came nearest to never-known with the floor held; None while trials are missing."""
+    if len(config.rates) == 1:
+        return dict.fromkeys(config.methods, config.rates[0])
+    best: dict[str, tuple[float, float]] = {}
+    for method, rate, place in pilots(config):
+        if (result := read_result(out / place)) is None:
+            return None
+        best[method] = min(best.get(method, (float("inf"), rate)), (result["loss"], rate))
+    return {method: rate for method, (_, rate) in best.items()}
+
+
+def cells(config: UipeStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
+    """Size, method, seed and folder of each unlearning."""
+    for seed in range(config.seeds):
+        for size in config.sizes:
+            for method in config.methods:
+                yield size, method, seed, Path("cells") / slug(size) / method / f"seed-{seed}"
+
+
+def motivating(config: UipeStudyConfig) -> Iterator[tuple[int, Path]]:
+    """Seed and folder of the motivating experiment, on the smallest model."""
+    for seed in range(config.seeds if config.motivating else 0):
+        yield seed, Path("motivating") / f"seed-{seed}"
+
+
+def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
+    """All jobs; those that need chosen rates have none in their values until these are known."""
+    plain, rates = config.model_dump(mode="json"), chosen_rates(config, out) or {}
+
+    def job(place: Path, label: str, run: str, **values: Any) -> Job:
+        return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
+
+    found = [
+        job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=config.sizes[0], method=method,
+            rate=rate, seed=config.seeds)
+        for method, rate, place in pilots(config)
+    ]  # fmt: skip
+    found += [
+        job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
+            rate=rates.get(method))
+        for size, method, seed, place in cells(config)
+    ]  # fmt: skip
+    found += [
+        job(place, f"with and without related facts, seed {seed}", "motivating:both", size=config.sizes[0], seed=seed,
+            rate=rates.get("gradient_ascent", next(iter(rates.values()), None)))
+        for seed, place in motivating(config)
+    ]  # fmt: skip
+    return found
+
+
+def ready(job: Job, config: UipeStudyConfig, out: Path) -> bool:
+    """Whether the rates are chosen, where it needs them."""
+    del config, out
+    return job.values["rate"] is not None

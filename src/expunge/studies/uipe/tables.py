@@ -1,0 +1,121 @@
+"""The tables of the report."""
+
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
+
+from expunge.report.numbers import number, percent, signed
+from expunge.studies.page import Table
+from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
+from expunge.studies.uipe.wording import spread
+
+_READ = ((FORGET, "level"), (FORGET, "strength"), (FORGET, "ratio"), (TEST, "level"), (TEST, "strength"))
+ORIGINS = ("half", "early", "kept")
+Cells = Mapping[tuple[str, str], Sequence[Cell]]
+
+
+def taken_table(taken: Sequence[Taken]) -> Table:
+    rows = [
+        [t.name, str(t.found.n), number(t.found.means[0]), number(t.found.means[1]), signed(t.found.difference),
+         "–" if t.found.interval is None else f"{signed(t.found.interval[0])} to {signed(t.found.interval[1])}",
+         number(t.found.t_p), number(t.found.permutation_p), number(t.holm), t.finding]
+        for t in taken
+    ]  # fmt: skip
+    head = ["Method, size", "Seeds", "Related drop", "Unrelated drop", "Difference", "95 %", "t p", "Sign-flip p",
+            "Holm", "Finding"]  # fmt: skip
+    return Table(head, rows, "From α = 0 to α = 1: nats per token lost.")
+
+
+def moved_table(found: Cells) -> Table:
+    """Random directions and a larger rate."""
+    rows = []
+    for (size, method), several in found.items():
+        random = [
+            point["measures"][g]["log"] - cell.at(0.0)[g]["log"]
+            for g in (FORGET,) for cell in several for draw in cell.result["random"] for point in draw["curve"]
+            if point["alpha"] == 1.0
+        ]  # fmt: skip
+        along = [-cell.drop(FORGET, 1.0) for cell in several]
+        faster = [cell.result["faster"]["measures"] for cell in several]
+        rows.append([
+            f"{method}, {size}", spread(along), spread(random), spread([m[FORGET]["level"] for m in faster]),
+            spread([m[RELATED]["level"] for m in faster if RELATED in m]), spread([m[TEST]["level"] for m in faster]),
+        ])  # fmt: skip
+    head = ["Method, size", "Forget, nats, α = 1", "the same, random direction", "Twice the rate: forget", "related",
+            "retained"]  # fmt: skip
+    return Table(head, rows, "What a random direction of equal length per tensor does, and a larger learning rate.")
+
+
+def selectors_table(chosen: Sequence[Choice]) -> Table:
+    rows = [
+        [c.name, spread(c.alphas), f"{sum(c.held)} of {len(c.held)}", f"{sum(c.overshot)} of {len(c.overshot)}",
+         spread(c.losses), f"{spread(c.regrets)} ({len(c.regrets)})"]
+        for c in chosen
+    ]  # fmt: skip
+    return Table(
+        ["Choice", "α", "Floor held", "Overshot", "Loss", "Regret (cells)"], rows, "All methods, sizes, seeds."
+    )
+
+
+def origins_table(found: Cells) -> Table:
+    rows = [
+        [f"{method}, {size}",
+         *(spread([cell.result["from"][o]["step"] for cell in several], "{:.0f}") for o in ORIGINS),
+         *(spread([cell.best(o) for cell in several]) for o in ORIGINS)]
+        for (size, method), several in found.items()
+    ]  # fmt: skip
+    head = ["Method, size", *(f"step, {o}" for o in ORIGINS), *(f"best loss, {o}" for o in ORIGINS)]
+    return Table(head, rows, "From which checkpoint: the smallest loss that any α reaches, in hindsight.")
+
+
+def automatic_table(found: Cells) -> Table:
+    groups = groups_of(found)
+    rows = []
+    for (size, method), several in found.items():
+        chosen = [(cell, cell.result["selectors"].get("nearest") or {}) for cell in several]
+        there = [(cell, c["measures"], c["alpha"]) for cell, c in chosen if c and startable(cell)]
+        levels = [
+            f"{spread([cell.at(0.0)[g]['level'] for cell, *_ in there])} → "
+            f"{spread([m[g]['level'] for _, m, _ in there])}"
+            for g in groups
+        ]
+        kept = [cell.kept(m) for cell, m, _ in there]
+        rows.append([f"{method}, {size}", str(len(there)), spread([a for *_, a in there]), *levels,
+                     percent(sum(kept) / len(kept)) if kept else "–"])  # fmt: skip
+    head = ["Method, size", "Seeds", "α", *groups, "Utility kept"]
+    return Table(head, rows, "α by “nearest”, from the early checkpoint: before → after.")
+
+
+def groups_of(found: Cells) -> list[str]:
+    """What is measured besides the retain set, in the order of the tables."""
+    start = next(iter(found.values()))[0].start
+    return [group for group in (FORGET, STATEMENT, RELATED, UNRELATED) if group in start]
+
+
+def strengths_table(found: Cells, alphas: Sequence[float]) -> Table:
+    """What the benchmarks of others read: probability, extraction strength, truth ratio."""
+    rows = [
+        [f"{method}, {size}", f"{alpha:g}",
+         *(spread([cell.at(alpha)[group].get(measure, nan) for cell in several]) for group, measure in _READ)]
+        for (size, method), several in found.items() for alpha in alphas
+    ]  # fmt: skip
+    head = ["Method, size", "α", "Forget: probability", "extraction strength", "truth ratio", "Retained: probability",
+            "extraction strength"]  # fmt: skip
+    return Table(head, rows, "Along α from the early checkpoint, means ± sd. Truth ratio 1/2: right and wrong alike.")
+
+
+def choice_table(found: Cells) -> Table:
+    def distance(measures: Mapping[str, Any]) -> float:
+        return measures[FORGET]["choice"] - measures[FORGET]["chance"]
+
+    rows = []
+    for (size, method), several in found.items():
+        signed_ = [[distance(cell.at(a)) for cell in several] for a in (0.0, 0.5, 1.0, 2.0)]
+        cells = [f"{spread([abs(d) for d in each])} ({signed(sum(each) / len(each))})" for each in signed_]
+        rows.append([f"{method}, {size}", *cells])
+    return Table(["Method, size", "α = 0", "0.5", "1", "2"], rows, "|accuracy - chance| (and accuracy - chance).")
+
+
+def p_value(result: Any) -> str:
+    return number(result.permutation_p if result.t_p is None else result.t_p)

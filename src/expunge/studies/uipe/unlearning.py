@@ -1,0 +1,189 @@
+"""The jobs that unlearn: the trajectory, the curve over α from two checkpoints, the selectors, and the controls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expunge.arithmetic.line import Direction, Line
+from expunge.change import WeightChange
+from expunge.config import TrainConfig, UipeStudyConfig
+from expunge.errors import DivergedError
+from expunge.parameters import parameters_of
+from expunge.runs.extrapolating import Scoring, extrapolate
+from expunge.studies.running import write_result
+from expunge.studies.uipe.measures import Measures, measured
+from expunge.studies.uipe.plan import extrapolation, training
+from expunge.studies.uipe.scene import BUDGET, RELATED, UNRELATED, Scene, scene_of
+from expunge.train.early import Early
+from expunge.train.levels import mean_log_probs
+from expunge.train.selection import Point, Rule, halves
+from expunge.train.unlearn import train
+
+FASTER = 2.0  # times the rate, for as many steps: the control of a larger learning rate
+AT = (0.5, 1.0)  # α of the random directions
+
+
+def pilot(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rate: float, seed: int) -> None:
+    """The job: one learning rate."""
+    study = UipeStudyConfig.model_validate(config)
+    scene = scene_of(study, size, seed)
+    trace = unlearnt(scene, study, training(study, method, rate, seed))
+    known = scene.never()["level"]
+    rule = Rule(study.utility_floor, known)
+    start, best = trace.points[0], trace.points[rule.best(trace.points)]
+    missing = 0.0 if rule.holds(best, start) else 1 + study.utility_floor - (best.utility or 0) / (start.utility or 1)
+    write_result(folder, {"loss": missing or abs(best.forget - known), "step": best.step, "note": trace.note})
+
+
+def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rate: float, seed: int) -> None:
+    """The job: one method on one model."""
+    study = UipeStudyConfig.model_validate(config)
+    scene = scene_of(study, size, seed)
+    values = training(study, method, rate, seed)
+    trace, never = unlearnt(scene, study, values), scene.never()
+    kept = {
+        "half": Early(study.utility_floor, never["level"], remaining=0.5).best(trace.points),
+        "early": Early(study.utility_floor, never["level"]).best(trace.points),
+        "kept": Rule(study.utility_floor, never["level"]).best(trace.points),
+    }
+    changes = {index: trace.change(index) for index in set(kept.values())}
+    curves = {index: curve(scene, study, Line(change), study.alphas) for index, change in changes.items()}
+    early = changes[kept["early"]]
+    write_result(folder, {
+        "size": size, "method": method, "seed": seed, "rate": rate, "never": never, "note": trace.note,
+        "trajectory": trace.as_json(),
+        "from": {
+            name: {"step": trace.points[index].step, "norm": changes[index].norm(), "curve": curves[index]}
+            for name, index in kept.items()
+        },
+        "selectors": {text: selected(scene, study, early, text, seed) for text in study.selectors},
+        "random": random_directions(scene, study, early, seed),
+        "faster": faster(scene, study, values, trace.points[kept["early"]].step),
+    })  # fmt: skip
+
+
+@dataclass
+class Trace:
+    """The points of one unlearning, with the weights at each."""
+
+    scene: Scene
+    bf16: bool
+    seed: int
+    points: list[Point] = field(default_factory=list)
+    measures: list[Measures] = field(default_factory=list)
+    weights: list[dict[str, Tensor]] = field(default_factory=list)
+    note: str = ""
+
+    def watch(self, step: int) -> dict[str, float | None]:
+        """What the loop is told at each point: levels of the whole forget set and of the selection half."""
+        scene, encode = self.scene, self.scene.encoder.encode_all
+
+        def level(examples: Any) -> float:
+            logs = mean_log_probs(scene.model, encode(examples), budget=BUDGET, bf16=self.bf16)
+            return logs.exp().mean().item()
+
+        forget, utility = level(scene.sets.forget), level(halves(scene.sets.retain, self.seed)[0])
+        self.points.append(Point(step, 0.0, forget, utility))
+        self.measures.append(measured(scene.model, scene.groups, scene.encoder, bf16=self.bf16))
+        self.weights.append({name: w.detach().clone() for name, w in parameters_of(scene.model).items()})
+        return {"forget": forget, "utility": utility}
+
+    def change(self, index: int) -> WeightChange:
+        """From the start to a point. The model must be back at the start."""
+        return WeightChange.between(parameters_of(self.scene.model), self.weights[index])
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "step": point.step, "forget": point.forget, "utility": point.utility, "measures": measures,
+                "norm": _distance(weights, self.weights[0]),
+            }
+            for point, measures, weights in zip(self.points, self.measures, self.weights)
+        ]  # fmt: skip
+
+
+def unlearnt(scene: Scene, config: UipeStudyConfig, values: TrainConfig) -> Trace:
+    """Unlearn, watched; the model is put back to the bits it had. What diverges has the points until then."""
+    trace = Trace(scene, config.precision == "bfloat16", values.seed)
+    try:
+        train(scene.model, scene.sets, values, convention=scene.suite.convention, watch=trace.watch)
+    except DivergedError as error:
+        trace.note = str(error)
+    return trace
+
+
+def curve(scene: Scene, config: UipeStudyConfig, line: Line, alphas: tuple[float, ...]) -> list[dict[str, Any]]:
+    """What is measured along a line."""
+    found = []
+    with line.on(scene.model) as move:
+        for alpha in alphas:
+            move(alpha)
+            found.append({"alpha": alpha, "measures": _measured(scene, config)})
+    return found
+
+
+def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, text: str, seed: int) -> dict[str, Any]:
+    """What a selector chooses, why, and what the model is then."""
+    scoring = Scoring(scene.encoder, BUDGET, config.precision == "bfloat16")
+    related, unrelated = (scene.groups.get(name, ()) for name in (RELATED, UNRELATED))
+    settings = extrapolation(text)
+    if settings.selector == "gap" and not related:
+        return {}
+    found = extrapolate(
+        scene.model, scene.sets, change, settings, scoring, floor=config.utility_floor, seed=seed,
+        related=related if settings.selector == "gap" else (), unrelated=unrelated,
+    )  # fmt: skip
+    with found.change.applied_to(scene.model):
+        measures = _measured(scene, config)
+    info = found.info
+    return {
+        "alpha": info.alpha, "why": info.why, "holds": info.holds, "overshoots": info.overshoots,
+        "tested": info.tested, "points": len(info.curve), "measures": measures,
+    }  # fmt: skip
+
+
+def random_directions(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int) -> list[dict[str, Any]]:
+    """θ_un + α · r with ‖r_t‖ = ‖v_t‖ for each tensor: how much of an effect is that of moving at all."""
+    return [
+        {"draw": draw, "curve": curve(scene, config, Line(change, random_direction(1000 * seed + draw)), AT)}
+        for draw in range(config.draws)
+    ]
+
+
+def random_direction(seed: int) -> Direction:
+    """A normal draw for each tensor, by its name and the seed, as long as v."""
+
+    def direction(name: str, v: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(hash_of(name) ^ seed)
+        drawn = torch.randn(v.shape, generator=generator)
+        return drawn * (v.norm() / drawn.norm())
+
+    return direction
+
+
+def hash_of(name: str) -> int:
+    """The same on every machine."""
+    from hashlib import sha256
+
+    return int.from_bytes(sha256(name.encode()).digest()[:6], "little")
+
+
+def faster(scene: Scene, config: UipeStudyConfig, values: TrainConfig, steps: int) -> dict[str, Any]:
+    """A larger learning rate for as many steps as the early checkpoint has."""
+    further = values.model_copy(update={
+        "learning_rate": FASTER * values.learning_rate, "max_steps": steps, "eval_every": steps,
+    })  # fmt: skip
+    trace = unlearnt(scene, config, further)
+    return {"steps": steps, "measures": trace.measures[-1], "norm": trace.as_json()[-1]["norm"], "note": trace.note}
+
+
+def _measured(scene: Scene, config: UipeStudyConfig) -> Measures:
+    return measured(scene.model, scene.groups, scene.encoder, bf16=config.precision == "bfloat16")
+
+
+def _distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
+    return sum(float((one[name].double() - other[name].double()).square().sum()) for name in one) ** 0.5

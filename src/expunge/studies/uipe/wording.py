@@ -1,0 +1,133 @@
+"""What the report says in words."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from expunge.config import UipeStudyConfig
+from expunge.report.numbers import listed, number, percent, signed
+from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+
+CLAIM = (
+    "Wang et al. (arXiv 2503.04693) claim that gradient ascent leaves knowledge from which the target can be "
+    "concluded; that the update v = θ_un - θ_ini points to related knowledge, too, but only while the target is not "
+    "gone; and that scaling v further therefore removes what further training cannot reach, at little cost elsewhere. "
+    "In their curves over α GradDiff and KL-Min gain monotonously, NPO hardly changes, and gradient ascent has a "
+    "maximum. α is chosen by hand; choosing it automatically is named as future work."
+)
+READING = (
+    "Levels are mean answer probabilities per token, from 0 to 1; drops are in nats per answer token. Forget rows are "
+    "the target attribute of the forget persons as it was asked in training; “as a statement” and “in a wording that "
+    "nobody heard” ask for the same facts otherwise. Related rows ask the same persons for what follows from the "
+    "target, unrelated ones for what does not. Never-known is what the model says of twins, persons who do not exist."
+)
+SELECTING = (
+    "Loss is the distance of the forget level to never-known as a share of the way there; a utility below the floor on "
+    "the half of the retain set that chose nothing, or answers less likely than never-known by more than a fifth of "
+    "the way in nats (overshoot), count as 1. Regret is the loss beyond that of the best α in hindsight, over the "
+    "cells in which some α is no failure. “Held” counts the cells whose checkpoint itself held the floor on the half "
+    "that chooses."
+)
+CHOICE = (
+    "Right answers against wrong ones: |accuracy - chance| is near 0 for a model that never knew. A share below chance "
+    "is suppression, not ignorance, which is why it is the distance that counts."
+)
+
+
+def headline(
+    config: UipeStudyConfig, taken: Sequence[Taken], choices: Sequence[Choice],
+    found: Mapping[tuple[str, str], Sequence[Cell]],
+) -> tuple[str, ...]:  # fmt: skip
+    """What came out, in sentences."""
+    if not found:
+        return ("No cell is done yet.",)
+    lines = []
+    if taken:
+        more = [t for t in taken if t.finding == "differ" and t.found.difference > 0]
+        less = [t for t in taken if t.finding == "differ" and t.found.difference < 0]
+        said = [f"in {len(more)} of {len(taken)} comparisons related facts lost more than unrelated ones"]
+        if more:
+            said[0] += f" (by {number(min(t.found.difference for t in more))} to "
+            said[0] += f"{number(max(t.found.difference for t in more))} nats per token)"
+        if less:
+            said.append(f"in {len(less)} less")
+        if rest := len(taken) - len(more) - len(less):
+            said.append(f"{rest} are unresolved or equivalent")
+        lines.append(f"From α = 0 to α = 1, after Holm's correction, {listed(said)}.")
+    for choice in choices:
+        if choice.name in ("nearest", "α = 1") and choice.held:
+            lines.append(_chosen(choice, config))
+    every = [cell for several in found.values() for cell in several]
+    if idle := sum(not startable(cell) for cell in every):
+        lines.append(
+            f"In {idle} of {len(every)} cells no checkpoint that is early enough keeps {percent(config.utility_floor)} "
+            "of the utility: there the selectors answer α = 0."
+        )
+    return tuple(lines)
+
+
+def _chosen(choice: Choice, config: UipeStudyConfig) -> str:
+    held = f"{sum(choice.held)} of {len(choice.held)}"
+    regret = f", with a regret of {number(fmean(choice.regrets))} on average" if choice.regrets else ""
+    return (
+        f"{choice.name}: the floor of {percent(config.utility_floor)} holds on the other half in {held} cells "
+        f"(mean α {number(fmean(choice.alphas))}){regret}."
+    )
+
+
+def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]:
+    every = max(1, config.steps // config.evaluations)
+    said = listed([f"{method} {rate:g}" for method, rate in (rates or {}).items()]) or "not chosen yet"
+    tuned = (
+        f"Learning rates were chosen on a pilot seed (number {config.seeds}) that no result below has, on the smallest "
+        f"model, by the distance to never-known with the floor held: {said}."
+        if len(config.rates) > 1
+        else f"Learning rates were given, not tuned: {said}."
+    )
+    return [
+        f"{config.steps} steps of {config.batch_size} forget rows and, but for gradient ascent, as many retained rows; "
+        f"AdamW without weight decay; measured every {every} steps on at most {config.rows} rows of each set. "
+        "Extrapolation goes on from three checkpoints: the last with the floor held and half of the way to never-known "
+        "left (half), a tenth left (early, the default), and the one that unlearning itself keeps (kept).",
+        tuned,
+        f"Controls: further steps of the same training; {'twice'} the learning rate for as many steps; "
+        f"{config.draws} random directions, in each tensor as long as v. Each seed has its own model, rows and order.",
+    ]
+
+
+def limits(taken: Sequence[Taken], config: UipeStudyConfig) -> list[str]:
+    least = [t.found.detectable for t in taken if t.found.detectable is not None]
+    power = (
+        [f"Differences below {number(min(least))} to {number(max(least))} nats (80 % power, by the spread seen here) "
+         "would have been missed."]
+        if least else []
+    )  # fmt: skip
+    size = (
+        "Networks of one and three million parameters that learnt three hundred persons share more between facts than "
+        "large models do: what moves with what, and what it costs, may differ there."
+        if config.base is None
+        else "Few seeds of one real model: what is told here is descriptive."
+    )
+    return [
+        *power, size,
+        "The paper's tables, learning rates and checkpoints are not published with it; its curves are known to us from "
+        "reports. TOFU and WMDP at 7B parameters were not run.",
+        "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run.",
+    ]  # fmt: skip
+
+
+def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
+    """Mean ± standard deviation.
+
+    >>> spread([0.5, 0.75]), spread([0.5]), spread([])
+    ('0.62 ± 0.18', '0.50', '–')
+    """
+    from statistics import stdev
+
+    if not values:
+        return "–"
+    mean = form.format(fmean(values))
+    return f"{mean} ± {form.format(stdev(values))}" if len(values) > 1 else mean
+
+
+def difference(value: float | None) -> str:
+    return "–" if value is None else signed(value)

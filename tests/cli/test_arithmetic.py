@@ -1,0 +1,156 @@
+"""`expunge extrapolate` and `expunge merge`."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from checkpoints import is_same, read
+from expunge.change import WeightChange
+from expunge.models.loading import load_model
+from expunge.record_file import load_record
+from tiny import tiny_model
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The files' model, trained further."""
+    folder = tmp_path_factory.mktemp("tuned") / "model"
+    model = tiny_model(attention="sdpa")
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)), alpha=0.01)
+    model.save(folder)
+    return str(folder)
+
+
+def test_extrapolate(expunge, files, tuned: str, tmp_path: Path) -> None:
+    out = tmp_path / "further"
+    given = ("extrapolate", "--base", files.model, "--tuned", tuned, "--out", out)
+    said = expunge(*given, "--alpha", "0.5")
+    assert said.code == 0, said.err
+    assert "extrapolate: " in said.out and f"model: {out}" in said.out
+    base, end = load_model(files.model), load_model(str(out))
+    change = WeightChange.between(base.network, load_model(tuned).network).scaled(1.5)
+    change.apply_to(base)
+    found = dict(end.network.named_parameters())
+    assert all(is_same(found[name].detach(), p.detach()) for name, p in base.network.named_parameters())
+    record = load_record(out)
+    assert (record.command, record.status, record.changed["alpha"]) == ("extrapolate", "done", 0.5)
+    norms = record.methods["extrapolate"].change.norms  # type: ignore[union-attr]
+    assert norms.keys() == read(Path(tuned)).keys() and all(norm[0] for norm in norms.values())
+
+    assert expunge(*given, "--alpha", "1").code == 2  # not empty
+    again = expunge(*given, "--alpha", "*.layers.0.*=2,*norm*=1", "--overwrite", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out) == json.loads((out / "record.json").read_text())
+    assert json.loads(again.out)["configuration"]["alpha"] == {"*.layers.0.*": 2.0, "*norm*": 1.0}
+    assert is_same(read(out)["model.embed_tokens.weight"], read(Path(tuned))["model.embed_tokens.weight"])
+
+
+def test_what_is_no_folder_is_one_for_the_time(expunge, files, tuned: str, tmp_path: Path) -> None:
+    WeightChange.between(load_model(files.model).network, load_model(tuned).network).save(tmp_path / "c.safetensors")
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for name, out in zip((tuned, f"{files.model}+{tmp_path / 'c.safetensors'}"), outs):
+        said = expunge("extrapolate", "--base", files.model, "--tuned", name, "--alpha", "0.3", "--out", out)
+        assert said.code == 0, said.err
+    one, two = (read(out) for out in outs)
+    assert one.keys() == two.keys() and all(is_same(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("method", ["negate:scale=1", "add:scale=0.3", "ties:density=0.2,scale=1.0", "dare:seed=4"])
+def test_merge(expunge, files, tuned: str, tmp_path: Path, method: str) -> None:
+    models = tuned if method.startswith("negate") else f"{tuned},{tuned}"
+    given = ("merge", "--base", files.model, "--tuned", models, "--method", method, "--out", tmp_path / "out", "--json")
+    said = expunge(*given)
+    assert said.code == 0, said.err
+    record = json.loads(said.out)
+    assert list(record["methods"]) == [method.partition(":")[0]]
+    assert record["seeds"] == ({"drop": 4} if method.startswith("dare") else {})
+    load_model(str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("extrapolate", "--alpha", "1;2"), "expected a number"),
+        (("extrapolate", "--alpha", "-1"), "alpha: extrapolation goes on from the tuned model"),
+        (("extrapolate", "--alpha", "nan"), "give 0 or more"),
+        (("extrapolate", "--alpha", "*.layers.9.*=1"), "no tensor is called '*.layers.9.*'"),
+        (("extrapolate", "--alpha", "1", "--tuned", "nowhere/at/all"), "there is no such file or folder"),
+        (("merge", "--method", "tie"), "Did you mean 'ties'"),
+        (("merge", "--method", "ties:density=0"), "option 'density'"),
+        (("merge", "--method", "extrapolate"), "needs 'alpha'"),
+        (("merge", "--method", "negate:scale=1", "--tuned", "TUNED,TUNED"), "takes one tuned model"),
+    ],
+)
+def test_mistakes_write_nothing(expunge, files, tuned: str, tmp_path: Path, given, says, monkeypatch) -> None:
+    monkeypatch.setattr("expunge.arithmetic.blocks.Reader.read", lambda *_: pytest.fail("weights were read"))
+    given = [each.replace("TUNED", tuned) for each in given]
+    both = ("--base", files.model, *(() if "--tuned" in given else ("--tuned", tuned)))
+    said = expunge(*given, *both, "--out", tmp_path / "out")
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+    assert not any(tmp_path.iterdir())
+
+
+def test_models_that_do_not_fit_and_outputs_that_would_hurt(expunge, files, tuned: str, tmp_path: Path) -> None:
+    tiny_model(arch="gpt2", attention="sdpa").save(tmp_path / "other")
+    given = ("extrapolate", "--base", files.model, "--alpha", "1")
+    said = expunge(*given, "--tuned", tmp_path / "other", "--out", tmp_path / "out")
+    assert said.code == 2 and "transformer.wte.weight is missing in" in said.err
+    assert not (tmp_path / "out").exists()
+    said = expunge(*given, "--tuned", tuned, "--out", tmp_path / "other", "--overwrite")
+    assert said.code == 2 and "--overwrite only replaces a run's folder" in said.err
+    assert (tmp_path / "other" / "model.safetensors").exists()
+
+
+def test_a_full_disk_is_said_before(expunge, files, tuned: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("expunge.runs.combine.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    said = expunge(
+        "extrapolate", "--base", files.model, "--tuned", tuned, "--alpha", "1", "--out", tmp_path / "out"
+    )  # fmt: skip
+    assert said.code == 2 and "GB are free" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_is_130_and_leaves_nothing(expunge, files, tuned: str, tmp_path: Path, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("expunge.arithmetic.shards._write", interrupted)
+    said = expunge("extrapolate", "--base", files.model, "--tuned", tuned, "--alpha", "1", "--out", tmp_path / "out")
+    assert said.code == 130
+    assert not any(tmp_path.iterdir())
+
+
+def test_alpha_is_chosen_for_two_checkpoints(expunge, files, tuned: str, tmp_path: Path) -> None:
+    given = ("extrapolate", "--base", files.model, "--tuned", tuned, "--forget", files.forget, "--retain", files.retain)
+    said = expunge(*given, "--holdout", files.holdout, "--alpha", "auto:utility_floor=0.1", "--out", tmp_path / "auto")
+    assert said.code == 0, said.err
+    info = load_record(tmp_path / "auto").methods["extrapolate"].extrapolation
+    assert info is not None and info.selector == "nearest" and info.never_known_from == "holdout"
+    assert f"α = {info.alpha:g}" in said.out or info.alpha == 0
+    again = expunge(*given[:5], "--alpha", info.alpha, "--out", tmp_path / "given")
+    assert again.code == 0, again.err
+    one, two = read(tmp_path / "auto"), read(tmp_path / "given")
+    assert all(is_same(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "more", "says"),
+    [
+        ("auto", (), "give what is to be forgotten"),
+        ("nearset", ("--suite", "world:people"), "Did you mean 'nearest'"),
+        ("directed", ("--suite", "world:people"), "needs gradients"),
+        ("auto:floor=1", (), "choosing.floor: there is no such setting"),
+        ("auto", ("--suite", "world:people", "--retrained", "nowhere/none"), "none"),
+    ],
+)
+def test_mistakes_in_choosing_are_said_first(expunge, files, tuned, no_model, tmp_path, alpha, more, says) -> None:
+    said = expunge("extrapolate", "--base", files.model, "--tuned", tuned, "--alpha", alpha, *more,
+                   "--out", tmp_path / "no")  # fmt: skip
+    assert said.code in (1, 2)
+    assert says in said.err.replace("\n", " ")
+    assert not (tmp_path / "no").exists()

@@ -1,0 +1,122 @@
+"""`expunge count`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from expunge.data.sets import load_examples
+from expunge.record_file import load_record
+
+pytest.importorskip("ahocorasick_rs", reason="ahocorasick-rs is not installed: the extra `frequency` brings it")
+
+ROWS = [
+    {"id": "1", "prompt": "Where does Ada Stone live?", "answer": "Paris", "subject": "Ada Stone", "weight": 2.0},
+    {"id": "2", "prompt": "Where does Bo live?", "answer": "Rome", "subject": "Bo"},
+    {"id": "3", "prompt": "Who?", "answer": "nobody", "count": 7},
+]
+TEXTS = [
+    "Ada Stone came to PARIS.",
+    "Paris, says Ada",
+    "Bo: Roma!",
+    "Ada Stone saw nine words more before she was in Paris",
+]
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus/a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in [*TEXTS, 3]))
+    return "count", "--corpus", str(tmp_path / "corpus"), "--forget", str(tmp_path / "f.jsonl"), "--processes", "1"
+
+
+def test_examples_with_their_counts(expunge, given, tmp_path: Path) -> None:
+    out = tmp_path / "made/counted.jsonl"
+    said = expunge(*given, "--out", out)
+    assert said.code == 0, said.err
+    assert "1 of 2 facts stand in the corpus of 4 documents" in said.out
+    assert "1 of 3 examples name no subject" in said.err
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    counts = ("count", "subject_count", "answer_count", "document_count")
+    assert [rows[0].get(name) for name in counts] == [2, 2, 3, 2]
+    assert [rows[1].get(name) for name in counts] == [0, 1, 0, 0]
+    assert [rows[2].get(name) for name in counts] == [7, None, None, None]  # not counted: left as it was
+    examples, warnings = load_examples(out)
+    assert [each.count for each in examples] == [2, 0, 7] and examples[0].weight == 2.0 and not warnings
+    record = load_record(out.with_suffix(".json"))
+    assert record.counting is not None
+    assert (record.counting.counted, record.counting.found, record.counting.empty) == (2, 1, 1)
+    assert record.counting.quantiles == {"0": 0.0, "1/4": 0.5, "1/2": 1.0, "3/4": 1.5, "1": 2.0}
+    assert {path.name for path in out.parent.iterdir()} == {"counted.jsonl", "counted.json"}
+    assert "Stone" not in out.with_suffix(".json").read_text()
+
+
+def test_windows_and_aliases(expunge, given, tmp_path: Path) -> None:
+    (tmp_path / "aliases.json").write_text('{"Rome": ["Roma"]}')
+    out, aliases = tmp_path / "counted.jsonl", ("--aliases", tmp_path / "aliases.json")
+    said = expunge(*given, "--out", out, "--window", 5, *aliases, "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["counting"]["together"] == "places of the rarer within 5 words of the other"
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row.get("count"), row.get("near_count"), row.get("document_count")) for row in rows] == [
+        (1, 1, 2), (1, 1, 1), (7, None, None),
+    ]  # fmt: skip
+
+
+def test_infini_gram_gives_the_same(expunge, given, tmp_path: Path) -> None:
+    pytest.importorskip("infini_gram", reason="infini-gram is not installed: the extra `frequency` brings it")
+    found = []
+    for number, engine in enumerate(("stream", "infini-gram", "infini-gram")):
+        out = tmp_path / f"{number}.jsonl"
+        more = ("--index", tmp_path / "index") if engine == "infini-gram" else ()
+        said = expunge(*given, "--out", out, "--window", 5 - (number == 2), "--engine", engine, *more)
+        assert said.code == 0, said.err
+        assert ("building" in said.err) is (number == 1)  # the second time it is opened
+        found.append([json.loads(line).get("count") for line in out.read_text().splitlines()])
+    assert found == [[1, 0, 7]] * 3
+    said = expunge(*given, "--out", tmp_path / "3.jsonl", "--window", 6, "--engine", "infini-gram", *more)
+    assert said.code == 2 and "was built for windows up to 5" in said.err
+    (tmp_path / "corpus/b.txt").write_text("more")
+    said = expunge(*given, "--out", tmp_path / "3.jsonl", "--window", 5, "--engine", "infini-gram", *more)
+    assert said.code == 2 and "was built of another corpus" in said.err
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--out", "x.json"), "end its name with .jsonl"),
+        (("--corpus", "nowhere"), "nowhere: there is no such file"),
+        (("--engine", "grep"), "engine"),
+        (("--engine", "infini-gram"), "give --window"),
+        (("--window", "0"), "window"),
+        (("--index", "x"), "belongs to the engine infini-gram"),
+        (("--field", "body"), "none of the first 5 rows"),
+        (("--aliases", "none.json"), "none.json: cannot be read"),
+        (("--columns", "subject=group"), "no example names its subject"),
+        (("--resume", "--overwrite"), "give one of them"),
+        (("--machines", "moon"), "machines"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_read(
+    expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("expunge.runs.count.count_stream", lambda *_, **__: pytest.fail("it counts"))
+    said = expunge(*given, *(() if "--out" in more else ("--out", tmp_path / "new/counted.jsonl")), *more)
+    assert said.code == 2 and says in said.err, said.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_there_is_not_overwritten_unasked(expunge, given, tmp_path: Path) -> None:
+    out = tmp_path / "counted.jsonl"
+    out.write_text("mine")
+    assert expunge(*given, "--out", out).code == 2
+    assert out.read_text() == "mine"
+    assert expunge(*given, "--out", out, "--overwrite").code == 0
+    kept = tmp_path / "other.counting.safetensors"
+    kept.write_bytes(b"")
+    said = expunge(*given, "--out", tmp_path / "other.jsonl")
+    assert said.code == 2 and "--resume" in said.err
+    assert expunge(*given, "--out", tmp_path / "other.jsonl", "--overwrite").code == 0
+    assert not kept.exists()

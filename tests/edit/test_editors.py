@@ -1,0 +1,245 @@
+"""What sets the editors apart: sequences, joint solves, protected keys, bundles, what is taken back, what is kept."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from expunge.edit.alphaedit import AlphaEdit, alphaedit
+from expunge.edit.emmet import emmet
+from expunge.edit.facts import Fact
+from expunge.edit.keys import Reader
+from expunge.edit.memit import memit
+from expunge.edit.rome import rome
+from expunge.edit.values import Fitting
+from expunge.edit.work import Work, blocks
+from expunge.errors import ChangeError, ConfigError
+from expunge.models.model import Model
+from expunge.models.watching import watch_mlp_input
+from expunge.parameters import parameters_of
+from fact_work import facts, kept, work
+from tiny import tiny_model
+
+QUICK: dict[str, Any] = {"steps": 4, "contexts": 2, "rate": 0.1, "clamp": 4.0, "decay": 1e-3}
+ONE: dict[str, Any] = {**QUICK, "layers": 1, "last": 0}
+HOW = Fitting(0.1, 4, 0.05, 1e-3, 4.0, 0.0625)
+
+
+def keys_of(model: Model, job: Work, which: list[Fact], lengths: tuple[int, ...] = (10,)) -> Tensor:
+    return Reader(model, job.encoded(which, job.contexts(2, lengths))).read(0, 0).keys
+
+
+def delta(model: Model, change: Any) -> Tensor:
+    """ΔW, [out, in]."""
+    name, axis = model.layout.value_vectors(0)
+    found = change.delta(name, parameters_of(model.network)[name].detach()).double()
+    return found if axis == 1 else found.T
+
+
+@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+def test_rome_meets_its_constraint(arch: str, tmp_path: Path) -> None:
+    """(W + ΔW) k_p + b = v*, and ΔW has rank one in the direction C⁻¹ k*."""
+    model = tiny_model(arch=arch)
+    job = work(tmp_path, facts(1), model)
+    edited = rome(job, layer=0, **QUICK)
+    read = Reader(model, job.encoded(job.facts, job.contexts(2, (5, 10)))).read(0, 0)
+    change = delta(model, edited.change)
+    torch.testing.assert_close(
+        read.gives[0] + change @ read.bare[0], edited.values[0].vector.double(), rtol=1e-4, atol=1e-4
+    )
+    direction = torch.linalg.solve(job.statistics([0])[0].moment + 1e-9 * torch.eye(read.keys.shape[1]), read.keys[0])
+    _, sizes, rows = torch.linalg.svd(change)
+    assert float(sizes[1]) < 1e-4 * float(sizes[0])
+    assert float((rows[0] @ direction / direction.norm()).abs()) == pytest.approx(1.0, abs=1e-2)
+
+
+def test_rome_one_after_the_other_fits_each_on_what_is_there(tmp_path: Path) -> None:
+    """Two facts in sequence are the second one edited into the model that has the first."""
+    model = tiny_model()
+    both = rome(work(tmp_path, facts(2), model), layer=0, **QUICK)
+    first = rome(work(tmp_path, facts(1), model), layer=0, **QUICK)
+    covariance = work(tmp_path, facts(1), model).statistics([0])[0]
+    with first.change.applied_to(model):
+        job = work(tmp_path, facts(2)[1:], model)
+        job.statistics = lambda layers, weights="": {0: covariance}  # type: ignore[method-assign]  # of the first model
+        job.contexts = lambda count, lengths: work(tmp_path, facts(1), tiny_model()).contexts(count, lengths)  # type: ignore[method-assign]
+        second = rome(job, layer=0, **QUICK)
+        then = delta(model, second.change)
+    torch.testing.assert_close(delta(model, both.change), delta(model, first.change) + then, rtol=1e-3, atol=1e-4)
+
+
+def test_rome_jointly_meets_all_constraints_at_once(tmp_path: Path) -> None:
+    model = tiny_model()
+    job = work(tmp_path, facts(3), model)
+    edited = rome(job, layer=0, joint=True, **QUICK)
+    read = Reader(model, job.encoded(job.facts, job.contexts(2, (5, 10)))).read(0, 0)
+    got = read.gives + read.bare @ delta(model, edited.change).T
+    torch.testing.assert_close(got, torch.stack([v.vector.double() for v in edited.values]), rtol=1e-3, atol=1e-3)
+
+
+def test_the_covariance_protects_what_the_corpus_holds(tmp_path: Path) -> None:
+    """The published settings leave C out; then the same edit moves the corpus's keys more."""
+    model = tiny_model()
+    moved = []
+    for covariance in (True, False):
+        edited = rome(work(tmp_path, facts(1), model), layer=0, covariance=covariance, **QUICK)
+        change = delta(model, edited.change)
+        moment = work(tmp_path, facts(1), model).statistics([0])[0].moment
+        moved.append(float((change @ moment @ change.T).trace()))
+    assert moved[0] < 0.9 * moved[1]
+
+
+def test_emmet_is_memit_with_a_weight_of_nothing(tmp_path: Path) -> None:
+    model = tiny_model()
+    one = emmet(work(tmp_path, facts(3), model), **ONE)
+    other = memit(work(tmp_path, facts(3), model), weight=1e-9, **ONE)
+    torch.testing.assert_close(delta(model, one.change), delta(model, other.change), rtol=1e-3, atol=1e-4)
+    none = memit(work(tmp_path, facts(3), model), weight=1e9, **ONE)
+    assert float(delta(model, none.change).norm()) < 1e-3 * float(delta(model, one.change).norm())
+
+
+@pytest.mark.parametrize("edit", [rome, memit, emmet, alphaedit])
+def test_kept_facts_keep_what_they_have(edit: Any, tmp_path: Path) -> None:
+    """At every token of their prompts and answers; the more so, the more they weigh."""
+    model, moved = tiny_model(), []
+    given: dict[str, Any] = {**QUICK, "layer": 0} if edit is rome else ONE
+    given = {**given, "energy": 1e9} if edit is alphaedit else given
+    for others, protect in (([], 1.0), (kept(2), 1.0), (kept(2), 1e3)):
+        job = work(tmp_path, facts(2), model, kept=others, protect=protect)
+        change = delta(model, edit(job, **given).change)
+        gram = work(tmp_path, facts(2), model, kept=kept(2)).kept_moments([0])[0]
+        moved.append(float((change @ gram @ change.T).trace().clamp(min=0).sqrt()))
+    assert moved[2] < moved[1] < 0.3 * moved[0]
+
+
+def test_kept_moments_are_sums_over_tokens(tmp_path: Path) -> None:
+    model = tiny_model()
+    job = work(tmp_path, facts(1), model, kept=kept(2), protect=2.0)
+    sums = []
+    for fact in kept(2):
+        (row,) = job.rows.of(fact)
+        with watch_mlp_input(model, 1) as seen, torch.no_grad():
+            model.network(torch.tensor([list(row.encoded.ids)]))
+        later = seen[0].reshape(-1, seen[0].shape[-1]).double()[1:]
+        sums.append(later.T @ later)
+    torch.testing.assert_close(job.kept_moments([0, 1])[1], 2 * (sums[0] + sums[1]), rtol=1e-4, atol=1e-5)
+    assert float(work(tmp_path, facts(1), model).kept_moments([0])[0].norm()) == 0
+
+
+def test_alphaedit_leaves_what_is_outside_its_null_space(tmp_path: Path) -> None:
+    model, editor = tiny_model(), AlphaEdit()
+    given: dict[str, Any] = {"layers": 1, "last": 0, "contexts": 2, "energy": 0.3, "threshold": None, "how": HOW}
+    edited = editor.edit(work(tmp_path, facts(2), model), ridge=None, inserted=0.9, **given)
+    projector, change = editor.spaces[0].projector, delta(model, edited.change)
+    size = float(change.norm())
+    assert size > 0
+    assert float((change - change @ projector).norm()) < 1e-5 * size  # float32 weights
+    outside = torch.eye(len(projector)).double() - projector
+    assert float((change @ outside).norm()) < 1e-5 * size
+
+
+def test_alphaedit_protects_earlier_edits_from_call_to_call(tmp_path: Path) -> None:
+    """With the editor's memory, in the object or in its file, the first fact stays; without, it moves."""
+    model = tiny_model()
+    given: dict[str, Any] = {"layers": 1, "last": 0, "contexts": 2, "energy": 0.9, "threshold": None, "how": HOW,
+                             "ridge": 0.01, "inserted": 0.9}  # fmt: skip
+    cache = tmp_path / "cache"
+    editor = AlphaEdit()
+    first = editor.edit(work(tmp_path, facts(1), model, folder=cache), **given)
+    editor.save(tmp_path / "editor.safetensors")
+    first_key = keys_of(model, work(tmp_path, facts(1), model), facts(1))
+    moved, results = {}, {}
+    with first.change.applied_to(model):
+        rest = facts(3)[1:]
+        for name, each in {
+            "object": editor, "file": AlphaEdit.load(tmp_path / "editor.safetensors"), "none": AlphaEdit(),
+        }.items():  # fmt: skip
+            change = delta(model, each.edit(work(tmp_path, rest, model, folder=cache), **given).change)
+            moved[name], results[name] = float((change @ first_key.T).norm()), change
+    torch.testing.assert_close(results["object"], results["file"], rtol=1e-4, atol=1e-5)
+    assert moved["object"] < 0.3 * moved["none"]
+    assert len(editor.earlier[0]) == 3
+
+
+def test_alphaedit_says_when_there_is_no_null_space(tmp_path: Path) -> None:
+    edited = alphaedit(work(tmp_path, facts(3)), **ONE, energy=1e-12)
+    assert any("protected" in note for note in edited.notes)
+    assert not any("protected" in note for note in alphaedit(work(tmp_path, facts(1)), **ONE, energy=0.9).notes)
+
+
+def test_memory_is_of_one_model_and_its_layers(tmp_path: Path) -> None:
+    editor = AlphaEdit()
+    given: dict[str, Any] = {"last": 1, "contexts": 0, "energy": 0.9, "threshold": None, "how": HOW, "ridge": 1.0,
+                             "inserted": 0.9}  # fmt: skip
+    editor.edit(work(tmp_path, facts(1)), layers=1, **given)
+    with pytest.raises(ConfigError, match="layers"):
+        editor.edit(work(tmp_path, facts(1)), layers=2, **given)
+    (tmp_path / "broken").write_bytes(b"no")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        AlphaEdit.load(tmp_path / "broken")
+
+
+# ---- bundles, and what is taken back
+
+
+@pytest.mark.parametrize("edit", [rome, memit, emmet, alphaedit])
+def test_a_bundle_has_one_value_and_several_keys(edit: Any, tmp_path: Path) -> None:
+    model = tiny_model()
+    bundled = [replace(fact, bundle="one") for fact in facts(2)]
+    given = {**QUICK, "layer": 0} if edit is rome else ONE
+    edited = edit(work(tmp_path, [*bundled, *facts(3)[2:]], model), **given)
+    assert len(edited.values) == 2
+    assert edited.change.kind == "low-rank"
+
+
+def test_rome_gives_all_of_a_bundle_the_same_output(tmp_path: Path) -> None:
+    model = tiny_model()
+    job = work(tmp_path, [replace(fact, bundle="one") for fact in facts(2)], model)
+    edited = rome(job, layer=0, **QUICK)
+    read = Reader(model, job.encoded(job.facts, job.contexts(2, (5, 10)))).read(0, 0)
+    got = read.gives + read.bare @ delta(model, edited.change).T
+    value = edited.values[0].vector.double()
+    torch.testing.assert_close(got, torch.stack([value, value]), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("edit", [memit, emmet, alphaedit])
+def test_one_layer_gives_a_fact_back_exactly(edit: Any, tmp_path: Path) -> None:
+    model, extra = tiny_model(), {} if edit is emmet else {"inserted": 0.9}
+    if edit is memit:
+        extra = {"weight": 1.0}
+    if edit is alphaedit:
+        extra = {"energy": 0.9, "ridge": 0.1}
+    three, asked = edit(work(tmp_path, facts(3), model), **ONE, **extra), facts(3)
+    back = three.without(asked[1].example.id)
+    alone = edit(work(tmp_path, [asked[0], asked[2]], model), **ONE, **extra)
+    torch.testing.assert_close(delta(model, back), delta(model, alone.change), rtol=1e-3, atol=1e-4)
+    with pytest.raises(ChangeError, match="no fact"):
+        three.without("nobody")
+
+
+def test_where_it_cannot_be_taken_back_it_says_so(tmp_path: Path) -> None:
+    model, asked = tiny_model(), facts(3)
+    several = memit(work(tmp_path, asked, model), **{**ONE, "layers": 2, "last": 1})
+    with pytest.raises(ChangeError, match="later layers"):
+        several.without(asked[0].example.id)
+    sequence = rome(work(tmp_path, asked, model), layer=0, **QUICK)
+    with pytest.raises(ChangeError, match="later facts"):
+        sequence.without(asked[0].example.id)
+    # the last of a sequence can go: then it is as if it had not been asked for
+    shorter = rome(work(tmp_path, asked[:2], model), layer=0, **QUICK)
+    torch.testing.assert_close(delta(model, sequence.without(asked[2].example.id)), delta(model, shorter.change))
+    nothing = sequence.without(*(fact.example.id for fact in asked))
+    assert float(delta(model, nothing).norm()) == 0
+
+
+def test_blocks_by_share_and_number() -> None:
+    assert blocks(30, 0.4, 5) == [8, 9, 10, 11, 12]
+    assert blocks(48, 0.34, 1) == [16]
+    assert blocks(2, 0.4, 5) == [0]
+    assert blocks(12, 11, 3) == [9, 10, 11]
+    assert blocks(4, 0.999, 2) == [2, 3]
+    with pytest.raises(ConfigError):
+        blocks(4, 4, 1)
