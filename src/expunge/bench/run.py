@@ -19,6 +19,7 @@ from expunge.edit import editors
 from expunge.errors import ConfigError, RunError
 from expunge.models.finding import find, split_change
 from expunge.objectives import objectives
+from expunge.procedures import procedures
 from expunge.provenance import platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import load_record, record_path, save_record
@@ -82,7 +83,7 @@ def resolved(config: BenchConfig) -> BenchConfig:
     for method in methods:
         space = space_of(method, config.search)
         lowest = settings_of(space, {key: low for key, (low, _) in space.bounds.items()})
-        for mask in config.masks if parse_name(method)[0] not in editors else (NONE,):
+        for mask in config.masks if parse_name(method)[0] not in {*editors, *procedures} else (NONE,):
             for extrapolation in config.extrapolations:
                 check_method(train_config(config, lowest, 0, mask, extrapolation))
     suites = tuple(dict.fromkeys(config.suites))

@@ -16,6 +16,7 @@ from expunge.config import SearchConfig, parse_name
 from expunge.edit import editors
 from expunge.errors import MissingExtraError
 from expunge.objectives import objectives
+from expunge.procedures import procedures
 
 STARTUP = 10  # trials that go by no other
 SPREAD = 4.0  # of an option around its default
@@ -53,6 +54,9 @@ def space_of(method: str, search: SearchConfig) -> Space:
     if name in editors:
         editor = editors.get(name)
         return Space(_options(editor.name, editor.options, given), {"method": name, "options": given})
+    if name in procedures:
+        fixed = {"method": name, "options": given}
+        return Space({"learning_rate": search.learning_rate, "retain_weight": search.retain_weight}, fixed)
     objective = objectives.get(name)
     fixed: dict[str, Any] = {"method": name, "options": given}
     if loss := RETAIN_LOSSES.get(objective.name):

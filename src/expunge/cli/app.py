@@ -14,6 +14,7 @@ from expunge.cli import (
     arithmetic,
     audit,
     bench,
+    circuits,
     convert,
     count,
     demo,
@@ -53,6 +54,7 @@ app.command("unlearn", short_help="Make a model forget a set, keep the rest, sav
 app.command("edit", short_help="Redirect facts in closed form, save the change.")(edit.edit)
 app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
 app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
+app.command("circuits", short_help="Which parts must go, which stay, which are in conflict.")(circuits.circuits)
 app.command("evaluate")(evaluate.evaluate)
 app.command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
 app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)

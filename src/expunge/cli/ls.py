@@ -12,6 +12,7 @@ class Kind(str, Enum):
     """What can be listed."""
 
     OBJECTIVES = "objectives"
+    PROCEDURES = "procedures"
     EDITORS = "editors"
     LOCALIZERS = "localizers"
     RETAIN_LOSSES = "retain-losses"

@@ -19,7 +19,7 @@ Method = Annotated[
     typer.Option(
         "--method",
         rich_help_panel=_METHOD,
-        help="An objective, NAME:key=value,…; see `expunge ls objectives`.",
+        help="An objective, a procedure (clue) or an editor, NAME:key=value,…; see `expunge ls`.",
     ),
 ]
 RetainLoss = Annotated[

@@ -9,6 +9,9 @@ from expunge.config.base import Share as Share
 from expunge.config.bench import BenchConfig as BenchConfig
 from expunge.config.bench import ModelsConfig as ModelsConfig
 from expunge.config.bench import SearchConfig as SearchConfig
+from expunge.config.circuits import CircuitsConfig as CircuitsConfig
+from expunge.config.circuits import CircuitsRunConfig as CircuitsRunConfig
+from expunge.config.circuits import ClueConfig as ClueConfig
 from expunge.config.edits import EditConfig as EditConfig
 from expunge.config.extrapolation import ExtrapolateConfig as ExtrapolateConfig
 from expunge.config.extrapolation import extrapolate_settings as extrapolate_settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Fusion = Literal["separate", "stacked", "interleaved"]
+Normed = Literal["before", "after", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Architecture:
     down: str
     gate: str | None = None  # None: the MLP has no gate; the path of `up`: fused, gate rows first
     norms: tuple[str, ...] = ()  # of a block, in the order of use
-    after_mlp: str | None = None  # the norm between the down projection and the residual stream, if there is one
+    normed: Normed = "before"  # what attention and MLP read, what they add to the residual stream, or both
     # how a fused projection's outputs are ordered. stacked: all of q, then k, then v.
     # interleaved: head by head, each its q, k, v.
     fusion: Fusion = "separate"
@@ -55,7 +56,7 @@ _GEMMA2 = replace(
         "pre_feedforward_layernorm",
         "post_feedforward_layernorm",
     ),
-    after_mlp="post_feedforward_layernorm",
+    normed="both",
 )
 _GEMMA3_OUTER = "model.language_model"  # inside the model that also sees
 _PHI3_QKV, _PHI3_GATE_UP = "self_attn.qkv_proj", "mlp.gate_up_proj"
@@ -78,11 +79,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         final_norm=f"{_GEMMA3_OUTER}.norm",
     ),
     "olmo": _LLAMA,  # its norms have no parameters
-    "olmo2": replace(
-        _LLAMA,
-        norms=("post_attention_layernorm", "post_feedforward_layernorm"),
-        after_mlp="post_feedforward_layernorm",
-    ),
+    "olmo2": replace(_LLAMA, norms=("post_attention_layernorm", "post_feedforward_layernorm"), normed="after"),
     "phi3": replace(
         _LLAMA,
         query=_PHI3_QKV,

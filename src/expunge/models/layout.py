@@ -17,6 +17,8 @@ from expunge.models.naming import plain_network, plain_parameters
 
 Role = Literal["query", "key", "value", "output"]
 ROLES: tuple[Role, ...] = ("query", "key", "value", "output")
+Place = Literal["attention", "mlp"]
+PLACES: tuple[Place, ...] = ("attention", "mlp")
 
 
 class Axis(NamedTuple):
@@ -100,10 +102,21 @@ class Layout:
         """The paths of a block's norms, in the order of use."""
         return tuple(self._path(layer, norm) for norm in self.architecture.norms)
 
+    def reading_norm(self, layer: int, place: Place) -> str | None:
+        """The norm through which the attention or the MLP reads the residual stream, if there is one."""
+        normed = self.architecture.normed
+        step = 2 if normed == "both" else 1
+        return None if normed == "after" else self.norms(layer)[step * PLACES.index(place)]
+
+    def writing_norm(self, layer: int, place: Place) -> str | None:
+        """The norm through which the attention or the MLP adds to the residual stream, if there is one."""
+        normed = self.architecture.normed
+        at = PLACES.index(place)
+        return None if normed == "before" else self.norms(layer)[2 * at + 1 if normed == "both" else at]
+
     def after_mlp(self, layer: int) -> str | None:
         """The path of the norm between the down projection and the residual stream (Gemma 2 and 3, OLMo 2), if any."""
-        inner = self.architecture.after_mlp
-        return None if inner is None else self._path(layer, inner)
+        return self.writing_norm(layer, "mlp")
 
     def value_vectors(self, layer: int) -> Axis:
         """Value vector j is column j of the down projection; of GPT-2's transposed one, row j."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from expunge.record import Record
+from expunge.report import circuits
 from expunge.report.answers import AnswerTable, Said, answer_tables
 from expunge.report.audits import markdown as audited_as
 from expunge.report.audits.glossary import glossary
@@ -60,6 +61,12 @@ def _group(group: Group, audits: Sequence[Audited]) -> Iterable[str]:
         yield "**Mind:**\n\n" + "\n".join(f"- {inline(note)}" for note in notes)
     for audited in audits:
         yield from audited_as.details(audited, inline, _table)
+    for found in (record.circuits for record in group.records if record.circuits is not None):
+        yield "## Classes"
+        yield _table(*circuits.classes_table(found))
+        yield "## The circuits"
+        yield _table(*circuits.circuits_table(found))
+        yield from (f"- {inline(words)}" for words, _ in circuits.why_told(found))
     if masks := masks_of(group):
         yield from _masks(masks)
     if further := extrapolated_of(group):

@@ -10,7 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from expunge.record import Record
-from expunge.report import numbers
+from expunge.report import circuit_pictures, circuits, numbers
 from expunge.report.answers import answer_tables
 from expunge.report.audits.shown import compared, group_glossary, shown_audits
 from expunge.report.extrapolated import READING, extrapolated_of
@@ -46,6 +46,8 @@ def title_of(records: Sequence[Record]) -> str:
     if records and all(r.audit for r in records):
         after = {str(r.configuration.get("after") or "the model") for r in records}
         return f"What {after.pop() if len(after) == 1 else 'each model'} still knows, and what it kept"
+    if records and all(r.circuits for r in records):
+        return f"What carries it in {models[0] if len(models) == 1 else 'each model'}, and what else that carries"
     if records and all(r.mask for r in records):
         by = list(dict.fromkeys(r.mask.localizer or "its maker" for r in records if r.mask))
         who = numbers.listed(by) if len(by) < 4 else f"{len(by)} localizers"
@@ -101,6 +103,7 @@ def _shown(group: Group) -> dict[str, Any]:
         "extrapolated_read": READING,
         "relations": shown_relations(group),
         **_masks(group),
+        "circuits": _circuits(group),
     }  # fmt: skip
 
 
@@ -109,6 +112,22 @@ def _masks(group: Group) -> dict[str, Any]:
     return {
         "masks": masks, "masks_drawn": pictures_of(masks), "masks_read": reading_of(masks),
         "masks_table": table_of(masks), "masks_notes": notes_of(masks),
+    }  # fmt: skip
+
+
+def _circuits(group: Group) -> dict[str, Any]:
+    """Of the one record that looked for circuits; empty where none did."""
+    found = next((record.circuits for record in group.records if record.circuits is not None), None)
+    if found is None:
+        return {}
+    return {
+        "classes": circuit_pictures.classes_picture(found), "classes_table": circuits.classes_table(found),
+        "circuits": [
+            (f"The {each.title} circuit.", circuit_pictures.circuit_picture(found, each)) for each in found.circuits
+        ],
+        "circuits_table": circuits.circuits_table(found), "curves": circuit_pictures.curves_picture(found),
+        "why": circuits.why_told(found), "reading": circuits.READING, "gates_reading": circuits.GATES_READING,
+        "curves_reading": circuits.CURVES_READING, "why_reading": circuits.WHY_READING, "meaning": circuits.MEANING,
     }  # fmt: skip
 
 

@@ -24,6 +24,13 @@ def _editors() -> list[Entry]:
     return [entry(name, editors.aliases(name), editors.get(name).summary, editors.get(name).paper) for name in editors]
 
 
+def _procedures() -> list[Entry]:
+    from expunge.procedures import procedures as registry
+
+    found = ((name, registry.get(name)) for name in registry)
+    return [entry(name, registry.aliases(name), each.summary, each.paper) for name, each in found]
+
+
 def _localizers() -> list[Entry]:
     from expunge.localize import localizers
 
@@ -99,6 +106,7 @@ def _architectures() -> list[Entry]:
 
 LISTS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": lambda: _objectives("objectives"),
+    "procedures": _procedures,
     "editors": _editors,
     "localizers": _localizers,
     "selectors": _selectors,

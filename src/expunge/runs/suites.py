@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from expunge.config import (
     AuditRunConfig,
+    CircuitsRunConfig,
     EvaluateRunConfig,
     ExtrapolateRunConfig,
     InjectConfig,
@@ -29,6 +30,7 @@ from expunge.worlds.finding import find_suite
 
 C = TypeVar(
     "C", MeasureRunConfig, EvaluateRunConfig, UnlearnConfig, InjectConfig, AuditRunConfig, LocalizeRunConfig,
+    CircuitsRunConfig,
     RelateRunConfig, ExtrapolateRunConfig,
 )  # fmt: skip
 

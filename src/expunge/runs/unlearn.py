@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from expunge.atomic import atomic_folder
+from expunge.atomic import atomic_file, atomic_folder
 from expunge.change import WeightChange
 from expunge.config import FitConfig, TrainConfig, UnlearnConfig, differing
 from expunge.data.convention import Encoder
@@ -18,11 +18,14 @@ from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
 from expunge.evaluate.store import Kept
 from expunge.localize.localizing import check_sets
+from expunge.localize.where import where
+from expunge.mask import Mask
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
@@ -166,8 +169,13 @@ def check_method(config: TrainConfig) -> None:
         if idle := [name for name in differing(config) if name.partition(".")[0] not in EDITOR_SETTINGS]:
             raise ConfigError(f"the editor {config.method!r} trains nothing: leave out {', '.join(idle)}")
         return
-    if config.method not in objectives and get_close_matches(config.method, editors, n=1):
-        editors.get(config.method)  # raises, and names the editor that was meant
+    if config.method in procedures:
+        procedures.get(config.method).check(config)
+        bind_wrappers(config.wrap)
+        return
+    for others in (editors, procedures):
+        if config.method not in objectives and get_close_matches(config.method, others, n=1):
+            others.get(config.method)  # raises, and names what was meant
     loss = bind(objectives.get(config.method), config.options)
     retain = None
     if config.retain_loss is not None:
@@ -216,19 +224,23 @@ def unlearn_once(
 ) -> tuple[Outcome, WeightChange, Evaluation]:
     """One method on a bench: train, measure again, save the change to `out`. The model ends as it was."""
     label, mask = f" ({name})" if name else "", None
-    where: MaskInfo | None = None
+    info: MaskInfo | None = None
     if settings.localize is not None:
-        mask, where = kept_mask(
+        mask, info = kept_mask(
             bench.model, bench.sets, settings.localize, bench.encoder, phases, out, resume=resume
         )  # fmt: skip
-    with phases.phase(f"unlearning{label}") as tick:
-        if settings.method in editors:
-            trained = edit(bench.model, bench.sets, settings, bench.encoder, folder=out, say=phases.say, tick=tick)
-        else:
-            trained = train(
-                bench.model, bench.sets, settings, convention=config.convention, mask=mask, folder=out / CHECKPOINTS,
-                resume=resume, tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
-            )  # fmt: skip
+    if settings.method in procedures:
+        trained, info = _proceed(bench, config, settings, out, phases, resume=resume)
+    else:
+        with phases.phase(f"unlearning{label}") as tick:
+            if settings.method in editors:
+                trained = edit(bench.model, bench.sets, settings, bench.encoder, folder=out, say=phases.say, tick=tick)
+            else:
+                trained = train(
+                    bench.model, bench.sets, settings, convention=config.convention, mask=mask,
+                    folder=out / CHECKPOINTS, resume=resume,
+                    tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
+                )  # fmt: skip
     trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label)
     change = signed(trained, config.model, settings)
     with change.applied_to(bench.model):
@@ -243,7 +255,7 @@ def unlearn_once(
         generations=after.generations if config.include_text else {},
         trajectory=tuple(Point.model_validate(point.as_json()) for point in trained.points),
         selection=_selection(trained, settings),
-        mask=where,
+        mask=info,
         extrapolation=further,
         change=change_info(change),
         configuration=settings.model_dump(),
@@ -252,6 +264,26 @@ def unlearn_once(
         warnings=_warnings(trained),
     )
     return outcome, change, after
+
+
+def _proceed(
+    bench: Bench, config: UnlearnConfig, settings: TrainConfig, out: Path, phases: Phases, *, resume: bool
+) -> tuple[Trained, MaskInfo]:
+    """A procedure in place of one training; what it says and found goes to the record and the run's folder."""
+    model = bench.model
+    found = procedures.get(settings.method).function(
+        model, bench.sets, settings, convention=config.convention, folder=out / CHECKPOINTS, resume=resume,
+        phase=phases.phase,
+    )  # fmt: skip
+    for name, text in found.files.items():
+        with atomic_file(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+    info = MaskInfo(
+        localizer=settings.method, granularity=found.granularity, chosen=found.chosen, units=found.units,
+        weights=found.mask.weights(), total_weights=Mask.everything(model.network).weights(),
+        where=where(found.mask, model.layout).as_json(), notes=found.notes,
+    )  # fmt: skip
+    return found.trained, info
 
 
 def extended(

@@ -20,9 +20,9 @@ class Early(Rule):
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
-        kept = min(1, len(points) - 1)
+        kept, start = min(1, len(points) - 1), self.origin or points[0]
         for i in range(1, len(points)):
-            if self.holds(points[i], points[0]) and self._left(points[i], points[0]) >= self.remaining:
+            if self.holds(points[i], start) and self._left(points[i], start) >= self.remaining:
                 kept = i
         return kept
 
@@ -33,6 +33,7 @@ class Early(Rule):
 
     def why(self, point: Point, start: Point) -> str:
         """One sentence for the report."""
+        start = self.origin or start
         if not self.holds(point, start):
             return f"to extrapolate from; no checkpoint kept {self.floor:.0%} of the utility, and this is the first"
         if self._left(point, start) < self.remaining:

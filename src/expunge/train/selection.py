@@ -8,7 +8,7 @@ gain, and the result is called reference-free. When nothing keeps the utility, t
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -52,17 +52,19 @@ class Rule:
     floor: float
     never_known: float | None
     stops: bool = False  # training ends once the goal is met
+    origin: Point | None = field(default=None, kw_only=True)  # the start of an earlier stage, against which is judged
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
-        kept = 0
+        kept, start = 0, self.origin or points[0]
         for i in range(1, len(points)):
-            if self._better(points[i], points[kept], points[0]):
+            if self._better(points[i], points[kept], start):
                 kept = i
         return kept
 
     def holds(self, point: Point, start: Point) -> bool:
         """Does the point keep enough of the start's utility?"""
+        start = self.origin or start
         return point.utility is None or start.utility is None or point.utility >= self.floor * start.utility
 
     def met(self, point: Point, start: Point) -> bool:
@@ -84,6 +86,7 @@ class Rule:
 
     def why(self, point: Point, start: Point) -> str:
         """One sentence for the report."""
+        start = self.origin or start
         if not self.holds(point, start):
             return f"no checkpoint kept {self.floor:.0%} of the utility; this one kept most"
         kept = f"with at least {self.floor:.0%} of the utility kept"

@@ -31,7 +31,7 @@ from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
 from expunge.train.reference import Reference
 from expunge.train.retrained import reads_retrained, retrained_for
-from expunge.train.selection import Rule, halves
+from expunge.train.selection import Point, Rule, halves
 from expunge.train.trainable import trainable
 from expunge.train.trained import Trained, change_of, restore
 from expunge.train.wrappers import bind_wrappers
@@ -51,6 +51,7 @@ def train(
     folder: Path | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    since: Trained | None = None,
     tick: Tick = lambda *_: None,
 ) -> Trained:
     """Train, take the difference as a change, and put the model back to the bits it had.
@@ -58,7 +59,8 @@ def train(
     `retrained` is the model that never saw the forget set, for losses that measure against it; one that is only named
     in the settings is loaded for that and let go before the training.
     `folder` keeps checkpoints, so that a killed run can `resume`; without it they go to a temporary folder. `watch`
-    replaces what is measured at each point (it gives `forget` and `utility`). `tick` is called after every step.
+    replaces what is measured at each point (it gives `forget` and `utility`). `since` is an earlier stage whose result
+    the model holds: points are judged against its start. `tick` is called after every step.
 
     Raises ConfigError before anything is trained when settings, sets and model do not fit together, and
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
@@ -74,7 +76,7 @@ def train(
     prepared = loss.prepare(model, sets, generator)
     sets = _with_alternates(prepared.sets, loss, generator)
     encoder = Encoder(model.tokenizer, convention)
-    level = _never_known(model, sets, encoder, config)
+    level = since.never_known if since else starting_level(model, sets, encoder, config)
     with ExitStack() as stack:
         checkpoints = Checkpoints(
             folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
@@ -93,7 +95,7 @@ def train(
                                   level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
-        rule = _rule(config, level)
+        rule = rule_of(config, level, since.points[0] if since else None)
         loop = Loop(
             model, parameters, forget, retain, Optimizer(parameters, within, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
@@ -127,12 +129,12 @@ def _trained(
     )  # fmt: skip
 
 
-def _rule(config: TrainConfig, level: NeverKnown | None) -> Rule:
+def rule_of(config: TrainConfig, level: NeverKnown | None, origin: Point | None = None) -> Rule:
     """The point that is nearest to never-known, or one before it to extrapolate from."""
     known = level.level if level else None
     if config.extrapolate is not None and config.extrapolate.start == "early":
-        return Early(config.utility_floor, known, config.early_stop, config.extrapolate.remaining)
-    return Rule(config.utility_floor, known, config.early_stop)
+        return Early(config.utility_floor, known, config.early_stop, config.extrapolate.remaining, origin=origin)
+    return Rule(config.utility_floor, known, config.early_stop, origin=origin)
 
 
 def _losses(config: TrainConfig, sets: Sets) -> tuple[Bound, Bound | None]:
@@ -155,7 +157,9 @@ def _with_alternates(sets: Sets, loss: Bound, generator: torch.Generator) -> Set
     return replace(sets, forget=tuple(with_refusals(sets.forget, generator)))
 
 
-def _never_known(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> NeverKnown | None:
+def starting_level(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> NeverKnown | None:
+    """What never-known looks like to the model as it is now. Raises ConfigError where it must be known and is not."""
+
     def measure(examples: Sequence[Example]) -> Tensor:
         return mean_log_probs(
             model, encoder.encode_all(examples), budget=config.budget(model.device.type), bf16=_bf16(config)

@@ -1,0 +1,83 @@
+"""The run behind `expunge circuits`: circuits and classes as JSON, the formula, masks of the classes, a record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from expunge.atomic import atomic_file
+from expunge.circuits.classes import circuits_of, mask_of, said_of
+from expunge.config import CircuitsRunConfig, differing
+from expunge.data.convention import Encoder
+from expunge.data.example import Example
+from expunge.data.lengths import check_lengths
+from expunge.errors import ConfigError
+from expunge.models.loading import load_model
+from expunge.provenance import peak_memory, platform_facts, versions
+from expunge.record import Record
+from expunge.record_circuits import CLASSES
+from expunge.record_file import save_record
+from expunge.runs.folder import check, check_inputs, claim
+from expunge.runs.measuring import model_info
+from expunge.runs.phases import Phases
+from expunge.runs.suites import sets_of
+from expunge.suites import Suite
+
+FILE, FORMULA = "circuits.json", "circuits.cnf"
+
+
+def run_circuits(
+    config: CircuitsRunConfig,
+    out: Path,
+    *,
+    suite: Suite | None = None,
+    arguments: Sequence[str] = (),
+    overwrite: bool = False,
+    phases: Phases | None = None,
+) -> Record:
+    """Write everything to `out` and return the record. Settings and data are checked before the model is loaded.
+
+    Nothing is written before the classes are there. Raises ConfigError, DataError or OutputError.
+    """
+    phases = phases or Phases()
+    if not (config.forget or suite):
+        raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
+    check_inputs(out, (config.model, config.forget, config.retain), overwrite=overwrite)
+    check(out, config.model_dump(), resume=False, overwrite=overwrite)
+    sets = sets_of(config, suite, config.model)
+    if not sets.forget or not sets.retain:
+        raise ConfigError("circuits are compared: give a forget set and at least one retain set")
+    for warning in sets.warnings:
+        phases.say(warning)
+    with phases.phase("loading the model"):
+        model = load_model(config.model, config.load, say=phases.say)
+    encoder = Encoder(model.tokenizer, config.convention)
+    check_lengths(encoder, sets)
+    found, formula = circuits_of(
+        model, sets.forget, by_file(sets.retain), config.circuits, encoder, explained=config.explain, phase=phases.phase
+    )
+    claim(out, config.model_dump(), resume=False, overwrite=overwrite)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in ((FILE, found.model_dump_json() + "\n"), (FORMULA, formula)):
+        with atomic_file(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+    for which in CLASSES[:2]:
+        if names := found.of(which):
+            mask = mask_of(model, found, which, groups=config.circuits.groups)
+            mask.save(out / f"{which}.safetensors", {"localizer": "clue", "class": which, "nodes": names})
+    record = Record(
+        command="circuits", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
+        changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
+        seeds={"circuits": config.circuits.seed}, model=model_info(model), circuits=found, headline=said_of(found),
+        seconds=phases.seconds, peak_memory=peak_memory(), warnings=sets.warnings,
+    )  # fmt: skip
+    save_record(record, out)
+    return record
+
+
+def by_file(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """A set for each file that examples come from; one, called "retain", where they come from one."""
+    found: dict[str, list[Example]] = {}
+    for example in examples:
+        found.setdefault(example.source.rpartition(":")[0], []).append(example)
+    if len(found) < 2:
+        return {"retain": list(examples)}
+    return {f"retain ({name or i})": some for i, (name, some) in enumerate(found.items())}

@@ -1,0 +1,105 @@
+"""`expunge circuits`, and unlearning by what it finds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from expunge.change import WeightChange
+from expunge.mask import Mask, note_of
+from expunge.models.loading import load_model
+from expunge.record_file import load_record
+from steps import taught_model
+
+pytest.importorskip("pysat")
+FAST = ("--points", "1", "--pairs", "4")
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model that knows its facts."""
+    folder = tmp_path_factory.mktemp("knowing") / "model"
+    taught_model().save(folder)
+    return str(folder)
+
+
+def test_everything_that_is_found_is_left(expunge, files, knowing: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    rows = Path(files.retain).read_text().splitlines(keepends=True)
+    for name, some in (("one", rows[:2]), ("two", rows[2:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(some))
+    retain = f"{tmp_path / 'one.jsonl'},{tmp_path / 'two.jsonl'}"
+    given = ("--model", knowing, "--forget", files.forget, "--retain", retain, *FAST)
+    said = expunge("circuits", *given, "--out", out, "--explain", "1.down,0.q")
+    assert said.code == 0, said.err
+    record = load_record(out)
+    assert record.status == "done" and record.circuits is not None
+    found = record.circuits
+    assert [each.title for each in found.circuits] == ["forget", "retain (one.jsonl)", "retain (two.jsonl)"]
+    assert json.loads((out / "circuits.json").read_text()) == found.model_dump(mode="json")
+    assert (out / "circuits.cnf").read_text().startswith("c CLUE")
+    for which in ("forget", "conflict"):
+        names = found.of(which)  # type: ignore[arg-type]
+        assert (out / f"{which}.safetensors").exists() == bool(names)
+        if names:
+            assert Mask.load(out / f"{which}.safetensors").weights() == found.weights(which)  # type: ignore[arg-type]
+            assert note_of(out / f"{which}.safetensors")["nodes"] == names
+    page = (out / "report.html").read_text()
+    for title in ("Classes by layer", "The forget circuit", "Size and faithfulness", "Why"):
+        assert title in page
+    assert "arland" not in page + (out / "record.json").read_text() + (out / "circuits.cnf").read_text()
+    assert any(name in (reason.node for reason in found.why) for name in ("1.down", "0.q"))
+    again = expunge("circuits", *given, "--out", out)
+    assert again.code == 2 and "not empty" in again.err
+    assert expunge("report", out, "--out", tmp_path / "report.md").code == 0
+    assert "## Classes" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--granularity", "rows"), "circuits.granularity"), (("--size", "0"), "circuits.size"),
+        (("--explain", "9.q"), "no node called '9.q'"), (("--swap", "subject"), "no contrast could be made of 4"),
+    ],
+)  # fmt: skip
+def test_mistakes_write_nothing(expunge, files, tmp_path: Path, given: tuple[str, ...], says: str) -> None:
+    """The last: these files name no subjects."""
+    sets = ("--forget", files.forget, "--retain", files.retain)
+    said = expunge("circuits", "--model", files.model, *sets, "--out", tmp_path / "run", *given)
+    assert said.code == 2 and says in said.err and not (tmp_path / "run").exists()
+
+
+def test_there_has_to_be_something_to_compare_with(expunge, files, no_model, tmp_path: Path) -> None:
+    for sets, says in (((), "nothing to look for"), (("--forget", files.forget), "at least one retain set")):
+        said = expunge("circuits", "--model", files.model, *sets, "--out", tmp_path / "run")
+        assert said.code == 2 and says in said.err
+
+
+def test_unlearning_by_clue(expunge, files, knowing: str, tmp_path: Path) -> None:
+    sets = ("--forget", files.forget, "--retain", files.retain, "--metrics", "probability")
+
+    def unlearn(method: str, out: Path):
+        rate = ("--epochs", "2", "--learning-rate", "1e-3")
+        return expunge("unlearn", "--model", knowing, *sets, "--method", method, *rate, "--out", out)
+
+    said = unlearn("clue:points=1,confirm=0,pairs=4", tmp_path / "run")
+    assert said.code == 0, said.err
+    out = tmp_path / "run"
+    outcome = load_record(out).methods["clue"]
+    assert outcome.mask is not None and outcome.mask.localizer == "clue" and outcome.mask.granularity == "matrices"
+    assert outcome.mask.notes[0].startswith("Of 14 nodes: ") and 0 < outcome.mask.chosen <= outcome.mask.units
+    assert {"circuits.json", "circuits.cnf", "change.safetensors", "record.json"} <= {p.name for p in out.iterdir()}
+    assert not (out / "checkpoints").exists()
+    change = WeightChange.load(out / "change.safetensors")
+    model = load_model(knowing)
+    assert change.norm() > 0 and change.record["train"]["options"]["points"] == 1
+    with change.applied_to(model):
+        pass
+    wrong, near = (unlearn(method, tmp_path / "other") for method in ("clue:pairs=0", "cluee"))
+    assert (wrong.code, near.code) == (2, 2) and not (tmp_path / "other").exists()
+    assert "pairs" in wrong.err and "Did you mean 'clue'" in near.err
+
+
+def test_it_is_listed(expunge) -> None:
+    rows = json.loads(expunge("ls", "procedures", "--json").out)
+    assert [row["name"] for row in rows] == ["clue"] and rows[0]["citation"] == "arXiv:2509.20977"
