@@ -24,7 +24,7 @@ from expunge.atomic import atomic_folder
 from expunge.change.stored import Norm, difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
 
-_TILE = 2**17  # weights at a time: fewer, and calling torch costs as much as counting; more do not fit the cache
+_TILE = 2**18  # weights at a time: fewer, and calling torch costs as much as counting; more do not fit the cache
 # what describes the model that was, not this one
 _STALE = {STORED_LOGITS: None, "expunge.json": None, "record.json": None, "report.html": None}
 Tick = Callable[[int], object]
