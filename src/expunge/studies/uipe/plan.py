@@ -1,7 +1,6 @@
 """What is run, in order: pilot runs for the learning rates, then every method, size and seed."""
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +119,18 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
         found += model(first, "full", config.seeds) if not found else []
         found.append(job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=first, method=method,
                          rate=rate, seed=config.seeds))  # fmt: skip
-    for size, seed in product(config.sizes, range(config.seeds)):
-        found += model(size, "full", seed)
-        found += [
-            job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
-                rate=rates.get(method))
-            for of, method, number, place in cells(config) if (of, number) == (size, seed)
-        ]  # fmt: skip
-    for seed, place in motivating(config):
-        found += model(first, "retrained", seed)
-        found.append(job(place, f"with and without related facts, seed {seed}", "motivating:both", size=first,
-                         seed=seed, rate=rates.get("gradient_ascent", next(iter(rates.values()), None))))  # fmt: skip
+    for size in config.sizes:
+        for seed in range(config.seeds):
+            found += model(size, "full", seed)
+            found += [
+                job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
+                    rate=rates.get(method))
+                for of, method, number, place in cells(config) if (of, number) == (size, seed)
+            ]  # fmt: skip
+        for seed, place in motivating(config) if size == first else ():
+            found += model(first, "retrained", seed)
+            found.append(job(place, f"with and without related facts, seed {seed}", "motivating:both", size=first,
+                             seed=seed, rate=rates.get("gradient_ascent", next(iter(rates.values()), None))))  # fmt: skip
     return found
 
 
