@@ -36,7 +36,7 @@ from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs import editing
 from expunge.runs.audit import Models, audit_models, check_audit
-from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, extrapolate
+from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, wordings
@@ -109,6 +109,8 @@ def unlearn(
         check_localize(config.localize)
     if config.extrapolate is not None:
         check_extrapolate(config.extrapolate)
+        never = bool(data.twins or data.holdout or config.retrained)
+        check_needs(config.extrapolate, never=never, retain=bool(data.retain))
     how = _convention(convention)
     encoder = Encoder(model.tokenizer, how)
     check_lengths(encoder, data)
@@ -251,8 +253,8 @@ def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathL
 def _extended(
     model: Model, data: Sets, trained: Trained, config: TrainConfig, encoder: Encoder, retrained: Model | None
 ) -> WeightChange:
-    further, _ = extended(model, data, trained, config, encoder, Phases(), retrained=retrained)
-    return signed(further, model.name, config)
+    further, info = extended(model, data, trained, config, encoder, Phases(), retrained=retrained)
+    return signed(further, model.name, config, info)
 
 
 def _named(name: str, options: str, text: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_alpha_is_chosen_for_two_checkpoints(expunge, files, tuned: str, tmp_pat
     assert said.code == 0, said.err
     info = load_record(tmp_path / "auto").methods["extrapolate"].extrapolation
     assert info is not None and info.selector == "nearest" and info.never_known_from == "holdout"
-    assert f"α = {info.alpha:g}" in said.out or info.alpha == 0
+    assert f"α = {info.alpha:g}" in said.out or f"α = {info.alpha:.3g}" in said.out
     again = expunge(*given[:5], "--alpha", info.alpha, "--out", tmp_path / "given")
     assert again.code == 0, again.err
     one, two = read(tmp_path / "auto"), read(tmp_path / "given")
@@ -154,3 +154,14 @@ def test_mistakes_in_choosing_are_said_first(expunge, files, tuned, no_model, tm
     assert said.code in (1, 2)
     assert says in said.err.replace("\n", " ")
     assert not (tmp_path / "no").exists()
+
+
+def test_a_set_within_the_folder_is_not_thrown_away(expunge, files, tuned: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = ("extrapolate", "--base", files.model, "--tuned", tuned, "--out", out)
+    assert expunge(*given, "--alpha", "0.5").code == 0
+    inside = out / "forget.jsonl"
+    inside.write_text(Path(files.forget).read_text())
+    said = expunge(*given, "--alpha", "auto", "--forget", inside, "--overwrite")
+    assert said.code == 2 and inside.exists()
+    assert "would delete" in said.err

@@ -4,12 +4,15 @@ import pytest
 import torch
 
 import expunge as ex
+from expunge.bench.cells import Cell, contenders
+from expunge.bench.jobs import train_config
+from expunge.bench.table import row_of
 from expunge.change import WeightChange
+from expunge.config import BenchConfig
 from expunge.models.loading import load_model
 from expunge.parameters import parameters_of
-from expunge.record_file import load_record
-from expunge.runs.unlearn import check_method
-from steps import settings, taught_model
+from expunge.record_file import load_record, save_record
+from steps import taught_model
 from tiny import tiny_model, tiny_sets
 
 
@@ -62,10 +65,29 @@ def test_the_change_that_is_saved_is_the_point_of_the_curve(unlearn, files, tmp_
         assert measured == pytest.approx(outcome.extrapolation.curve[-1].forget, rel=1e-4)
 
 
-def test_a_selector_without_what_it_needs(unlearn) -> None:
+def test_a_selector_without_what_it_needs(unlearn, no_model, tmp_path) -> None:
     said = unlearn("--extrapolate", "matched")
     assert said.code == 2
     assert "needs to know what never-known looks like" in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_retrained_model_that_is_named_is_the_reference(unlearn, files, tmp_path) -> None:
+    said = unlearn("--extrapolate", "matched:halvings=0", "--retrained", files.model)
+    assert said.code == 0, said.err
+    info = load_record(tmp_path / "run").methods["npo"].extrapolation
+    assert info is not None and info.never_known_from == "retrained model"
+    assert info.never_known == pytest.approx(info.start.forget, rel=1e-5)  # it is the model itself
+
+
+def test_a_given_alpha_that_breaks_the_floor_is_said_and_saved_so(unlearn, tmp_path) -> None:
+    said = unlearn("--extrapolate", "2.0", "--learning-rate", "0.05")
+    assert said.code == 0, said.err
+    outcome = load_record(tmp_path / "run").methods["npo"]
+    assert outcome.extrapolation is not None and not outcome.extrapolation.holds
+    assert any("the utility floor does not hold" in warning for warning in outcome.warnings)
+    kept = WeightChange.load(tmp_path / "run" / "change.safetensors").record["kept"]
+    assert (kept["alpha"], kept["utility_floor_held"]) == (2.0, False)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +117,24 @@ def test_a_lora_stays_an_adapter(unlearn, files, tmp_path) -> None:
     torch.testing.assert_close(dict(adapter), result(files, tmp_path / "run" / "change.safetensors"))
 
 
-def test_a_bench_extrapolates_as_an_axis() -> None:
-    for text in ("auto", "0.5", "matched:halvings=1"):
-        check_method(settings(extrapolate=text))
+def test_a_bench_extrapolates_as_an_axis(unlearn, tmp_path) -> None:
+    """Each contender has its folder, its settings, and the point at α in its row; a utility of 0 is a utility."""
+    config = BenchConfig(suites=("world:people",), methods=("npo",), extrapolations=("none", "0.5"))
+    plain, far = contenders(config)
+    assert (plain.label, far.label) == ("npo", "npo, extrapolation 0.5") and plain.place != far.place
+    train = train_config(config, {"method": "npo"}, 3, far.mask, far.extrapolation)
+    assert train.extrapolate is not None and (train.extrapolate.alpha, train.extrapolate.seed) == (0.5, 3)
+    assert train_config(config, {"method": "npo"}, 3, plain.mask, plain.extrapolation).extrapolate is None
+    cell = Cell(far, "tuning", 0)
+    assert unlearn("--extrapolate", "0.5", "--out", tmp_path / cell.place).code == 0
+    record = load_record(tmp_path / cell.place)
+    info = record.methods["npo"].extrapolation
+    assert info is not None
+    assert row_of(cell, tmp_path).forget == info.curve[-1].forget != info.curve[0].forget
+    gone = info.model_copy(update={"curve": (*info.curve[:-1], info.curve[-1].model_copy(update={"utility": 0.0}))})
+    outcome = record.methods["npo"].model_copy(update={"extrapolation": gone})
+    save_record(record.updated(methods={"npo": outcome}), tmp_path / cell.place)
+    assert row_of(cell, tmp_path).utility == 0.0
 
 
 def test_choose_alpha_is_a_number_that_remembers() -> None:

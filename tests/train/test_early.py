@@ -20,6 +20,7 @@ CASES: dict[str, tuple[Early, Pairs, int]] = {
     "what breaks the floor is no candidate": (RULE, [(0.9, 0.8), (0.5, 0.8), (0.3, 0.7)], 1),
     "all beyond: the first": (RULE, [(0.9, 0.8), (0.05, 0.8), (0.01, 0.8)], 1),
     "none keeps the floor: the first": (RULE, [(0.9, 0.8), (0.5, 0.1), (0.4, 0.2)], 1),
+    "all beyond: the first that keeps the floor": (RULE, [(0.9, 0.8), (0.05, 0.5), (0.04, 0.8), (0.03, 0.8)], 2),
     "coming back counts": (RULE, [(0.9, 0.8), (0.1, 0.8), (0.5, 0.8)], 2),
     "without a reference the way is that to 0": (
         Early(0.95, None, remaining=0.1), [(1.0, 0.8), (0.2, 0.8), (0.11, 0.8), (0.05, 0.8)], 2

@@ -1,6 +1,7 @@
 """Never-known levels, and examples that rest while they are there."""
 
 from dataclasses import replace
+from math import exp
 
 import pytest
 import torch
@@ -26,13 +27,16 @@ def test_twins_speak_for_their_example_and_the_mean_for_the_rest() -> None:
     )
     level = required(never_known(sets, lambda _: torch.tensor([-1.0, -3.0, -4.0, -8.0])))
     assert level.per_example.tolist() == [-2.0, -4.0, -4.0] and level.source == "twins"
-    assert level.level == pytest.approx((torch.tensor([-2.0, -4.0, -4.0]).exp().mean()).item())
+    town, everyone = exp(-4), (exp(-1) + exp(-3) + exp(-4) + exp(-8)) / 4  # levels are means of probabilities
+    assert level.level == pytest.approx(((exp(-1) + exp(-3)) / 2 + town + everyone) / 3)
+    assert level.logs.tolist() == [-1.0, -3.0, -4.0, -8.0]
 
 
 def test_the_holdout_set_stands_in_for_twins() -> None:
     sets = Sets(forget=(example("a"), example("b")), holdout=(example("x"), example("y")))
     level = required(never_known(sets, lambda _: torch.tensor([-1.0, -2.0])))
     assert level.per_example.tolist() == [-1.5, -1.5] and level.source == "holdout"
+    assert level.level == pytest.approx((exp(-1) + exp(-2)) / 2)
 
 
 def test_without_either_there_is_none_and_stopping_there_is_an_error() -> None:

@@ -61,18 +61,19 @@ def directed(
 def projected(gradients: Sequence[Gradients]) -> Direction:
     """v without its part in the span of the gradients, tensor by tensor. Several gradients protect more, and cost a
     buffer of the model's size each."""
+    left = [dict(each) for each in gradients]
     basis: dict[str, list[Tensor]] = {}
 
     def orthonormal(name: str) -> list[Tensor]:
         if name not in basis:
-            basis[name] = _gram_schmidt([each[name] for each in gradients])
+            basis[name] = _gram_schmidt([each.pop(name) for each in left])  # no more than one copy is held
         return basis[name]
 
     def direction(name: str, v: Tensor) -> Tensor:
-        left = v.double()
+        rest = v.double()
         for q in orthonormal(name):
-            left = left - (q.double() * left).sum() * q.double()
-        return left.to(v.dtype)
+            rest = rest - (q.double() * rest).sum() * q.double()
+        return rest.to(v.dtype)
 
     return direction
 

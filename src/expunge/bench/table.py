@@ -113,19 +113,20 @@ def _trained(outcome: Outcome) -> dict[str, object]:
     assert outcome.selection is not None
     start = outcome.trajectory[0]
     kept = next(point for point in outcome.trajectory if point.step == outcome.selection.step)
-    utility = kept.utility / start.utility if kept.utility is not None and start.utility else None
-    forget = kept.forget
+    forget, utility = kept.forget, _share(kept.utility, start.utility)
     if (further := outcome.extrapolation) is not None:
         end = next(point for point in further.curve if point.alpha == further.alpha)
-        forget, utility = (
-            end.forget,
-            end.utility / further.start.utility if end.utility and further.start.utility else None,
-        )
+        forget, utility = end.forget, _share(end.utility, further.start.utility)
     return {
         "step": kept.step, "forget": forget, "forget_start": start.forget, "utility": utility,
         "never_known": outcome.selection.never_known, "seconds_training": sum(outcome.seconds.values()),
         "peak_memory": outcome.peak_memory,
     }  # fmt: skip
+
+
+def _share(value: float | None, start: float | None) -> float | None:
+    """None where it was not measured; a utility of exactly 0 is one."""
+    return value / start if value is not None and start else None
 
 
 def _audited(first: Audit | None, full: Audit | None) -> dict[str, object]:

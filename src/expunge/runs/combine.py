@@ -43,20 +43,23 @@ def run_combine(
     phases = phases or Phases()
     operation, options = _checked(config)
     names = (config.base, *_tuned(config))
-    check_inputs(out, names, overwrite=overwrite)
+    read: tuple[str | None, ...] = ()
+    if isinstance(config, ExtrapolateRunConfig):
+        read = (config.retrained, config.forget, config.retain, config.holdout, config.twins)
+    check_inputs(out, (*names, *read), overwrite=overwrite)
     check(out, config.model_dump(), resume=False, overwrite=overwrite)
     for name in names:
         check_model(name)
     choice = None
-    if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
-        choice = choose(config, suite, phases)
-        options = {"alpha": choice.alpha}
     with ExitStack() as stack:
         with phases.phase("finding the models"):
             base, *tuned = (Folder(model_folder(name, stack, phases), name) for name in names)
         done = _Megabytes()
         work = Combination(operation, base, tuned, options, done)
         _check_room(out, work.size)
+        if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
+            choice = choose(config, suite, phases)
+            work = Combination(operation, base, tuned, {"alpha": choice.alpha}, done)
         records: list[Record] = []
 
         def finish(partial: Path) -> None:

@@ -81,6 +81,25 @@ def check_extrapolate(config: ExtrapolateConfig, *, related: bool = False) -> Se
     return selector
 
 
+def check_needs(config: ExtrapolateConfig, *, never: bool, retain: bool) -> None:
+    """Raises ConfigError when the selector or the direction lacks what it looks at; to be called before training."""
+    selector = check_extrapolate(config, related=True)
+    if selector is not None and selector.never and not never:
+        raise ConfigError(f"the selector {selector.name!r} {NEEDS_NEVER}")
+    if direction_of(config) == "projected" and not retain:
+        raise ConfigError("`direction: projected` spares the retain set, and there is none: give one")
+
+
+def remarks(info: ExtrapolationInfo) -> tuple[str, ...]:
+    """What went wrong, for the record's warnings."""
+    found = []
+    if not info.holds:
+        found.append(f"at alpha {info.alpha:g} the utility floor does not hold: {info.why}")
+    if info.overshoots:
+        found.append(f"at alpha {info.alpha:g} the forget set is less likely than to a model that never knew")
+    return tuple(found)
+
+
 def extrapolate(
     model: Model,
     sets: Sets,
@@ -110,8 +129,7 @@ def extrapolate(
     selector = check_extrapolate(config, related=bool(aims["related"]))
     meter = _Meter.of(model, sets, aims, config, scoring, seed)
     never = meter.never(retrained)
-    if selector is not None and selector.never and never is None:
-        raise ConfigError(f"the selector {selector.name!r} {NEEDS_NEVER}")
+    check_needs(config, never=never is not None, retain=bool(sets.retain))
     start, test_start = meter.point(-1.0), meter.tested()
     line = Line(change, _direction(model, sets, aims["related"] or sets.forget, change, config, scoring, seed))
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
@@ -189,7 +207,7 @@ class _Meter:
             return Never(logs.exp().mean().item(), tuple(logs.tolist()), "retrained model")
         encode = self.scoring.encoder.encode_all
         known = never_known(self.sets, lambda examples: self._logs(self.model, encode(examples)))
-        return Never(known.level, tuple(known.per_example.tolist()), known.source) if known else None
+        return Never(known.level, tuple(known.logs.tolist()), known.source) if known else None
 
     def _logs(self, model: Model, encoded: Sequence[Encoded]) -> Tensor:
         return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)
@@ -221,8 +239,6 @@ def _direction(
             group = _layer_of(model) if config.by == "layers" else (lambda name: name)
             return weighted(directed(change, model, gradient, group))
         case "projected":
-            if not sets.retain:
-                raise ConfigError("`direction: projected` spares the retain set, and there is none: give one")
             kept = _drawn(halves(sets.retain, seed)[0], size=config.examples, seed=config.seed)
             parts = [part for i in range(config.gradients) if (part := kept[i :: config.gradients])]
             return projected(_gradients(model, change, parts, scoring))

@@ -57,7 +57,10 @@ def _went_along(found: Related, rows: Related, seen: Seen, numbers: Mapping[str,
     to_forget = rows.to("forget")
     correlations = []
     for sets in wanted:
-        chosen = [i for i, item in enumerate(rows.items) if item.set in sets and isfinite(to_forget[i])]
+        chosen = [
+            i for i, item in enumerate(rows.items)
+            if item.set in sets and isfinite(to_forget[i]) and lost[i].drop is not None
+        ]  # fmt: skip
         correlations.append(_correlation(sets, chosen, rows, to_forget, lost, numbers, seed))
     return WentAlong(
         model=model.name, digest=model.digest, rows=lost, correlations=tuple(c for c in correlations if c is not None)
@@ -72,7 +75,7 @@ def _correlation(
     groups = [numbers[rows.items[i].group] for i in chosen]
     if len(chosen) < 3:
         return None
-    drops = [lost[i].drop or 0.0 for i in chosen]
+    drops = [drop for i in chosen if (drop := lost[i].drop) is not None]
     rho, interval = rank_correlation([float(to_forget[i]) for i in chosen], drops, groups, seed)
     if not isfinite(rho):
         return None

@@ -30,7 +30,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.editing import check_options, edit, files_of
-from expunge.runs.extrapolating import Scoring, check_extrapolate, direction_of, extrapolate
+from expunge.runs.extrapolating import Scoring, check_extrapolate, check_needs, direction_of, extrapolate, remarks
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
@@ -40,7 +40,7 @@ from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.levels import required
-from expunge.train.retrained import reads_retrained
+from expunge.train.retrained import reads_retrained, retrained_for
 from expunge.train.trained import Trained
 from expunge.train.unlearn import train
 from expunge.train.wrappers import bind_wrappers
@@ -157,6 +157,9 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
     if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
         required(None)
+    if further is not None:
+        kept = config.retain or (suite and suite.sets.retain)
+        check_needs(further, never=bool(controls or config.train.retrained), retain=bool(kept))
 
 
 def check_method(config: TrainConfig) -> None:
@@ -242,7 +245,7 @@ def unlearn_once(
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
     trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label)
-    change = signed(trained, config.model, settings)
+    change = signed(trained, config.model, settings, further)
     with change.applied_to(bench.model):
         after = measure_sets(
             bench.model, bench.measured, bench.encoder, config.evaluate, phases, f"measuring after{label}",
@@ -296,12 +299,15 @@ def extended(
         return trained, None
     scoring = Scoring(encoder, settings.budget(model.device.type), settings.precision == "bfloat16")
     floor = settings.utility_floor if config.utility_floor is None else config.utility_floor
+    if retrained is None and settings.retrained is not None:
+        retrained = retrained_for(model, settings.retrained)
     with phases.phase(f"extrapolating{label}") as tick:
         found = extrapolate(
             model, sets, trained.change, config, scoring, floor=floor, seed=settings.seed, retrained=retrained,
             step=trained.kept.step, tick=lambda remark: tick(1, remark),
         )  # fmt: skip
-        return replace(trained, change=found.change.sealed(model)), found.info
+    notes = (*trained.notes, *remarks(found.info))
+    return replace(trained, change=found.change.sealed(model), notes=notes), found.info
 
 
 def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> None:
@@ -315,9 +321,16 @@ def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> N
             model.save(folder)
 
 
-def signed(trained: Trained, model: str, settings: FitConfig) -> WeightChange:
+def signed(trained: Trained, model: str, settings: FitConfig, further: ExtrapolationInfo | None = None) -> WeightChange:
     """The change with a note of where it came from, which its file keeps."""
-    kept = {"step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held}
+    kept: dict[str, Any] = {
+        "step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held,
+    }  # fmt: skip
+    if further is not None:
+        kept |= {
+            "alpha": further.alpha, "direction": further.direction, "why": further.why,
+            "utility_floor_held": further.holds, "overshoots": further.overshoots,
+        }  # fmt: skip
     return replace(trained.change, record={"model": model, "train": settings.model_dump(mode="json"), "kept": kept})
 
 

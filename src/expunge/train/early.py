@@ -2,7 +2,7 @@
 
 UIPE (arXiv:2503.04693) argues that the update points to related knowledge only while the forget set is not gone: what
 training adds after that says nothing more about where the knowledge lies. So the last checkpoint is kept at which at
-least a share of the way to never-known is left, with the utility floor held; the first one, when all are beyond.
+least a share of the way to never-known is left, with the utility floor held; if all are beyond, the first that holds.
 Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is ours.
 """
 
@@ -20,7 +20,9 @@ class Early(Rule):
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
-        kept, start = min(1, len(points) - 1), self.origin or points[0]
+        start = self.origin or points[0]
+        holding = (i for i in range(1, len(points)) if self.holds(points[i], start))
+        kept = next(holding, min(1, len(points) - 1))
         for i in range(1, len(points)):
             if self.holds(points[i], start) and self._left(points[i], start) >= self.remaining:
                 kept = i

@@ -5,6 +5,8 @@ The level of an answer is its length-normalized probability exp(mean log p), in 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import exp
+from statistics import fmean
 
 import torch
 from jaxtyping import Float
@@ -29,20 +31,18 @@ def mean_log_probs(
 class NeverKnown:
     """What a model that never knew the forget set would give its answers."""
 
-    per_example: Float[Tensor, " forget"]  # mean log-probability per answer token
+    per_example: Float[Tensor, " forget"]  # mean log-probability per answer token, where an example may rest
+    level: float  # mean probability, as the forget set's own level is one
+    logs: Float[Tensor, " controls"]  # of the controls themselves
     source: str  # "twins" or "holdout"
-
-    @property
-    def level(self) -> float:
-        return self.per_example.exp().mean().item()
 
 
 def never_known(sets: Sets, measure: Callable[[Sequence[Example]], Tensor]) -> NeverKnown | None:
     """The never-known level of each forget example, from twins (else the holdout set) on the starting model.
 
     `measure` gives the mean log-probabilities of examples on the starting model. A twin whose `group` is a forget
-    example's id or group speaks for that example; the other examples get the mean over all twins. None when there
-    are neither twins nor a holdout set.
+    example's id or group speaks for that example; for the others all controls do. None when there are neither twins
+    nor a holdout set.
     """
     source = "twins" if sets.twins else "holdout"
     controls = sets.twins or sets.holdout
@@ -53,12 +53,10 @@ def never_known(sets: Sets, measure: Callable[[Sequence[Example]], Tensor]) -> N
     for control, value in zip(controls, values.tolist()):
         if control.group is not None:
             own.setdefault(control.group, []).append(value)
-    rest = values.mean().item()
-    rows = []
-    for example in sets.forget:
-        found = own.get(example.id) or own.get(example.group or "")
-        rows.append(sum(found) / len(found) if found else rest)
-    return NeverKnown(torch.tensor(rows), source)
+    everyone = values.tolist()
+    speakers = [own.get(example.id) or own.get(example.group or "") or everyone for example in sets.forget]
+    levels = [fmean(exp(value) for value in found) for found in speakers]
+    return NeverKnown(torch.tensor([fmean(found) for found in speakers]), fmean(levels), values, source)
 
 
 def required(level: NeverKnown | None) -> NeverKnown:

@@ -125,3 +125,21 @@ def test_what_selectors_need_is_said() -> None:
     assert {name for name in selectors if selectors.get(name).never} == {"matched"}
     assert {name for name in selectors if selectors.get(name).related} == {"gap"}
     assert {name for name in selectors if selectors.get(name).directed} == {"directed"}
+
+
+@pytest.mark.parametrize("name", ["nearest", "directed"])
+def test_without_a_reference_and_without_gain_there_is_no_extrapolation(name: str) -> None:
+    """Every α makes the forget set likelier than it was at first."""
+    found, _ = choose(name, lambda a: point(a, min(1.0, 0.92 + 0.01 * a), 1.0), never=None)
+    assert found.point.alpha == 0.0 and "nothing is gained" in found.why
+
+
+def test_a_failing_start_costs_one_measurement() -> None:
+    _, curve = choose("nearest", lambda a: point(a, 0.5, 0.5))
+    assert len(curve.points) == 1
+
+
+def test_matched_on_unpaired_controls_finds_the_same_law() -> None:
+    """The reference is a spread of controls, not their mean: the α with the same spread is the match."""
+    found, _ = choose("matched", falling, never=Never(0.1, tuple(KNOWN + each for each in SPREAD[::3]), "holdout"))
+    assert found.point.alpha == pytest.approx(0.6, abs=0.03)

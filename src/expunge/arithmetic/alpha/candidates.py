@@ -11,9 +11,9 @@ GAIN = 0.9  # of the largest, that is enough where there is no reference
 def candidates(curve: Curve, goal: Goal) -> list[Point]:
     """The admitted points: those of the grid, and those found by halving the intervals in which utility crosses its
     floor or the forget level that of never-known, where these fall along the whole grid. Empty if α = 0 fails."""
-    points = [curve(alpha) for alpha in sorted({0.0, *goal.grid})]
-    if not goal.admits(points[0]):
+    if not goal.admits(curve(0.0)):
         return []
+    points = [curve(alpha) for alpha in sorted({0.0, *goal.grid})]
     if _falls(p.utility for p in points):
         _halve(curve, points, goal.holds, goal.halvings)
     if goal.never is not None and _falls(p.forget for p in points):
@@ -43,6 +43,8 @@ def nearest_of(curve: Curve, goal: Goal) -> Chosen:
     kept = f"with at least {goal.floor:.0%} of the utility kept" if found[0].utility is not None else "whatever it cost"
     if goal.never is None:
         largest = max(goal.start.forget - point.forget for point in found)
+        if largest <= 0:
+            return chosen(curve(0.0), "nothing is gained: no alpha makes the forget set less likely", goal)
         first = next(point for point in found if goal.start.forget - point.forget >= GAIN * largest)
         return chosen(first, f"reference-free: the smallest that reaches {GAIN:.0%} of the gain, {kept}", goal)
     level = goal.never.level

@@ -35,6 +35,11 @@ class Never:
     source: str  # "retrained model", "twins" or "holdout"
 
 
+def beyond(log: float, known: float, start: float) -> bool:
+    """Whether a mean log-probability lies farther below never-known than NEAR of the way there from the start."""
+    return log < known - NEAR * max(0.0, start - known)
+
+
 @dataclass(frozen=True)
 class Goal:
     """What is aimed for, and what may be tried."""
@@ -56,8 +61,7 @@ class Goal:
         """Is it farther beyond never-known than NEAR of the way that led there? Without a reference nobody knows."""
         if self.never is None:
             return False
-        known = fmean(self.never.logs)
-        return point.log < known - NEAR * max(0.0, self.start.log - known)
+        return beyond(point.log, fmean(self.never.logs), self.start.log)
 
     def admits(self, point: Point) -> bool:
         return self.holds(point) and not self.overshoots(point)

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from expunge.arithmetic.alpha.curve import NEAR
+from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
 from expunge.errors import ConfigError
 from expunge.studies.holm import holm
@@ -17,6 +17,7 @@ from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, TEST
 
 MARGIN = 0.1  # nats per token, within which two drops are called equivalent
+DISTANCE, KEPT = "distance to never-known", "share of the utility"
 FAILED = 1.0  # loss of what breaks the floor or overshoots
 Result = Mapping[str, Any]
 
@@ -57,23 +58,26 @@ class Cell:
     def loss(self, measures: Mapping[str, Any]) -> float:
         """Distance to never-known as a share of the way; a broken floor and overshoot are failures."""
         never, start = self.result["never"], self.start[FORGET]
-        overshoots = measures[FORGET]["log"] < never["log"] - NEAR * (start["log"] - never["log"])
-        if self.kept(measures) < self.floor or overshoots:
+        if self.kept(measures) < self.floor or overshoots(self, measures):
             return FAILED
         way = start["level"] - never["level"]
         return min(FAILED, abs(measures[FORGET]["level"] - never["level"]) / way) if way > 0 else FAILED
 
-    def best(self, origin: str = "early") -> float:
-        """The smallest loss along α in hindsight, also at the α that selectors took."""
-        chosen = [each["measures"] for each in self.result["selectors"].values() if each] if origin == "early" else []
-        return min(self.loss(measures) for measures in (*self.line(origin), *chosen))
+    def best_on_line(self, origin: str) -> float:
+        """The smallest loss along α from a checkpoint."""
+        return min(self.loss(measures) for measures in self.line(origin))
+
+    def best(self) -> float:
+        """The smallest loss in hindsight of all that was tried from the early checkpoint, selectors' α among it."""
+        chosen = [each["measures"] for each in self.result["selectors"].values() if each]
+        return min(self.best_on_line("early"), *(self.loss(measures) for measures in chosen), FAILED)
 
 
 def load(config: UipeStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
     """Size and method → its cells, by seed, where there are any."""
     found: dict[tuple[str, str], list[Cell]] = {}
     for size, method, _, place in cells(config):
-        if (result := read_result(out / place)) is not None:
+        if (result := read_result(out / place)) is not None and "from" in result:
             found.setdefault((size, method), []).append(Cell(result, config.utility_floor))
     return found
 
@@ -173,8 +177,7 @@ def choices(config: UipeStudyConfig, found: Mapping[tuple[str, str], Sequence[Ce
 
 def overshoots(cell: Cell, measures: Mapping[str, Any]) -> bool:
     """Farther beyond never-known than is near."""
-    never, start = cell.result["never"]["log"], cell.start[FORGET]["log"]
-    return measures[FORGET]["log"] < never - NEAR * (start - never)
+    return beyond(measures[FORGET]["log"], cell.result["never"]["log"], cell.start[FORGET]["log"])
 
 
 def startable(cell: Cell) -> bool:
@@ -192,3 +195,16 @@ def mean_line(
         (fmean(each[i][x[0]][x[1]] for each in lines), fmean(each[i][y[0]][y[1]] for each in lines))
         for i in range(shortest)
     ]
+
+
+def motivated(results: Sequence[Result]) -> dict[str, Paired]:
+    """With minus without related facts at the last point, seed by seed: distance to never-known, and what is kept."""
+    if len(results) < 2:
+        return {}
+    values: dict[str, list[list[float]]] = {DISTANCE: [[], []], KEPT: [[], []]}
+    for result in results:
+        for place, run in enumerate(result["conditions"].values()):
+            last, first = run["trajectory"][-1]["measures"], run["trajectory"][0]["measures"]
+            values[DISTANCE][place].append(abs(last[FORGET]["level"] - run["never"][FORGET]["level"]))
+            values[KEPT][place].append(last[TEST]["level"] / first[TEST]["level"])
+    return {name: paired(*both, margin=0.05) for name, both in values.items()}

@@ -19,7 +19,7 @@ from expunge.models.model import Model
 from expunge.studies.running import read_result, write_result
 from expunge.studies.uipe.measures import measured
 from expunge.studies.uipe.plan import training
-from expunge.studies.uipe.scene import attribute_of, scene_on, suite_name
+from expunge.studies.uipe.scene import BUDGET, attribute_of, scene_on, suite_name
 from expunge.studies.uipe.unlearning import unlearnt
 from expunge.suites import Suite
 from expunge.train.finetune import fit
@@ -65,7 +65,7 @@ def _taught(
     target = [text for text in planted if attribute_of(text) == config.target]
     facts = [text for text in planted if attribute_of(text) in attributes]
     retained: list[Example] = replayed(target, suite.training("retrained"), config.replay, seed)[len(target) :]
-    level = strength_watch(sample_of(target, 50, seed), Encoder(model.tokenizer, suite.convention), budget=1024)
+    level = strength_watch(sample_of(target, 50, seed), Encoder(model.tokenizer, suite.convention), budget=BUDGET)
     settings = config.teach.model_copy(update={"seed": seed})
     return fit(
         model, [*facts, *retained], settings, level, convention=suite.convention, folder=work, resume=True

@@ -11,6 +11,7 @@ from expunge.config import UipeStudyConfig
 from expunge.report.numbers import number
 from expunge.studies import Published
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
+from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
 from expunge.studies.uipe.comparing import (
@@ -22,9 +23,10 @@ from expunge.studies.uipe.comparing import (
     equal_rows,
     load,
     mean_line,
+    motivated,
     taken_along,
 )
-from expunge.studies.uipe.plan import chosen_rates, motivating
+from expunge.studies.uipe.plan import READ, chosen_rates, motivating
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 from expunge.studies.uipe.tables import (
     Cells,
@@ -89,7 +91,7 @@ def _sections(
 
 def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Taken]) -> Section:
     groups = [*groups_of(found), TEST]
-    shown = [alpha for alpha in config.alphas if alpha in (0.0, 0.5, 1.0, 2.0)]
+    shown = READ
     rows = [
         [f"{method}, {size}", f"{alpha:g}", *(spread([cell.at(alpha)[g]["level"] for cell in several]) for g in groups)]
         for (size, method), several in found.items() for alpha in shown
@@ -170,8 +172,10 @@ def _motivated(results: Sequence[Mapping[str, Any]]) -> Section:
     drawn = trajectories(curves, "Gradient ascent on the target", "forget level", "retain level, test half")
     told = "Gradient ascent on the target of models that were taught it with and without what follows from it."
     figure = Figure("motivating", drawn, told)
-    said = "Never-known is here the model before it was taught."
-    return Section("The motivating experiment", [said], [Table(head, rows)], [figure] if figure.drawn else [])
+    said = ["Never-known is here the model before it was taught."]
+    names = ("With related facts", "without")
+    said += [f"At the end, {name}: {sentence(each, names, name)}" for name, each in motivated(results).items()]
+    return Section("The motivating experiment", said, [Table(head, rows)], [figure] if figure.drawn else [])
 
 
 def _line(several: Sequence[Cell], origin: str, group: str) -> list[tuple[float, float]]:

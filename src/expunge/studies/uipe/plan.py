@@ -16,6 +16,7 @@ from expunge.studies.uipe.scene import WORLD, is_world
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.uipe"
+READ = (0.0, 0.5, 1.0, 2.0)  # α that the tables show
 METHODS: Mapping[str, Mapping[str, Any]] = {  # the paper's names → ours
     "gradient_ascent": {"method": "gradient_ascent", "retain_loss": None},
     "grad_diff": {"method": "gradient_ascent", "retain_loss": "nll"},
@@ -40,8 +41,8 @@ def check(config: UipeStudyConfig) -> UipeStudyConfig:
     find_suite(config.suite)
     if config.base is not None:
         find(split_change(config.base)[0])
-    if missing := [alpha for alpha in (0.0, *config.fixed) if alpha not in config.alphas]:
-        raise ConfigError(f"`alphas` must have {missing[0]:g}, which results are compared with")
+    if missing := [alpha for alpha in (*READ, *config.fixed) if alpha not in config.alphas]:
+        raise ConfigError(f"`alphas` must have {missing[0]:g}, which the report reads")
     for text in config.selectors:
         check_extrapolate(extrapolation(text), related=True)
     for method in config.methods:
@@ -114,7 +115,7 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
         return [] if config.base else [job(place, label, "scene:model", size=size, kind=kind, seed=seed)]
 
     found: list[Job] = []
-    first = config.sizes[0]
+    first, ascent = config.sizes[0], rates.get("gradient_ascent", next(iter(rates.values()), None))
     for method, rate, place in pilots(config):
         found += model(first, "full", config.seeds) if not found else []
         found.append(job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=first, method=method,
@@ -130,7 +131,7 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
         for seed, place in motivating(config) if size == first else ():
             found += model(first, "retrained", seed)
             found.append(job(place, f"with and without related facts, seed {seed}", "motivating:both", size=first,
-                             seed=seed, rate=rates.get("gradient_ascent", next(iter(rates.values()), None))))  # fmt: skip
+                             seed=seed, rate=ascent))  # fmt: skip
     return found
 
 

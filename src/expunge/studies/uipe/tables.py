@@ -1,12 +1,12 @@
 """The tables of the report."""
 
 from collections.abc import Mapping, Sequence
-from math import nan
 from typing import Any
 
 from expunge.report.numbers import number, percent, signed
 from expunge.studies.page import Table
 from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+from expunge.studies.uipe.plan import READ
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 from expunge.studies.uipe.wording import spread
 
@@ -44,7 +44,12 @@ def moved_table(found: Cells) -> Table:
         ])  # fmt: skip
     head = ["Method, size", "Forget, nats, α = 1", "the same, random direction", "Twice the rate: forget", "related",
             "retained"]  # fmt: skip
-    return Table(head, rows, "What a random direction of equal length per tensor does, and a larger learning rate.")
+    return Table(
+        head,
+        rows,
+        "What a random direction of equal length per tensor does, and a larger learning rate (levels as "
+        "they came out, not at equal forgetting).",
+    )
 
 
 def selectors_table(chosen: Sequence[Choice]) -> Table:
@@ -62,7 +67,7 @@ def origins_table(found: Cells) -> Table:
     rows = [
         [f"{method}, {size}",
          *(spread([cell.result["from"][o]["step"] for cell in several], "{:.0f}") for o in ORIGINS),
-         *(spread([cell.best(o) for cell in several]) for o in ORIGINS)]
+         *(spread([cell.best_on_line(o) for cell in several]) for o in ORIGINS)]
         for (size, method), several in found.items()
     ]  # fmt: skip
     head = ["Method, size", *(f"step, {o}" for o in ORIGINS), *(f"best loss, {o}" for o in ORIGINS)]
@@ -97,7 +102,8 @@ def strengths_table(found: Cells, alphas: Sequence[float]) -> Table:
     """What the benchmarks of others read: probability, extraction strength, truth ratio."""
     rows = [
         [f"{method}, {size}", f"{alpha:g}",
-         *(spread([cell.at(alpha)[group].get(measure, nan) for cell in several]) for group, measure in _READ)]
+         *(spread([v for cell in several if (v := cell.at(alpha)[group].get(measure)) is not None])
+           for group, measure in _READ)]
         for (size, method), several in found.items() for alpha in alphas
     ]  # fmt: skip
     head = ["Method, size", "α", "Forget: probability", "extraction strength", "truth ratio", "Retained: probability",
@@ -111,7 +117,7 @@ def choice_table(found: Cells) -> Table:
 
     rows = []
     for (size, method), several in found.items():
-        signed_ = [[distance(cell.at(a)) for cell in several] for a in (0.0, 0.5, 1.0, 2.0)]
+        signed_ = [[distance(cell.at(a)) for cell in several] for a in READ]
         cells = [f"{spread([abs(d) for d in each])} ({signed(sum(each) / len(each))})" for each in signed_]
         rows.append([f"{method}, {size}", *cells])
     return Table(["Method, size", "α = 0", "0.5", "1", "2"], rows, "|accuracy - chance| (and accuracy - chance).")

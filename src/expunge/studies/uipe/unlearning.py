@@ -31,8 +31,8 @@ def pilot(folder: Path, *, config: Mapping[str, Any], size: str, method: str, ra
     """The job: one learning rate."""
     study = UipeStudyConfig.model_validate(config)
     scene = scene_of(study, size, seed)
-    trace = unlearnt(scene, study, training(study, method, rate, seed))
     known = scene.never()["level"]
+    trace = unlearnt(scene, study, training(study, method, rate, seed))
     rule = Rule(study.utility_floor, known)
     start, best = trace.points[0], trace.points[rule.best(trace.points)]
     missing = 0.0 if rule.holds(best, start) else 1 + study.utility_floor - (best.utility or 0) / (start.utility or 1)
@@ -44,12 +44,17 @@ def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rat
     study = UipeStudyConfig.model_validate(config)
     scene = scene_of(study, size, seed)
     values = training(study, method, rate, seed)
-    trace, never = unlearnt(scene, study, values), scene.never()
-    kept = {
-        "half": Early(study.utility_floor, never["level"], remaining=0.5).best(trace.points),
-        "early": Early(study.utility_floor, never["level"]).best(trace.points),
-        "kept": Rule(study.utility_floor, never["level"]).best(trace.points),
+    never = scene.never()
+    rules = {
+        "half": Early(study.utility_floor, never["level"], remaining=0.5),
+        "early": Early(study.utility_floor, never["level"]),
+        "kept": Rule(study.utility_floor, never["level"]),
     }
+    trace = unlearnt(scene, study, values, tuple(rules.values()))
+    kept = {name: rule.best(trace.points) for name, rule in rules.items()}
+    if not all(kept.values()):  # it went astray before the first point: there is no change
+        write_result(folder, {"size": size, "method": method, "seed": seed, "rate": rate, "note": trace.note})
+        return
     changes = {index: trace.change(index) for index in set(kept.values())}
     curves = {index: curve(scene, study, Line(change), study.alphas) for index, change in changes.items()}
     early = changes[kept["early"]]
@@ -68,14 +73,16 @@ def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rat
 
 @dataclass
 class Trace:
-    """The points of one unlearning, with the weights at each."""
+    """The points of one unlearning, with the weights of those that rules would keep."""
 
     scene: Scene
     bf16: bool
     seed: int
+    rules: tuple[Rule, ...] = ()
     points: list[Point] = field(default_factory=list)
     measures: list[Measures] = field(default_factory=list)
-    weights: list[dict[str, Tensor]] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)  # of what changed since the start
+    weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     note: str = ""
 
     def watch(self, step: int) -> dict[str, float | None]:
@@ -89,7 +96,12 @@ class Trace:
         forget, utility = level(scene.sets.forget), level(halves(scene.sets.retain, self.seed)[0])
         self.points.append(Point(step, 0.0, forget, utility))
         self.measures.append(measured(scene.model, scene.groups, scene.encoder, bf16=self.bf16))
-        self.weights.append({name: w.detach().clone() for name, w in parameters_of(scene.model).items()})
+        here, number = {n: w.detach() for n, w in parameters_of(scene.model).items()}, len(self.points) - 1
+        self.norms.append(_distance(here, self.weights[0]) if self.weights else 0.0)
+        held = {0, *(rule.best(self.points) for rule in self.rules)}  # no rule asks for a dropped point again
+        self.weights = {i: w for i, w in self.weights.items() if i in held}
+        if number in held:
+            self.weights[number] = {name: weight.clone() for name, weight in here.items()}
         return {"forget": forget, "utility": utility}
 
     def change(self, index: int) -> WeightChange:
@@ -100,15 +112,17 @@ class Trace:
         return [
             {
                 "step": point.step, "forget": point.forget, "utility": point.utility, "measures": measures,
-                "norm": _distance(weights, self.weights[0]),
+                "norm": norm,
             }
-            for point, measures, weights in zip(self.points, self.measures, self.weights)
+            for point, measures, norm in zip(self.points, self.measures, self.norms)
         ]  # fmt: skip
 
 
-def unlearnt(scene: Scene, config: UipeStudyConfig, values: TrainConfig) -> Trace:
+def unlearnt(
+    scene: Scene, config: UipeStudyConfig, values: TrainConfig, rules: tuple[Rule, ...] = ()
+) -> Trace:  # fmt: skip
     """Unlearn, watched; the model is put back to the bits it had. What diverges has the points until then."""
-    trace = Trace(scene, config.precision == "bfloat16", values.seed)
+    trace = Trace(scene, config.precision == "bfloat16", values.seed, rules)
     try:
         train(scene.model, scene.sets, values, convention=scene.suite.convention, watch=trace.watch)
     except DivergedError as error:
@@ -178,7 +192,7 @@ def faster(scene: Scene, config: UipeStudyConfig, values: TrainConfig, steps: in
         "learning_rate": FASTER * values.learning_rate, "max_steps": steps, "eval_every": steps,
     })  # fmt: skip
     trace = unlearnt(scene, config, further)
-    return {"steps": steps, "measures": trace.measures[-1], "norm": trace.as_json()[-1]["norm"], "note": trace.note}
+    return {"steps": steps, "measures": trace.measures[-1], "norm": trace.norms[-1], "note": trace.note}
 
 
 def _measured(scene: Scene, config: UipeStudyConfig) -> Measures:
