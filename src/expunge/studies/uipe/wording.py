@@ -89,8 +89,8 @@ def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]
         "Extrapolation goes on from three checkpoints: the last with the floor held and half of the way to never-known "
         "left (half), a tenth left (early, the default), and the one that unlearning itself keeps (kept).",
         tuned,
-        "Controls: further steps of the same training; twice the learning rate for as many steps; "
-        f"{config.draws} random directions, in each tensor as long as v. Each seed has its own rows and order, and in the "
+        f"Controls: further steps of the same training; twice the learning rate for as many steps; {config.draws} "
+        "random directions, in each tensor as long as v. Each seed has its own rows and order, and in the "
         "world its own model.",
     ]
 
@@ -113,7 +113,8 @@ def limits(taken: Sequence[Taken], config: UipeStudyConfig) -> list[str]:
         "The paper's tables, learning rates and checkpoints are not published with it; its curves are known to us from "
         "reports. TOFU and WMDP at 7B parameters were not run.",
         "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run. The "
-        "selector gap chooses on the related rows that the tables measure. Rates were chosen with another cut of the same "
+        "selector gap chooses on the related rows that the tables measure. Rates were chosen with another cut of the "
+        "same "
         "persons into halves, and the tests say nothing of other persons than these.",
     ]  # fmt: skip
 
