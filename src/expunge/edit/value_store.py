@@ -21,6 +21,8 @@ from expunge.models.model import Model
 from expunge.models.rests import Place
 from expunge.store import hash_of, trim
 
+LOSS = 2  # of the equation in `values.py`: another number when it changes, so that older values are not found
+
 
 class ValueStore:
     """Values of one state of the weights. Without a folder it keeps nothing and finds nothing."""
@@ -34,7 +36,7 @@ class ValueStore:
         rows = [[list(row.encoded.ids), row.encoded.start, row.place] for row in (*wanted.rows, wanted.essence)]
         return {
             "weights": self._weights, "rows": rows, "bare": list(wanted.bare), "place": asdict(place),
-            "how": asdict(how), "type": str(model.network.dtype), "device": model.device.type,
+            "how": asdict(how), "loss": LOSS, "type": str(model.network.dtype), "device": model.device.type,
         }  # fmt: skip
 
     def get(self, key: dict[str, Any]) -> Value | None:

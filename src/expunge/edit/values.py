@@ -2,7 +2,7 @@
 4.
 
     L(δ) = mean over contexts of -(1/T) Σ_t log π(y_t | context, prompt, y_<t; δ)
-           + kl · KL(p₀ ‖ p_δ), next token after the subject in "{subject} is a"
+           + kl · KL(p_δ ‖ p₀), next token after the subject in "{subject} is a"
            + decay · ‖δ‖ / ‖v₀‖²,        and after each step  ‖δ‖ ≤ clamp · ‖v₀‖
 
 δ is added at the last token of the subject in every row: to what the MLP gives (ROME) or to the residual stream after
@@ -148,7 +148,7 @@ class _Search:
         return losses + self.how.decay * _norms(delta) / start.norm(dim=1).square()
 
     def _divergence(self, seen: Pass, going: Sequence[int]) -> Float[Tensor, " facts"]:
-        """KL(p₀ ‖ p_δ) of each fact; p₀ is that of the first look, where δ is 0."""
+        """KL(p_δ ‖ p₀) of each fact; p₀ is that of the first look, where δ is 0."""
         assert seen.logits is not None
         owner = self.rests.forest.owner.tolist()
         tokens = {self.owner[row]: token for token, row in enumerate(owner) if self.essence[row]}
@@ -156,7 +156,7 @@ class _Search:
         if not self.essences:
             self.essences = dict(zip(going, logs.detach()))
         before = torch.stack([self.essences[i] for i in going])
-        return (before.exp() * (before - logs)).sum(-1)
+        return divergence(logs, before)
 
     def _clamp(self) -> None:
         with torch.no_grad():
@@ -171,6 +171,13 @@ class _Search:
         self.rests = self.rests.of(rows)
         self.owner, self.essence = [self.owner[row] for row in rows], [self.essence[row] for row in rows]
         self.deltas = {i: delta for i, delta in self.deltas.items() if i in going}
+
+
+def divergence(
+    logs: Float[Tensor, "facts vocabulary"], before: Float[Tensor, "facts vocabulary"]
+) -> Float[Tensor, " facts"]:
+    """KL(p ‖ p₀) = Σ p (log p − log p₀), from log p and log p₀: eq. 4 asks what p adds to p₀, not the other way."""
+    return (logs.exp() * (logs - before)).sum(-1)
 
 
 def _likelihood(seen: Pass, each: Rests, fact: Tensor, essence: Sequence[bool], facts: int) -> Float[Tensor, " facts"]:
