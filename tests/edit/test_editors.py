@@ -164,8 +164,45 @@ def test_alphaedit_protects_earlier_edits_from_call_to_call(tmp_path: Path) -> N
     assert len(editor.earlier[0]) == 3
 
 
+def test_a_later_request_measures_nothing_on_the_edited_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever became of the cache: the null spaces are in the editor's file, to the bit."""
+    model, path = tiny_model(), tmp_path / "editor.safetensors"
+    first = alphaedit(work(tmp_path, facts(1), model), **ONE, energy=0.9)
+    assert first.keep is not None
+    first.keep(path)
+    spaces = AlphaEdit.load(path).spaces
+    with first.change.applied_to(model):
+        job = work(tmp_path, facts(3)[1:], model, folder=tmp_path / "cache")
+        monkeypatch.setattr(Work, "statistics", lambda *_: pytest.fail("the edited model was measured"))
+        second = alphaedit(job, **ONE, energy=0.9, earlier=str(path))
+        other = alphaedit(work(tmp_path, facts(3)[1:], model, corpus=None), **ONE, energy=0.8, earlier=str(path))
+    assert not (tmp_path / "cache" / "statistics").exists()
+    assert not any("null space" in note for note in second.notes)
+    assert {name for note in other.notes for name in ("corpus", "energy", "threshold") if f"`{name}`" in note} == {
+        "corpus", "energy",
+    }  # fmt: skip
+    assert second.keep is not None
+    second.keep(path)
+    assert torch.equal(AlphaEdit.load(path).spaces[0].basis, spaces[0].basis)
+    assert AlphaEdit.load(path).spaces[0].discarded == spaces[0].discarded
+
+
+def test_memory_of_a_model_of_another_size_is_refused(tmp_path: Path) -> None:
+    editor = AlphaEdit()
+    given: dict[str, Any] = {"layers": 1, "last": 0, "contexts": 0, "energy": 0.9, "threshold": None, "how": HOW,
+                             "ridge": 1.0, "inserted": 0.9}  # fmt: skip
+    editor.edit(work(tmp_path, facts(1)), **given)
+    size = editor.earlier[0].shape[1]
+    editor.earlier[0] = torch.zeros(1, size + 3, dtype=torch.float64)
+    with pytest.raises(ConfigError, match=f"{size + 3} neurons, not {size}"):
+        editor.edit(work(tmp_path, facts(1)), **given)
+
+
 def test_alphaedit_says_when_there_is_no_null_space(tmp_path: Path) -> None:
-    edited = alphaedit(work(tmp_path, facts(3)), **ONE, energy=1e-12)
+    with pytest.raises(ConfigError, match="empty"):
+        alphaedit(work(tmp_path, facts(3)), **ONE, energy=1e-12)
+    second = float(torch.linalg.eigvalsh(work(tmp_path, facts(1)).statistics([0])[0].moment)[1])
+    edited = alphaedit(work(tmp_path, facts(3)), **ONE, threshold=1.001 * second)
     assert any("protected" in note for note in edited.notes)
     assert not any("protected" in note for note in alphaedit(work(tmp_path, facts(1)), **ONE, energy=0.9).notes)
 

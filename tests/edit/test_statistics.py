@@ -1,6 +1,7 @@
 """Key statistics: the mean of kkᵀ by hand, streams that are cut and killed, corpora of every form."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,48 @@ def test_another_model_corpus_or_number_of_tokens_is_another_file(tmp_path: Path
             tick=lambda count, _, asked=asked: asked.append(count),
         )  # fmt: skip
         assert asked
+    as_set = tmp_path / "texts.json"  # the same bytes, read in another way
+    as_set.write_text(json.dumps(TEXTS))
+    lines = tmp_path / "texts.txt"
+    lines.write_text(as_set.read_text())
+    assert corpus_of(str(as_set)).digest != corpus_of(str(lines)).digest
     for path in folder.rglob("*.safetensors"):  # a broken file is made again
         path.write_bytes(b"no")
     assert statistics_of(model, [0], texts_file(tmp_path), tokens=500, weights="w", folder=folder)[0].tokens == 24
+
+
+def test_another_tokenizer_is_another_file(tmp_path: Path) -> None:
+    model, folder, source = tiny_model(), tmp_path / "cache", texts_file(tmp_path)
+    given = {"tokens": 500, "weights": "w", "folder": folder}
+    statistics_of(model, [0], source, **given)
+    model.tokenizer.add_tokens(["arlandbexton"])
+    statistics_of(model, [0], source, **given)
+    assert len(list((folder / "statistics").iterdir())) == 2
+
+
+def test_what_was_used_last_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, folder, source = tiny_model(), tmp_path / "cache", texts_file(tmp_path)
+    given = {"tokens": 500, "folder": folder}
+    paths = {}
+    for weights in "ab":
+        seen = set(folder.rglob("*.safetensors"))
+        statistics_of(model, [0], source, weights=weights, **given)
+        (paths[weights],) = set(folder.rglob("*.safetensors")) - seen
+        os.utime(paths[weights], (1000, 1000 + len(seen)))
+    statistics_of(model, [0], source, weights="a", **given)  # looked at again, so it outlives b
+    monkeypatch.setattr(statistics, "LIMIT", int(2.5 * paths["a"].stat().st_size))
+    statistics_of(model, [0], source, weights="c", **given)
+    assert paths["a"].exists() and not paths["b"].exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    told: list[str] = []
+    found = statistics_of(
+        tiny_model(), [0], texts_file(tmp_path), tokens=500, weights="w", folder=tmp_path / "cache", say=told.append
+    )
+    assert found[0].tokens == 24
+    assert told and "cannot keep key statistics" in told[0]
 
 
 @pytest.mark.parametrize(

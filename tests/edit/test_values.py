@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from expunge.edit import value_store
 from expunge.edit import work as work_module
 from expunge.edit.facts import Fact, Row
 from expunge.edit.values import Fitting, Value, Wanted, divergence, fit
@@ -177,6 +178,12 @@ def test_a_value_is_stored_and_found(tmp_path, monkeypatch) -> None:
         work(tmp_path, facts(2), tiny_model(seed=1), folder=tmp_path / "cache").values(
             [[0], [1]], BEFORE, Place(0), HOW
         )
+
+
+def test_the_store_of_values_is_kept_below_its_limit(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(value_store, "trim", lambda folder: [path.unlink() for path in folder.iterdir()])
+    work(tmp_path, facts(1), folder=tmp_path / "cache").values([[0]], BEFORE, Place(0), HOW)
+    assert not list((tmp_path / "cache" / "values").iterdir())
 
 
 class _AskedError(Exception):

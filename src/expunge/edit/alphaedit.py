@@ -9,7 +9,8 @@ null space, in a system of facts + earlier keys, which gives the same ΔW. `Edit
 The paper's threshold (0.02) is absolute, so it means something else in every model. Unless `threshold` gives it, Û are
 as many directions as together hold the share `energy` of what the corpus's keys have; where that is fewer than there
 are facts, it is told, for then there is no null space to speak of. L is chosen as MEMIT's λ is (`inserted`) unless
-given.
+given. Û are those of the first request's model and corpus, and go with K_p into the editor's file: a later request
+starts from an edited model, whose statistics would be others.
 Deviations: these two choices; the retain set's keys stand among the earlier ones; layers and contexts as in
 `memit.py`. The rate is that of the authors' settings for GPT-2 XL (theirs for Llama 3, 0.1, ends before it arrives).
 """
@@ -37,7 +38,7 @@ class AlphaEdit:
     def __init__(self) -> None:
         self.spaces: dict[int, NullSpace] = {}
         self.earlier: dict[int, Tensor] = {}  # keys in rows
-        self.weights = ""  # the digest of the first model
+        self.made: dict[str, str] = {}  # of what the null spaces were made: the corpus's digest, and the settings
 
     def edit(
         self, work: Work, *, layers: int, last: float, contexts: int, energy: float, threshold: float | None,
@@ -45,13 +46,15 @@ class AlphaEdit:
     ) -> Edited:  # fmt: skip
         """Edit once more. All calls must name the same layers of one model."""
         chosen = blocks(work.model.layout.depth, last, layers)
-        if self.earlier and set(self.earlier) != set(chosen):
-            raise ConfigError(f"earlier edits were made at layers {sorted(self.earlier)}, not {chosen}: name the same")
-        self.weights = self.weights or work.weights
-        for layer, each in work.statistics(chosen, self.weights).items() if not self.spaces else ():
-            space = NullSpace.of(each.moment, energy=each.energy, share=energy, threshold=threshold)
-            self.spaces[layer] = space
-            _judge(work, layer, space)
+        made = {"corpus": work.source.digest, "energy": f"{energy:g}", "threshold": f"{threshold}"}
+        if self.spaces:
+            self._check(work, chosen, made)
+        else:
+            self.made = made
+            for layer, each in work.statistics(chosen).items():
+                self.spaces[layer] = NullSpace.of(each.moment, energy=each.energy, share=energy, threshold=threshold)
+        for layer in chosen:
+            _judge(work, layer, self.spaces[layer])
         size = work.model.layout.d_ff
         earlier = {layer: self.earlier.get(layer, torch.zeros(0, size, dtype=torch.float64)) for layer in chosen}
         kept = work.kept_moments(chosen)
@@ -67,22 +70,44 @@ class AlphaEdit:
         self.earlier = {layer: torch.cat([earlier[layer], met[layer]]) for layer in chosen}
         return edited
 
+    def _check(self, work: Work, chosen: list[int], made: dict[str, str]) -> None:
+        """Raises ConfigError where the memory is of other layers or of another model; notes what is not read again."""
+        if set(self.spaces) != set(chosen):
+            raise ConfigError(f"earlier edits were made at layers {sorted(self.spaces)}, not {chosen}: name the same")
+        sizes = {each.basis.shape[0] for each in self.spaces.values()} | {k.shape[1] for k in self.earlier.values()}
+        if sizes != {size := work.model.layout.d_ff}:
+            raise ConfigError(
+                f"earlier edits are of a model whose blocks have {max(sizes - {size})} neurons, not {size}: name the "
+                "file that the first request on this model left, or none"
+            )
+        for name, value in made.items():
+            if self.made.get(name) != value:
+                work.note(f"the null spaces are those of the first request: another `{name}` does not change them")
+
     def save(self, path: Path) -> None:
-        """The keys so far, for the next request in another process."""
-        tensors = {str(layer): keys.contiguous() for layer, keys in self.earlier.items()}
+        """The null spaces and the keys so far, for the next request in another process."""
+        tensors = {f"keys.{layer}": keys.contiguous() for layer, keys in self.earlier.items()}
+        tensors |= {f"basis.{layer}": space.basis.contiguous() for layer, space in self.spaces.items()}
+        held = {f"discarded.{layer}": repr(space.discarded) for layer, space in self.spaces.items()}
         with atomic_file(path) as partial:
-            save_file(tensors, partial, {"weights": self.weights})
+            save_file(tensors, partial, {**self.made, **held})
 
     @classmethod
     def load(cls, path: Path) -> "AlphaEdit":
-        """What `save` wrote; null spaces are made again from the first model's statistics, if they are still kept."""
+        """What `save` wrote. Raises ConfigError where it is none."""
         found = cls()
         try:
             with safe_open(path, "pt") as file:
-                found.weights = (file.metadata() or {})["weights"]
-                found.earlier = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about = file.metadata() or {}
+                found.made = {name: about[name] for name in ("corpus", "energy", "threshold")}
+                for name in file.keys():  # noqa: SIM118
+                    kind, _, layer = name.partition(".")
+                    if kind == "keys":
+                        found.earlier[int(layer)] = file.get_tensor(name)
+                        basis, held = file.get_tensor(f"basis.{layer}"), float(about[f"discarded.{layer}"])
+                        found.spaces[int(layer)] = NullSpace(basis, held)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ConfigError(f"earlier={path}: cannot be read as keys of earlier edits: {error}") from None
+            raise ConfigError(f"earlier={path}: cannot be read as memory of earlier edits: {error}") from None
         return found
 
 
@@ -116,6 +141,11 @@ def alphaedit(
 
 def _judge(work: Work, layer: int, space: NullSpace) -> None:
     size, needed = space.basis.shape[1], len(work.facts)
+    if size == 0:
+        raise ConfigError(
+            f"layer {layer}: the null space is empty, so nothing could be changed: raise `energy` (or `threshold`), or "
+            "use 'memit'"
+        )
     if size < needed:
         work.note(
             f"layer {layer}: the null space has {size} directions and there are {needed} facts, so what is known is "

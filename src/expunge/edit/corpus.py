@@ -25,6 +25,7 @@ from expunge.errors import DataError
 from expunge.models.generating import generate
 from expunge.models.model import Model
 
+READING = 1  # of files, as below: another number when texts are read otherwise, so that older results are not found
 OWN_TOKENS = 128  # of a text that the model makes itself
 _OPENINGS = ("The", "In", "A", "When", "This", "He", "She", "It", "They", "We", "I", "You", "If", "One", "Most", "How")
 
@@ -55,7 +56,7 @@ def corpus_of(path: str | None, *, own: int = 0, seed: int = 0) -> Corpus:
                 summary.update(block)
     except OSError as error:
         raise DataError(f"corpus {path}: {error.strerror or error}") from None
-    return Corpus(summary.hexdigest(), place)
+    return Corpus(f"{summary.hexdigest()}{place.suffix}/{READING}", place)  # the suffix says how it is read
 
 
 def _read(path: Path) -> Iterator[str]:

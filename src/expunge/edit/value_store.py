@@ -64,8 +64,9 @@ class ValueStore:
             with atomic_file(self._path(key)) as partial:
                 tensors = {"vector": value.vector.contiguous(), "start": value.start.contiguous()}
                 save_file(tensors, partial, {"loss": repr(value.loss), "steps": str(value.steps)})
-        except OSError as error:
-            self._say(f"cannot keep values in {self._folder}: {error.strerror or type(error).__name__}")
+        except (OSError, SafetensorError) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            self._say(f"cannot keep values in {self._folder}: {why}")
 
     def trim(self) -> None:
         """Below the limit."""

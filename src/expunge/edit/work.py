@@ -10,7 +10,7 @@ from torch import Tensor
 
 from expunge.change import Fingerprint
 from expunge.edit.contexts import contexts
-from expunge.edit.corpus import corpus_of
+from expunge.edit.corpus import Corpus, corpus_of
 from expunge.edit.facts import Fact, Row, Rows
 from expunge.edit.keys import Reader
 from expunge.edit.statistics import Statistics, statistics_of, summed
@@ -75,17 +75,31 @@ class Work:
             for layer in layers
         }
 
-    def statistics(self, layers: Sequence[int], weights: str = "") -> dict[int, Statistics]:
-        """C of each layer; of the model with this digest, if it was once measured and is still kept."""
-        tokens = self.corpus_tokens or 16 * self.model.layout.d_ff
-        corpus = corpus_of(self.corpus, own=tokens, seed=self.seed)
+    @property
+    def tokens(self) -> int:
+        """At most so many of the corpus are read."""
+        return self.corpus_tokens or 16 * self.model.layout.d_ff
+
+    @cached_property
+    def source(self) -> Corpus:
+        """The texts of the key statistics."""
+        return corpus_of(self.corpus, own=self.tokens, seed=self.seed)
+
+    def statistics(self, layers: Sequence[int]) -> dict[int, Statistics]:
+        """C of each layer, of the model as it was at first; to be asked for before it is edited."""
         if self.corpus is None:
             self.note("key statistics are those of the model's own texts: no corpus was given")
-        digest = (weights or self.weights) if self.folder else ""
-        return statistics_of(
-            self.model, layers, corpus, tokens=tokens, weights=digest, folder=self.folder,
-            tick=lambda done, remark: self.tick(0, f"key statistics: {remark}"),
+        found = statistics_of(
+            self.model, layers, self.source, tokens=self.tokens, weights=self.weights if self.folder else "",
+            folder=self.folder, say=self.say, tick=lambda done, remark: self.tick(0, f"key statistics: {remark}"),
         )  # fmt: skip
+        read, size = min(each.tokens for each in found.values()), self.model.layout.d_ff
+        if read < size:
+            self.note(
+                f"the corpus has {read:,} tokens, fewer than a block has neurons ({size:,}): in the directions that it "
+                "does not show nothing is protected. Give a longer one, or raise `corpus_tokens`"
+            )
+        return found
 
     def values(
         self,
@@ -112,6 +126,8 @@ class Work:
         for i, value in zip(missing, fit(self.model, [wanted[i] for i in missing], place, how, tick=tick)):
             found[i] = value
             store.put(keys[i], value)
+        if missing:
+            store.trim()
         return [found[i] for i in range(len(wanted))]
 
     def _wanted(self, facts: Sequence[Fact], before: Sequence[str]) -> Wanted:
