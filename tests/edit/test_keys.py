@@ -6,6 +6,7 @@ from torch import Tensor
 
 from expunge.edit.facts import Row
 from expunge.edit.keys import Reader
+from expunge.edit.spreading import through
 from expunge.models.model import Model
 from expunge.models.watching import watch_mlp_input, watch_mlp_output, watch_residual
 from expunge.parameters import parameters_of
@@ -66,3 +67,8 @@ def test_blocks_are_read_in_ascending_order(tmp_path) -> None:
     reader.read(1, 1)
     with pytest.raises(ValueError, match="ascending"):
         reader._below(reader._batches[0], 0)
+
+
+def test_where_the_norm_lets_nothing_through_nothing_is_wanted() -> None:
+    gap, gain = torch.tensor([[2.0, 3.0, 4.0, 5.0]]), torch.tensor([[2.0, -1.0, 0.0, 1e-9]])
+    assert through(gap, gain).tolist() == [[1.0, -3.0, 0.0, 0.0]]

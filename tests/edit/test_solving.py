@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from expunge.edit.solving import Moment, NullSpace, weight_for
+from expunge.edit.solving import Moment, NullSpace, Protected, weight_for
+from expunge.errors import RunError
 
 D, WIDTH, N = 12, 5, 3
 
@@ -107,6 +108,36 @@ def test_share_and_weight() -> None:
     weight = weight_for(share, 0.9)
     middle = int(share.argsort()[N // 2])
     close(Moment(c).soft(keys[middle : middle + 1], weight) @ keys[middle], torch.tensor([0.9], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+def test_protected_weighs_each_set_of_keys_anew(kept: int) -> None:
+    """A lone key gets what was asked for of what is wanted, whatever keys were solved for before."""
+    c, others = moment(), random(kept, D, seed=7)
+    each = Protected(c, others.T @ others, inserted=0.8)
+    for keys in (random(N, D), 5 * random(1, D, seed=2)):
+        weight = weight_for(Moment(c).share(keys), 0.8)
+        both = weight * c + others.T @ others
+        close(each.soft(keys) @ (both + keys.T @ keys), keys)
+        close(each.exact(keys) @ keys.T, torch.eye(len(keys)).double())
+        close(each.exact(keys) @ both, torch.linalg.solve(keys @ torch.linalg.solve(both, keys.T), keys))
+    fixed = Protected(c, others.T @ others, weight=3.0)
+    close(fixed.soft(random(N, D)) @ (3 * c + others.T @ others + random(N, D).T @ random(N, D)), random(N, D))
+    identity = Protected(None, others.T @ others, weight=1.0)
+    close(
+        identity.soft(random(N, D)), Protected(torch.eye(D).double(), others.T @ others, weight=1.0).soft(random(N, D))
+    )
+
+
+def test_what_cannot_be_solved_says_what_to_do() -> None:
+    with pytest.raises(RunError, match="float32"):
+        Moment(torch.full((D, D), float("nan")))
+    with pytest.raises(RunError, match="float32"):
+        NullSpace.of(torch.full((D, D), float("nan")), energy=1.0, share=0.5)
+    with pytest.raises(RunError, match="weight"):
+        Moment(moment()).soft(random(N, D) * float("nan"), 1.0)
+    with pytest.raises(RunError, match="ridge"):
+        null_space().solve(random(1, D).expand(2, D), random(0, D), -1.0)
 
 
 # ---- the null space

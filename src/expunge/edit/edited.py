@@ -15,7 +15,7 @@ from torch import Tensor
 from expunge.change import Factors, WeightChange
 from expunge.edit.facts import Fact
 from expunge.edit.values import Value
-from expunge.errors import ChangeError
+from expunge.errors import ChangeError, RunError
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 
@@ -47,14 +47,20 @@ class Edited:
         change = self.again([i for i, fact in enumerate(self.facts) if fact.example.id not in ids])
         if change is None:
             raise ChangeError(
-                "these edits cannot be taken back one by one: later layers (or later facts) were measured with them in "
-                "place. Take back the whole change and edit again without them: the values of the others are kept"
+                "these edits cannot be taken back one by one: later layers (or later facts, or the value that a bundle "
+                "shares) were measured with them in place. Take back the whole change and edit again without them: the "
+                "values of the others are kept"
             )
         return change
 
 
 def factors_of(model: Model, layer: int, a: Tensor, wanted: Tensor) -> tuple[str, Factors]:
     """ΔW = Rᵀ A of a layer's down projection; `wanted` is R."""
+    if not bool(a.isfinite().all()) or not bool(wanted.isfinite().all()):
+        raise RunError(
+            f"layer {layer}: the change is not finite, so nothing was edited: the model overflows at these facts, or "
+            "its values ran away. Load it in float32 (`--dtype float32`), or lower `rate` or `clamp`"
+        )
     name, axis = model.layout.value_vectors(layer)
     return name, Factors(a.contiguous(), wanted.T.contiguous(), transposed=axis == 0)
 
@@ -66,6 +72,12 @@ def change_of(model: Model, changes: Changes) -> WeightChange:
     table = parameters_of(model.network)
     result = {**table, **{name: each.added_to(table[name].detach()) for name, each in changes.items()}}
     return replace(WeightChange.between(table, result), origin=model.network)
+
+
+def torn(bundles: Sequence[Sequence[int]], rest: Sequence[int]) -> bool:
+    """Whether a bundle would lose some of its facts and keep others: its value was fitted for all."""
+    left = set(rest)
+    return any(0 < len(left & set(bundle)) < len(bundle) for bundle in bundles)
 
 
 class Drafts:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from expunge.edit import editors
 from expunge.edit.edited import Edited
-from expunge.edit.solving import Moment, protecting
+from expunge.edit.solving import Protected
 from expunge.edit.spreading import spread
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work, blocks
@@ -36,11 +36,12 @@ def emmet(
     chosen = blocks(work.model.layout.depth, last, layers)
     before = work.contexts(contexts, (10,))
     statistics, kept = work.statistics(chosen), work.kept_moments(chosen)
-    moments: dict[int, Moment] = {}
+    moments: dict[int, Protected] = {}
 
     def solve(layer: int, keys: Tensor) -> Tensor:
         if layer not in moments:
-            moments[layer] = protecting(statistics[layer].moment, kept[layer], keys)
+            moments[layer] = Protected(statistics[layer].moment, kept[layer])
+            work.note_ridge(layer, moments[layer].ridge)
         return moments[layer].exact(keys)
 
     return spread(work, chosen, Fitting(rate, steps, stop, decay, clamp, kl), before, solve)

@@ -7,16 +7,18 @@ where there is one. With k_p = k* it is the ΔW of least ‖ΔW C^{1/2}‖ with 
 other, each fitted on the model as edited so far; or `joint`, all fitted on the model as it is and solved together, ΔW
 = Rᵀ (K C⁻¹ K_pᵀ)⁻¹ K C⁻¹, which is the same solution with as many constraints as facts.
 Deviations: C is used by default, as in the paper (`covariance=false`: C = I, as the published settings of others have
-it); `joint` and bundles (facts with one value) are ours; contexts: see `contexts.py`; the block is a share of the
-depth.
+it); the keys of the retain set stand beside it, as in `memit.py`, λ by the first facts' keys; `joint` and bundles
+(facts with one value) are ours; contexts: see `contexts.py`; the block is a share of the depth.
 """
+
+from collections.abc import Sequence
 
 import torch
 
 from expunge.change import WeightChange
 from expunge.edit import editors
-from expunge.edit.edited import Drafts, Edited, change_of, factors_of
-from expunge.edit.solving import Moment, protecting
+from expunge.edit.edited import Drafts, Edited, change_of, factors_of, torn
+from expunge.edit.solving import Moment, Protected
 from expunge.edit.values import Fitting, Value
 from expunge.edit.work import Work, blocks
 from expunge.models.rests import Place
@@ -42,32 +44,57 @@ def rome(
     """`layer` is a block's number, or below 1 a share of the depth: its MLP is edited."""
     (block,) = blocks(work.model.layout.depth, layer, 1)
     before = work.contexts(contexts, LENGTHS)
-    moments: list[Moment] = [] if covariance else [Moment(None)]
-    how = Fitting(rate, steps, stop, decay, clamp, kl)
+    corpus = work.statistics([block])[block].moment if covariance else None
+    protected = Protected(corpus, work.kept_moments([block])[block])
+    work.note_ridge(block, protected.ridge)
     bundles = list(work.bundles().values())
-    rounds = [bundles] if joint else [[bundle] for bundle in bundles]
-    factors: list[tuple[torch.Tensor, torch.Tensor]] = []
-    values: list[Value] = []
-    order: list[int] = []
-    with Drafts(work.model, [block]) as drafts:
-        for number, some in enumerate(rounds):
-            found = work.values(some, before, Place(block, mlp=True), how, stored=number == 0)
-            facts = [i for bundle in some for i in bundle]
-            goal = torch.stack([value.vector.double() for value, bundle in zip(found, some) for _ in bundle])
-            read = work.reader(before, facts).read(block, block)
-            if not moments:
-                corpus, kept = work.statistics([block])[block].moment, work.kept_moments([block])[block]
-                moments.append(protecting(corpus, kept, read.keys))
-            factors.append((moments[0].exact(read.keys, read.bare), goal - read.gives))
-            drafts.put(*_summed(work, block, factors))
-            values, order = values + found, order + facts
+    edit = _joint if joint else _sequence
+    return edit(work, block, before, bundles, Fitting(rate, steps, stop, decay, clamp, kl), protected)
+
+
+def _joint(
+    work: Work, block: int, before: Sequence[str], bundles: list[list[int]], how: Fitting, protected: Protected
+) -> Edited:  # fmt: skip
+    """All on the model as it is: one system, so any of them can be left out."""
+    values = work.values(bundles, before, Place(block, mlp=True), how)
+    goal = torch.empty(len(work.facts), work.model.layout.width, dtype=torch.float64)
+    for bundle, value in zip(bundles, values):
+        goal[bundle] = value.vector.double()
+    read = work.reader(before, range(len(work.facts))).read(block, block)
+
+    def of(some: list[int]) -> WeightChange:
+        factor = protected.exact(read.keys[some], read.bare[some]) if some else read.keys[some]
+        return change_of(work.model, dict([factors_of(work.model, block, factor, (goal - read.gives)[some])]))
 
     def again(rest: list[int]) -> WeightChange | None:
-        if joint or order[: len(rest)] != rest:
+        return None if torn(bundles, rest) else of(rest)
+
+    change = of(list(range(len(work.facts))))
+    return Edited(change, tuple(work.facts), tuple(values), tuple(work.notes), again)
+
+
+def _sequence(
+    work: Work, block: int, before: Sequence[str], bundles: list[list[int]], how: Fitting, protected: Protected
+) -> Edited:  # fmt: skip
+    """One after the other, each on the model as edited so far: the last ones can be left out."""
+    factors: list[tuple[torch.Tensor, torch.Tensor]] = []
+    values: list[Value] = []
+    moment: Moment | None = None
+    with Drafts(work.model, [block]) as drafts:
+        for number, bundle in enumerate(bundles):
+            (value,) = work.values([bundle], before, Place(block, mlp=True), how, stored=number == 0)
+            read = work.reader(before, bundle).read(block, block)
+            moment = moment or protected.of(read.keys)
+            factors.append((moment.exact(read.keys, read.bare), value.vector.double() - read.gives))
+            drafts.put(*_summed(work, block, factors))
+            values.append(value)
+    order = [i for bundle in bundles for i in bundle]
+    ends = [sum(map(len, bundles[:count])) for count in range(len(bundles) + 1)]
+
+    def again(rest: list[int]) -> WeightChange | None:
+        if sorted(order[: len(rest)]) != rest or len(rest) not in ends:
             return None
-        sizes = [sum(len(bundle) for bundle in some) for some in rounds]
-        count = next((n for n in range(len(sizes) + 1) if sum(sizes[:n]) == len(rest)), None)
-        return None if count is None else change_of(work.model, dict([_summed(work, block, factors[:count])]))
+        return change_of(work.model, dict([_summed(work, block, factors[: ends.index(len(rest))])]))
 
     change = change_of(work.model, dict([_summed(work, block, factors)]))
     return Edited(change, tuple(work.facts), tuple(values), tuple(work.notes), again)

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from expunge.errors import RunError
+
 Keys = Float[Tensor, "facts d_ff"]
 Factor = Float[Tensor, "facts d_ff"]
 
@@ -71,6 +73,8 @@ class NullSpace:
         cls, moment: Float[Tensor, "d_ff d_ff"], *, energy: float, share: float, threshold: float | None = None
     ) -> "NullSpace":
         """Eigenvectors of C below `threshold`; without one, as many as hold at most `share` of `energy` together."""
+        if not bool(moment.isfinite().all()):
+            raise RunError("the second moment of the corpus's keys is not finite: load the model in float32")
         values, vectors = torch.linalg.eigh(moment.double())
         values = values.clamp(min=0)
         held = values.cumsum(0) / energy
@@ -107,14 +111,42 @@ class NullSpace:
         return _solve(normal, own.T).T @ self.basis.T
 
 
-def protecting(
-    moment: Float[Tensor, "d_ff d_ff"], kept: Float[Tensor, "d_ff d_ff"], keys: Keys, inserted: float = 0.9,
-    weight: float | None = None,
-) -> Moment:  # fmt: skip
-    """λ C + K₀ᵀ K₀, factorized; `kept` is the latter, λ `weight`, or that of `weight_for` for these keys."""
-    if weight is None:
-        weight = weight_for(Moment(moment).share(keys), inserted)
-    return Moment(weight * moment + kept)
+class Protected:
+    """λ C + K₀ᵀ K₀, λ chosen for each set of keys anew (`weight_for`) unless `weight` gives it; `kept` is K₀ᵀ K₀.
+
+    C is factorized once (None: the identity). So the solve for some of the facts is that of a job which has only them.
+    """
+
+    def __init__(
+        self, moment: Float[Tensor, "d_ff d_ff"] | None, kept: Float[Tensor, "d_ff d_ff"], inserted: float = 0.9,
+        weight: float | None = None,
+    ) -> None:  # fmt: skip
+        self._corpus = Moment(moment)
+        self._moment, self._inserted, self._weight = moment, inserted, weight
+        self._kept = kept if bool(kept.any()) else None
+
+    @property
+    def ridge(self) -> float:
+        """That was added to C's diagonal."""
+        return self._corpus.ridge
+
+    def soft(self, keys: Keys) -> Factor:
+        """A of the soft solve against all that is protected."""
+        return self._corpus.soft(keys, self._chosen(keys)) if self._kept is None else self.of(keys).soft(keys, 1.0)
+
+    def exact(self, keys: Keys, at: Keys | None = None) -> Factor:
+        """A of the exact solve."""
+        return self.of(keys).exact(keys, at)
+
+    def of(self, keys: Keys) -> Moment:
+        """What an exact solve for these keys inverts; without K₀ it is the same for every λ, and C itself is given."""
+        if self._kept is None:
+            return self._corpus
+        own = torch.eye(len(self._kept), dtype=self._kept.dtype) if self._moment is None else self._moment
+        return Moment(self._chosen(keys) * own + self._kept)
+
+    def _chosen(self, keys: Keys) -> float:
+        return weight_for(self._corpus.share(keys), self._inserted) if self._weight is None else self._weight
 
 
 def weight_for(share: Float[Tensor, " facts"], inserted: float) -> float:
@@ -128,7 +160,10 @@ def _factorized(moment: Tensor) -> tuple[Tensor, float]:
         factor, failed = torch.linalg.cholesky_ex(moment + ridge * torch.eye(len(moment), dtype=moment.dtype))
         if not int(failed) and _stable(factor):
             return factor, ridge
-    raise ArithmeticError("the second moment of the keys is not a number")
+    raise RunError(
+        "the second moment of what the edited matrices read is not finite or has no scale: the model gives NaN or "
+        "infinity on the corpus or on the retain set. Load it in float32 (`--dtype float32`), or give another corpus"
+    )
 
 
 def _stable(factor: Tensor) -> bool:
@@ -139,4 +174,10 @@ def _stable(factor: Tensor) -> bool:
 
 def _solve(matrix: Tensor, right: Tensor) -> Tensor:
     """Of a symmetric positive definite matrix."""
-    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if int(failed) or not bool(factor.isfinite().all()):
+        raise RunError(
+            "the system of the facts' keys cannot be solved: keys that are not finite, or that depend on one another "
+            "with too small a weight. Load the model in float32, or raise `weight` (memit) or `ridge` (alphaedit)"
+        )
+    return torch.cholesky_solve(right, factor)

@@ -5,7 +5,8 @@
 
 Where a norm stands behind the down projection (Gemma 2 and 3, OLMo 2), it multiplies each number of its output by a
 gain that is known at the token, so R is divided by it; what the norm then loses by its own rescaling is met again at
-the next layer. Deviations: the last sentence.
+the next layer. A gain below `FLOOR` of the token's mean one leads nowhere: nothing is wanted there. Deviations: the
+last three sentences.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from expunge.change import Factors, WeightChange
-from expunge.edit.edited import Drafts, Edited, change_of, factors_of
+from expunge.edit.edited import Drafts, Edited, change_of, factors_of, torn
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work
 from expunge.models.rests import Place
 
+FLOOR = 1e-3
 Solve = Callable[[int, Float[Tensor, "facts d_ff"]], Float[Tensor, "facts d_ff"]]
 
 
@@ -37,14 +39,14 @@ def spread(work: Work, layers: Sequence[int], how: Fitting, before: Sequence[str
         for number, layer in enumerate(layers):
             work.tick(0, f"layer {layer}")
             read = reader.read(layer, layers[-1])
-            wanted = (goal - read.state) / read.gain / (len(layers) - number)
+            wanted = through(goal - read.state, read.gain) / (len(layers) - number)
             name, factors = factors_of(work.model, layer, solve(layer, read.keys), wanted)
             changes[name] = factors
             drafts.put(name, factors)
             seen.append((read.keys, wanted))
 
     def again(rest: list[int]) -> WeightChange | None:
-        if len(layers) > 1 or _torn(bundles, rest):
+        if len(layers) > 1 or torn(bundles, rest):
             return None
         keys, wanted = seen[0]
         name, factors = factors_of(work.model, layers[0], solve(layers[0], keys[rest]), wanted[rest])
@@ -53,7 +55,8 @@ def spread(work: Work, layers: Sequence[int], how: Fitting, before: Sequence[str
     return Edited(change_of(work.model, changes), tuple(work.facts), tuple(values), tuple(work.notes), again)
 
 
-def _torn(bundles: Sequence[Sequence[int]], rest: Sequence[int]) -> bool:
-    """Whether a bundle would lose some of its facts and keep others: its value was fitted for all."""
-    left = set(rest)
-    return any(0 < len(left & set(bundle)) < len(bundle) for bundle in bundles)
+def through(gap: Float[Tensor, "facts width"], gain: Float[Tensor, "facts width"]) -> Float[Tensor, "facts width"]:
+    """What a down projection must give for `gap` to arrive behind a norm that multiplies by `gain`."""
+    size = gain.abs()
+    open_way = size > FLOOR * size.mean(1, keepdim=True)
+    return torch.where(open_way, gap / gain.masked_fill(~open_way, 1.0), 0.0)

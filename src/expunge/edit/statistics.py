@@ -9,8 +9,9 @@ kept every minute, so a run that was killed goes on, to the same bits. Results s
 
     FOLDER/statistics/HASH.safetensors      HASH of (model, tokenizer, layer, corpus, tokens, type)
 
-and may be deleted at any time; beyond `LIMIT` bytes those go that were not used for longest. Deviations: pieces in place of passages cut off at the model's length; any corpus
-(authors: 100,000 passages of Wikipedia), the model's own texts where none is given.
+and may be deleted at any time; beyond `LIMIT` bytes those go that were not used for longest. Deviations: pieces in
+place of passages cut off at the model's length; any corpus (authors: 100,000 passages of Wikipedia), the model's own
+texts where none is given.
 """
 
 import os

@@ -138,6 +138,14 @@ class Work:
             rows += each
         return Wanted(tuple(rows), tuple(clean), self.rows.essence(facts[0], rows[0]))
 
+    def note_ridge(self, layer: int, ridge: float) -> None:
+        """Where C alone could not be inverted."""
+        if ridge:
+            self.note(
+                f"layer {layer}: the corpus does not show all directions of what is read there, so {ridge:.2g} was "
+                "added to the diagonal of its second moment: a longer corpus needs no such help"
+            )
+
     def note(self, text: str) -> None:
         """For the record, once."""
         if text not in self.notes:
