@@ -93,6 +93,15 @@ def test_as_an_adapter_and_under_unlearn(edit: Run, unlearn: Run, expunge: Run, 
     assert any("own texts" in warning for warning in record.methods["rome"].warnings)  # no corpus was given
 
 
+@pytest.mark.usefixtures("no_model")
+def test_an_editor_without_facts_has_no_cache_to_leave_out(expunge: Run, files: Any, tmp_path: Path) -> None:
+    given = ("--model", files.model, "--forget", files.forget, "--out", tmp_path / "run", "--no-cache")
+    with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
+        expunge("edit", *given, "--editor", "redirect")
+    said = expunge("edit", *given, "--editor", "redirect:ridge=0")
+    assert said.code == 2 and "'ridge' of 'redirect' cannot be 0" in said.err
+
+
 def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
     (tmp_path / "edit.yaml").write_text("train:\n  method: memit\n  options: {steps: 3, contexts: 0, layers: 1}\n")
     assert edit("--config", tmp_path / "edit.yaml", "--target", "empty").code == 0
@@ -108,6 +117,12 @@ def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
         (("--editor", "npo"), "expunge unlearn --method npo"),
         (("--editor", "memitt"), "Did you mean 'memit'"),
         (("--editor", "memit:stepz=3"), "no option 'stepz'"),
+        (("--editor", "memit:layers=0"), "'layers' of 'memit' cannot be 0"),
+        (("--editor", "memit:layers=abc"), "'layers' of 'memit'"),
+        (("--editor", "memit:inserted=0"), "'inserted' of 'memit' cannot be 0"),
+        (("--editor", "alphaedit:inserted=1.5"), "'inserted' of 'alphaedit' cannot be 1.5"),
+        (("--editor", "rome:steps=0"), "'steps' of 'rome' cannot be 0"),
+        (("--editor", "rome:layer=1.5"), "'layer' of 'rome' cannot be 1.5"),
         (("--editor", "memit", "--merge-queries", "0"), "merge_queries"),
         (("--editor", "memit", "--merge-by", "luck"), "merge_by"),
         (("--editor", "memit", "--corpus", "nowhere.txt"), "nowhere.txt"),

@@ -100,7 +100,12 @@ def test_a_batch_is_its_values(name: str, tmp_path: Path) -> None:
 def test_options_are_checked(name: str) -> None:
     with pytest.raises(ConfigError, match="no option 'nothing'"):
         editors.get(name).check({"nothing": 1})
-    editors.get(name).check({"target": "self", "merge_queries": 3, "rate": 0.1})
+    for key, value in (("steps", 0), ("rate", 0), ("kl", -1), ("contexts", "few"), ("clamp", float("nan"))):
+        with pytest.raises(ConfigError, match=f"'{key}' of '{name}' cannot be"):
+            editors.get(name).check({key: value})
+    assert editors.get(name).check({"target": "self", "merge_queries": 3, "rate": "0.1"}) == {"rate": 0.1}
+    usual = {key: each.default for key, each in editors.get(name).options.items()}
+    assert editors.get(name).check(usual) == usual
 
 
 @pytest.mark.parametrize("name", NAMES)

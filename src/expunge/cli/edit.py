@@ -86,12 +86,12 @@ def edit(
     from expunge.cli.finishing import finish
     from expunge.cli.progress import Bars
     from expunge.config import UnlearnConfig, over, parse_name
+    from expunge.edit import editors
     from expunge.runs.suites import check_early, settled
 
     name, own = parse_name(editor or "memit")
     own |= o.given(
-        target=target, merge_queries=merge_queries, merge_by=merge_by, wordings=wordings or None, corpus=corpus,
-        cache=False if no_cache else None,
+        target=target, merge_queries=merge_queries, merge_by=merge_by, wordings=wordings or None, corpus=corpus
     )  # fmt: skip
     train: dict[str, Any] = {**o.given(seed=seed), "method": name, "options": own}
     typed = o.given(
@@ -110,7 +110,10 @@ def edit(
     below = o.recipe(config)
     if editor is None and isinstance(below.get("train"), dict) and "method" in below["train"]:
         del train["method"]  # a recipe's editor, with its options and those given here
+        name = str(below["train"]["method"])
         train["options"] = {**below["train"].get("options", {}), **own}
+    if no_cache and name in editors and editors.get(name).facts:
+        train["options"]["cache"] = False  # other editors keep nothing
     from expunge.runs.unlearn import check_editor, run_edit
 
     def first(given: UnlearnConfig) -> None:

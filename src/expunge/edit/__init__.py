@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from expunge.config import EditConfig
 from expunge.errors import ConfigError
+from expunge.objectives.options import options_among
 from expunge.registry import Registry, options_of, summary_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,14 +35,19 @@ class Editor:
     def summary(self) -> str:
         return summary_of(self.function.__module__)
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        """Raises ConfigError for an option that it does not have."""
-        usual = {key: p.default for key, p in self.options.items()}
-        if self.facts:
-            usual |= {key: field.default for key, field in EditConfig.model_fields.items()}
-        if unknown := [key for key in options if key not in usual]:
+    def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Its own options, each as the type of its parameter; those of `EditConfig` are left to their class.
+
+        Raises ConfigError for an option that it does not have, for a wrong type and for a value out of range.
+        """
+        shared = EditConfig.model_fields if self.facts else {}
+        if unknown := [key for key in options if key not in self.options and key not in shared]:
+            usual = {key: p.default for key, p in self.options.items()}
+            usual |= {key: field.default for key, field in shared.items()}
             known = ", ".join(f"{key} (default {value})" for key, value in usual.items())
             raise ConfigError(f"{self.name!r} has no option {unknown[0]!r}. Known: {known}")
+        own = {key: value for key, value in options.items() if key not in shared}
+        return options_among(repr(self.name), self.options, own)
 
 
 class _Editors(Registry[Editor]):

@@ -25,11 +25,13 @@ from torch import Tensor
 from expunge.atomic import atomic_file
 from expunge.edit import editors
 from expunge.edit.edited import Edited
+from expunge.edit.options import Share
 from expunge.edit.solving import NullSpace, weight_for
 from expunge.edit.spreading import spread
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work, blocks
 from expunge.errors import ConfigError
+from expunge.objectives.options import AtLeastOne, Count, Finite, Layer, NonNegative, Positive
 
 
 class AlphaEdit:
@@ -115,20 +117,20 @@ class AlphaEdit:
 def alphaedit(
     work: Work,
     *,
-    layers: int = 5,
-    last: float = 0.4,
-    energy: float = 0.02,
-    threshold: float | None = None,
-    ridge: float | None = None,
-    inserted: float = 0.9,
+    layers: AtLeastOne = 5,
+    last: Layer = 0.4,
+    energy: Positive = 0.02,
+    threshold: Positive | None = None,
+    ridge: Positive | None = None,
+    inserted: Share = 0.9,
     earlier: str | None = None,
-    contexts: int = 5,
-    rate: float = 0.5,
-    steps: int = 25,
-    stop: float = 0.05,
-    decay: float = 0.5,
-    clamp: float = 0.75,
-    kl: float = 0.0625,
+    contexts: Count = 5,
+    rate: Positive = 0.5,
+    steps: AtLeastOne = 25,
+    stop: Finite = 0.05,
+    decay: NonNegative = 0.5,
+    clamp: Positive = 0.75,
+    kl: NonNegative = 0.0625,
 ) -> Edited:
     """`ridge` is L; `earlier` a file of keys that an earlier request wrote, which are to keep what they have."""
     editor = AlphaEdit() if earlier is None else AlphaEdit.load(Path(earlier).expanduser())

@@ -14,27 +14,29 @@ from torch import Tensor
 
 from expunge.edit import editors
 from expunge.edit.edited import Edited
+from expunge.edit.options import Share
 from expunge.edit.solving import Protected
 from expunge.edit.spreading import spread
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work, blocks
+from expunge.objectives.options import AtLeastOne, Count, Finite, Layer, NonNegative, Positive
 
 
 @editors.add("memit", paper="arXiv:2210.07229", facts=True)
 def memit(
     work: Work,
     *,
-    layers: int = 5,
-    last: float = 0.4,
-    weight: float | None = None,
-    inserted: float = 0.9,
-    contexts: int = 5,
-    rate: float = 0.5,
-    steps: int = 25,
-    stop: float = 0.05,
-    decay: float = 1e-3,
-    clamp: float = 4.0,
-    kl: float = 0.0625,
+    layers: AtLeastOne = 5,
+    last: Layer = 0.4,
+    weight: Positive | None = None,
+    inserted: Share = 0.9,
+    contexts: Count = 5,
+    rate: Positive = 0.5,
+    steps: AtLeastOne = 25,
+    stop: Finite = 0.05,
+    decay: NonNegative = 1e-3,
+    clamp: Positive = 4.0,
+    kl: NonNegative = 0.0625,
 ) -> Edited:
     """`last` is the last block that is edited, or below 1 a share of the depth; `weight` is λ."""
     chosen = blocks(work.model.layout.depth, last, layers)

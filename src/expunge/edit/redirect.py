@@ -27,10 +27,12 @@ from expunge.data.convention import Encoded
 from expunge.data.example import Example, Sets
 from expunge.data.forest import pack, plant
 from expunge.edit import editors
+from expunge.edit.options import ShareOfDepth
 from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.models.scoring import forward
 from expunge.models.watching import edit_residual, watch_mlp_input, watch_residual
+from expunge.objectives.options import AtLeastOne, Finite, NonNegative, Positive
 from expunge.parameters import parameters_of
 
 CONTEXTS = (
@@ -45,11 +47,11 @@ def redirect(
     model: Model,
     sets: Sets,
     *,
-    first: float = 0.25,
-    layers: int = 3,
-    preserve: float = 0.5,
-    ridge: float = 50.0,
-    gain: float = 1.0,
+    first: ShareOfDepth = 0.25,
+    layers: AtLeastOne = 3,
+    preserve: NonNegative = 0.5,
+    ridge: Positive = 50.0,
+    gain: Finite = 1.0,
 ) -> WeightChange:
     """Edit the down projections of `layers` blocks from the share `first` of the depth on.
 

@@ -22,6 +22,7 @@ from expunge.edit.solving import Moment, Protected
 from expunge.edit.values import Fitting, Value
 from expunge.edit.work import Work, blocks
 from expunge.models.rests import Place
+from expunge.objectives.options import AtLeastOne, Count, Finite, Layer, NonNegative, Positive
 
 LENGTHS = (5, 10)  # tokens of the contexts, in turn
 
@@ -30,16 +31,16 @@ LENGTHS = (5, 10)  # tokens of the contexts, in turn
 def rome(
     work: Work,
     *,
-    layer: float = 0.34,
+    layer: Layer = 0.34,
     joint: bool = False,
     covariance: bool = True,
-    contexts: int = 20,
-    rate: float = 0.5,
-    steps: int = 25,
-    stop: float = 0.05,
-    decay: float = 1e-3,
-    clamp: float = 4.0,
-    kl: float = 0.0625,
+    contexts: Count = 20,
+    rate: Positive = 0.5,
+    steps: AtLeastOne = 25,
+    stop: Finite = 0.05,
+    decay: NonNegative = 1e-3,
+    clamp: Positive = 4.0,
+    kl: NonNegative = 0.0625,
 ) -> Edited:
     """`layer` is a block's number, or below 1 a share of the depth: its MLP is edited."""
     (block,) = blocks(work.model.layout.depth, layer, 1)

@@ -63,10 +63,11 @@ def edited(
     tick: Tick = lambda advance=1, remark="", total=None: None,
 ) -> Edited:  # fmt: skip
     """What an editor of facts makes of the forget set."""
-    shared, own = split_options(settings.options)
+    editor = editors.get(settings.method)
+    shared, own = split_options(settings.options)[0], editor.check(settings.options)
     work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say)
     work.tick = tick
-    return editors.get(settings.method).function(work, **own)
+    return editor.function(work, **own)
 
 
 def check_options(settings: TrainConfig) -> None:
@@ -92,7 +93,7 @@ def changed(
     """The change, and notes on how it was made; what the editor must remember goes to `folder`."""
     editor = editors.get(settings.method)
     if not editor.facts:
-        return editor.function(model, sets, **settings.options), ()
+        return editor.function(model, sets, **editor.check(settings.options)), ()
     found = edited(model, sets, settings, encoder, say, tick)
     if found.keep is not None and folder is not None:
         found.keep(folder / STATE)
