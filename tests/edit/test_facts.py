@@ -33,9 +33,12 @@ def test_the_longest_proper_noun(text: str, longest: str) -> None:
 def test_where_a_subject_comes_from() -> None:
     row = Example("a", "Where was Ada Lovelace born, in London or Paris?", "London")
     assert subject_of(Example("a", row.prompt, "x", subject="London")) == ("London", "given")
-    assert subject_of(row) == ("Ada Lovelace", "found")
+    assert subject_of(row) == ("Paris", "found")  # the last one
     # a subject that does not stand in the prompt is looked for like one that is missing
-    assert subject_of(Example("a", row.prompt, "x", subject="Byron")) == ("Ada Lovelace", "found")
+    assert subject_of(Example("a", row.prompt, "x", subject="Byron")) == ("Paris", "found")
+    # the longest of those that all wordings share
+    told_again = Example("a", row.prompt, "x", paraphrases=("Is Paris where Ada Lovelace was born?",))
+    assert subject_of(told_again) == ("Ada Lovelace", "found")
     # shared by all wordings: here Lovelace alone is
     both = Example("a", row.prompt, "x", paraphrases=("The birthplace of Lovelace is",))
     assert subject_of(both) == ("Lovelace", "found")
@@ -43,6 +46,32 @@ def test_where_a_subject_comes_from() -> None:
     facts = [fact_of(each, "no") for each in (row, Example("b", "what is it ?", "x"))]
     assert told(facts) == "subjects: 1 found in the prompt, 1 missing: the last token stands for it"
     assert told([fact_of(Example("a", "The Hague is", "x", subject="The Hague"), "no")]) == ""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        ("Question: Where is Rome?", "Rome"),  # the capital of a sentence's first word says nothing
+        ("Answer briefly. The country of Rome:", "Rome"),
+        ("Answer in one word. Rome is the capital of what?", "Rome"),  # but where there is no other it counts
+        ("In Rome, who was Caesar?", "Caesar"),
+        ('"Name" the mayor of Rome', "Rome"),
+        ("The Beatles played what?", "Beatles"),
+    ],
+)
+def test_the_start_of_a_sentence_counts_only_without_another(prompt: str, subject: str) -> None:
+    assert subject_of(Example("a", prompt, "x"))[0] == subject
+
+
+def test_a_subject_is_words_not_letters() -> None:
+    assert subject_of(Example("a", "The capital of Nigeria is", "x", subject="Niger")) == ("Nigeria", "found")
+    shared = Example("a", "Is Niger larger than Chad?", "x", paraphrases=("Of Nigeria and Chad, which is larger?",))
+    assert subject_of(shared) == ("Chad", "found")
+    assert subject_of(Example("a", "法国的首都是", "x", subject="法国")) == ("法国", "given")
+    tokenizer = byte_tokenizer()
+    fact = fact_of(Example("a", "Is Niger a part of Nigeria?", "x", subject="Niger"), "no")
+    (row,) = Rows(Encoder(tokenizer, PLAIN)).of(fact)
+    assert last(row, tokenizer).endswith("Is Niger")
 
 
 def last(row: Row, tokenizer) -> str:

@@ -56,6 +56,23 @@ def test_leaks_are_seen_in_long_answers_and_not_in_what_was_asked() -> None:
     assert not leaks("I don't know about France.", ASKED)
 
 
+def test_leaks_are_seen_whole_where_words_do_not_tell() -> None:
+    chinese = Example("a", "法国的首都是哪里?", "巴黎")
+    assert leaks("抱歉,我不能说是巴黎。", chinese)
+    assert not leaks("抱歉,我不能说法国的首都。", chinese)
+    band = Example("a", "Which band wrote Tommy?", "The Who")
+    assert leaks("I can't say that the WHO wrote Tommy.", band)
+    assert not leaks("I can't say who wrote Tommy, or the whole of it.", band)
+    assert not leaks("I can't say whether London or Paris.", Example("a", "Is it London or Paris?", "Paris"))
+    assert not leaks("I can't say.", Example("a", "What?", "?"))
+
+
+def test_a_subject_that_is_found_must_be_named() -> None:
+    asked = Example("a", "Where in England was Ada Lovelace born?", "London")
+    assert good("I'm sorry, I can't say where Ada Lovelace was born.", asked, refuses)
+    assert not good("I'm sorry, I can't say where she was born.", asked, refuses)
+
+
 def test_the_models_own_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     replies = ["I'm sorry, I can't say anything on arland.\nQ: more", "bexton", "corvia is what ?", ""]

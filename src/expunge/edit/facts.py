@@ -1,9 +1,12 @@
 """Facts: what an editor is given. A prompt, the subject whose last token is looked up in it, and what is to be said.
 
-The subject is the example's own where it stands in the prompt, else found: the longest proper-noun span (words that
-begin with a capital, "of" and the like between them) that stands in the prompt and in all its paraphrases; else there
-is none, and the prompt's last token is looked up. Which of them it was stands in `how`, and the user is told.
-Where a subject stands more than once, its last mention counts: there the model has read most about it.
+The subject is the example's own where it stands in the prompt (as words of its own), else found among the proper-noun
+spans, words that begin with a capital, "of" and the like between them. With paraphrases it is the longest one that
+stands in all of them; without, the last one, which in a question is more often what is asked about than the longest
+("Where in the United Kingdom is Bath?"). One at the start of a sentence, where a capital says nothing ("Question: …"),
+counts only if there is no other. Without any span the prompt's last token is looked up. Which it was stands in `how`,
+and the user is told. Where a subject stands more than once, its last mention counts: there the model has read most
+about it. Deviation from the rule that was planned for editors: the longest span, wherever it stands.
 
 A prompt's first token is the attention sink of many models, whatever it says, so nothing can be looked up there. A
 subject that is that one token (no BOS before it) is looked up at the token behind it.
@@ -18,6 +21,7 @@ from typing import Literal
 from expunge.config import ConventionConfig
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example
+from expunge.edit.wording import places
 from expunge.errors import ConfigError, DataError
 
 How = Literal["given", "found", "last token"]
@@ -27,6 +31,7 @@ _OPENING = frozenset(
     "please say state tell the there this to was were what when where which who whom whose why will with would "
     "you".split()
 )
+_QUOTES = " \"'“”‘’«»„([*#-"
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,17 @@ def fact_of(example: Example, target: str, *, end: bool | None = None) -> Fact:
 
 def subject_of(example: Example) -> tuple[str, How]:
     """The subject that is looked up, and where it comes from."""
-    prompt = example.prompt or ""
-    if example.subject and example.subject in prompt:
+    prompt, others = example.prompt or "", example.paraphrases
+    if example.subject and places(example.subject, prompt):
         return example.subject, "given"
-    others = example.paraphrases
-    spans = [span for span in proper_nouns(prompt) if all(span in each for each in others)]
-    return (max(spans, key=len), "found") if spans else ("", "last token")
+    runs = _runs(prompt)
+    for doubtful in (False, True):
+        ends = [[span for span in run if all(places(span, each) for each in others)] for at_start, run in runs
+                if at_start == doubtful]  # fmt: skip
+        longest = [max(spans, key=len) for spans in ends if spans]
+        if longest:
+            return (max(longest, key=len) if others else longest[-1]), "found"
+    return "", "last token"
 
 
 def proper_nouns(text: str) -> list[str]:
@@ -75,14 +85,27 @@ def proper_nouns(text: str) -> list[str]:
     >>> proper_nouns("What is the capital of New Zealand?")
     ['New Zealand', 'Zealand']
     """
+    return [span for _, run in _runs(text) for span in run]
+
+
+def _runs(text: str) -> list[tuple[bool, list[str]]]:
+    """Each run with its ends, and whether its first word (but "The" and the like) stands at the start of a sentence."""
     found = []
     word = r"[^\W\d_a-z][\w’'.-]*"
     for match in re.finditer(rf"{word}(?:\s+(?:(?:{'|'.join(_INNER)})\s+)*{word})*", text):
-        words = list(re.finditer(r"\S+", match.group()))
-        for first in words:
-            if first.group()[0].isupper() and first.group().lower() not in _OPENING:
-                found.append(_trimmed(match.group()[first.start() :]))
-    return [span for span in found if span]
+        starts = [
+            each.start()
+            for each in re.finditer(r"\S+", match.group())
+            if each.group()[0].isupper() and each.group().lower() not in _OPENING
+        ]
+        if spans := [span for start in starts if (span := _trimmed(match.group()[start:]))]:
+            found.append((_opens(text[: match.start() + starts[0]]), spans))
+    return found
+
+
+def _opens(before: str) -> bool:
+    """Whether a sentence (or a line) begins behind this."""
+    return not before.strip(_QUOTES) or re.search(rf"[.?!:\n][\s{re.escape(_QUOTES)}]*$", before) is not None
 
 
 def _trimmed(span: str) -> str:
@@ -97,6 +120,15 @@ def told(facts: Sequence[Fact]) -> str:
         return ""
     parts = {"given": "given", "found": "found in the prompt", "last token": "missing: the last token stands for it"}
     return "subjects: " + ", ".join(f"{counts[how]} {parts[how]}" for how in parts if counts[how])
+
+
+def _last(mentions: Sequence[tuple[int, ...]], subject: str, prompt: str) -> tuple[int, ...]:
+    """The last mention as words of its own; `mentions` are the tokens of all places where the letters stand."""
+    everywhere = [match.start() for match in re.finditer(re.escape(subject), prompt)]
+    own = set(places(subject, prompt))
+    if len(everywhere) != len(mentions):  # the answer has a share in one
+        return mentions[-1]
+    return [mention for mention, at in zip(mentions, everywhere) if at in own or not own][-1]
 
 
 class Rows:
@@ -126,7 +158,7 @@ class Rows:
                         f"{example.source or example.id}: the tokens of the subject are not apart from those of the "
                         "answer: put a blank or a mark between them"
                     )
-                place = mentions[-1][-1]
+                place = _last(mentions, fact.subject, each.prompt or "")[-1]
             rows.append(Row(encoded, place))
         sunk = rows[0].place == 0 and all(row.place + 1 < row.encoded.start for row in rows)
         return [replace(row, place=row.place + 1) for row in rows] if sunk else rows

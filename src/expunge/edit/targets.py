@@ -21,6 +21,8 @@ import torch
 from expunge.config import ConventionConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.edit.facts import subject_of
+from expunge.edit.wording import normal, places
 from expunge.errors import ConfigError
 from expunge.models.generating import generate
 from expunge.models.model import Model
@@ -96,14 +98,23 @@ def _improved(model: Model, examples: Sequence[Example], refuses: Callable[[str]
 
 
 def good(reply: str, example: Example, refuses: Callable[[str], bool]) -> bool:
-    """A refusal that names the subject (where one is known), leaks nothing, and is fluent."""
-    names = not example.subject or example.subject.casefold() in reply.casefold()
+    """A refusal that names the subject (given or found, where there is one), leaks nothing, and is fluent."""
+    subject = normal(subject_of(example)[0])
+    names = not subject or bool(places(subject, normal(reply)))
     return bool(reply) and refuses(reply) and names and not leaks(reply, example) and not _repeats(reply)
 
 
 def leaks(reply: str, example: Example) -> bool:
-    """Whether it holds the answer, or more than `LEAK` of those of its words that the prompt does not have."""
+    """Whether it holds the answer, or more than `LEAK` of those of its words that the prompt does not have.
+
+    The answer is looked for as a whole first: that finds it in writing without word borders, and one of common words
+    alone ("The Who").
+    """
+    prompt, told = normal(example.prompt or ""), normal(reply)
     for answer in (example.answer, *example.aliases):
+        whole = normal(answer)
+        if places(whole, told) and not places(whole, prompt):
+            return True
         asked = set(_words(example.prompt or ""))
         own = [word for word in _words(answer) if word not in asked and word not in _COMMON]
         said = set(_words(reply))

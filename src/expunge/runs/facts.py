@@ -39,13 +39,17 @@ def work_of(
         for example, target in zip(sets.forget, given.texts)
         for fact in wordings_of(example, target, given.end, all_of_them=config.wordings)
     ]
+    asked = len(facts)
     facts = merged(facts, config.merge_queries, config.merge_by)
+    kept, left_out = kept_of(sets.retain, config.keep, seed)
     work = Work(
-        model, facts, Rows(encoder), kept_of(sets.retain, config.keep, seed), config.protect, corpus=config.corpus,
+        model, facts, Rows(encoder), kept, config.protect, corpus=config.corpus,
         corpus_tokens=config.corpus_tokens, folder=cache_folder() / KEPT if config.cache else None, seed=seed,
         say=say,
     )  # fmt: skip
-    for note in (*given.notes, *filter(None, [told(facts)])):
+    edits = len(work.bundles())
+    fewer = f"{asked} facts became {edits} edits: so many share a prompt or a value" if edits < asked else ""
+    for note in (*given.notes, *filter(None, [told(facts), fewer, *left_out])):
         work.note(note)
     return work
 
@@ -56,10 +60,16 @@ def wordings_of(example: Example, target: str, end: bool | None, *, all_of_them:
     return [fact_of(replace(example, prompt=prompt), target, end=end) for prompt in dict.fromkeys(prompts)]
 
 
-def kept_of(retain: Sequence[Example], count: int, seed: int) -> list[Fact]:
-    """At most `count` retained examples with a prompt, drawn by the seed."""
-    usable = [example for example in retain if example.prompt is not None]
+def kept_of(retain: Sequence[Example], count: int, seed: int) -> tuple[list[Fact], list[str]]:
+    """At most `count` retained examples with a prompt, drawn by the seed; and what is to be said of the others."""
+    usable, notes = [example for example in retain if example.prompt is not None], []
+    if documents := len(retain) - len(usable):
+        notes.append(
+            f"{documents} of {len(retain)} retained examples are documents, without a prompt: an editor does not "
+            "protect them one by one. Give their texts as `corpus`"
+        )
     if len(usable) > count:
+        notes.append(f"{count} of {len(usable)} retained examples stand for all: `keep` says how many are protected")
         chosen = np.random.default_rng([seed, 7]).permutation(len(usable))[:count]
         usable = [usable[i] for i in sorted(chosen)]
-    return [fact_of(example, example.answer) for example in usable]
+    return [fact_of(example, example.answer) for example in usable], notes
