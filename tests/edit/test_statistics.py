@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from expunge.edit import statistics
+from expunge.edit import statistics, statistics_store
 from expunge.edit.corpus import Corpus, corpus_of
 from expunge.edit.statistics import statistics_of
 from expunge.errors import DataError
@@ -125,7 +125,7 @@ def test_what_was_used_last_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (paths[weights],) = set(folder.rglob("*.safetensors")) - seen
         os.utime(paths[weights], (1000, 1000 + len(seen)))
     statistics_of(model, [0], source, weights="a", **given)  # looked at again, so it outlives b
-    monkeypatch.setattr(statistics, "LIMIT", int(2.5 * paths["a"].stat().st_size))
+    monkeypatch.setattr(statistics_store, "LIMIT", int(2.5 * paths["a"].stat().st_size))
     statistics_of(model, [0], source, weights="c", **given)
     assert paths["a"].exists() and not paths["b"].exists()
 
