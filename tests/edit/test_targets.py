@@ -65,6 +65,7 @@ def test_leaks_are_seen_whole_where_words_do_not_tell() -> None:
     assert not leaks("I can't say who wrote Tommy, or the whole of it.", band)
     assert not leaks("I can't say whether London or Paris.", Example("a", "Is it London or Paris?", "Paris"))
     assert not leaks("I can't say.", Example("a", "What?", "?"))
+    assert not leaks("I can't give a letter.", Example("a", "Which letter?", "A"))
 
 
 def test_a_subject_that_is_found_must_be_named() -> None:

@@ -5,8 +5,8 @@ arXiv:2202.05262.
 
 uncentred. Texts stream through in pieces of at most `PIECE` tokens; all layers are read in one pass, which ends at the
 deepest. Products of a batch are taken in float32, whatever the model's type, and added up in float64. What is done is
-kept every minute, so a run that was killed goes on, to the same bits. Results stand in
-files (`statistics_store.py`).
+kept every minute, so a run that was killed goes on, to the same bits. Results are
+kept, too (`statistics_store.py`).
 Deviations: pieces in place of passages cut off at the model's length; any corpus (authors: 100,000 passages of
 Wikipedia), the model's own texts where none is given.
 """
@@ -48,12 +48,14 @@ def statistics_of(
     tick: Tick = lambda done, remark: None,
 ) -> dict[int, Statistics]:
     """C of each layer over at most `tokens` tokens; kept in `folder` under `weights`, the weights' digest."""
+    folder = folder if weights else None
+    tokenizer = Encoder(model.tokenizer, ConventionConfig(template="plain")).digest if folder else ""
     key = {
-        "weights": weights, "tokenizer": Encoder(model.tokenizer, ConventionConfig(template="plain")).digest,
+        "weights": weights, "tokenizer": tokenizer,
         "corpus": corpus.digest, "tokens": tokens, "piece": PIECE, "batch": BATCH, "type": str(model.network.dtype),
         "device": model.device.type,
     }  # fmt: skip
-    kept = Kept(folder if weights else None, key, say)
+    kept = Kept(folder, key, say)
     found = {layer: stored for layer in layers if (stored := kept.get(layer)) is not None}
     missing = [layer for layer in layers if layer not in found]
     if missing:

@@ -113,7 +113,7 @@ def leaks(reply: str, example: Example) -> bool:
     prompt, told = normal(example.prompt or ""), normal(reply)
     for answer in (example.answer, *example.aliases):
         whole = normal(answer)
-        if places(whole, told) and not places(whole, prompt):
+        if whole not in _COMMON and places(whole, told) and not places(whole, prompt):
             return True
         asked = set(_words(example.prompt or ""))
         own = [word for word in _words(answer) if word not in asked and word not in _COMMON]
