@@ -82,6 +82,80 @@ def test_infini_gram_gives_the_same(expunge, given, tmp_path: Path) -> None:
     assert said.code == 2 and "was built of another corpus" in said.err
 
 
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",), ("--resume",)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--forget f.json --corpus corpus --out f.jsonl",  # the record would be the forget set
+        "--forget f.json,corpus/a.jsonl --corpus corpus --out f.jsonl",
+        "--forget f.json --corpus corpus --aliases aliases.json --out aliases.jsonl",
+        "--forget corpus/a.jsonl --corpus more/b.txt --out corpus/a.jsonl",
+        "--forget f.json --corpus corpus/a.jsonl --out corpus/a.jsonl",
+        "--forget f.json --corpus corpus/a.jsonl --out link.jsonl",
+        "--forget f.json --corpus corpus --out corpus/new.jsonl",  # the next count would read it
+        "--forget f.json --corpus more/**/*.jsonl corpus --out more/deep/new.jsonl",
+        "--forget f.json --corpus more/b.txt --out mine.jsonl",  # mine.json is not a record of a count
+    ],
+)
+def test_what_is_read_is_never_written(
+    expunge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, more: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("corpus", "more/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    rows = [{**row, "text": "Ada Stone came to Paris"} for row in ROWS]
+    (tmp_path / "f.json").write_text(json.dumps(rows))
+    (tmp_path / "corpus/a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "more/deep/c.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    (tmp_path / "more/b.txt").write_text("Ada Stone came to Paris")
+    (tmp_path / "aliases.json").write_text("{}")
+    (tmp_path / "mine.json").write_text("{}")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "corpus/a.jsonl")
+    before = everything(tmp_path)
+    said = expunge("count", *given.split(), "--processes", "1", *more)
+    assert said.code == 2 and "--out" in said.err, said.err
+    assert everything(tmp_path) == before
+
+
+def test_resuming_what_is_done(expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "counted.jsonl"
+    first = expunge(*given, "--out", out)
+    written = everything(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("expunge.runs.count.count_stream", lambda *_, **__: pytest.fail("it counts"))
+        said = expunge(*given, "--out", out, "--resume", "--processes", "2")
+        assert said.code == 0 and "that is done" in said.err, said.err
+        assert said.out == first.out and everything(tmp_path) == written
+        said = expunge(*given, "--out", out, "--resume", "--window", "5")
+        assert said.code == 2 and "window: started with None, now 5" in said.err, said.err
+    other = tmp_path / "theirs.jsonl"
+    other.write_text("mine")
+    assert expunge(*given, "--out", other, "--resume").code == 2
+    assert other.read_text() == "mine"
+
+
+@pytest.mark.parametrize("where", ["save_record", "write_examples"])
+def test_a_kill_while_it_is_written(
+    expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    assert expunge(*given, "--out", tmp_path / "whole.jsonl").code == 0
+    out = tmp_path / "counted.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(f"expunge.runs.count.{where}", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert expunge(*given, "--out", out).code != 0
+    assert not out.exists()  # never examples without their record
+    assert expunge(*given, "--out", out).code == 2
+    said = expunge(*given, "--out", out, "--resume")
+    assert said.code == 0, said.err
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert load_record(out.with_suffix(".json")).counting == load_record(tmp_path / "whole.json").counting
+    assert not out.with_suffix(".counting.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

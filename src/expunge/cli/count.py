@@ -62,7 +62,7 @@ def count(
     """
     from expunge.cli.progress import Bars
     from expunge.config import CountConfig, over, settings
-    from expunge.record_file import save_record, to_json
+    from expunge.record_file import to_json
     from expunge.runs.count import run_count
 
     paths = (*(corpus or ()), *(more or ()))
@@ -73,7 +73,6 @@ def count(
     )  # fmt: skip
     resolved = settings(CountConfig, over(o.recipe(config), typed))
     record = run_count(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
-    save_record(record, out.with_suffix(".json"))
     if json:
         print(to_json(record), end="")
         return

@@ -11,7 +11,7 @@ from expunge.config import CountConfig, differing
 from expunge.data.example import Example
 from expunge.data.sets import load_examples
 from expunge.data.writing import write_examples
-from expunge.errors import DataError, OutputError
+from expunge.errors import DataError
 from expunge.frequency.corpus import Load, files_of, loads_of
 from expunge.frequency.crew import check_machines
 from expunge.frequency.documents import check_readable
@@ -22,6 +22,8 @@ from expunge.frequency.tally import Counts, counts_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_count import Counting
+from expunge.record_file import save_record
+from expunge.runs.counting_files import check_apart, check_out, kept_at, record_at
 from expunge.runs.counting_index import check_index, count_in_index
 from expunge.runs.phases import Phases
 
@@ -35,27 +37,6 @@ class Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raises OutputError for a file that may not be written, before anything is read."""
-    if resume and overwrite:
-        raise OutputError("--resume goes on with a count and --overwrite throws it away: give one of them")
-    if out.suffix != ".jsonl":
-        raise OutputError(f"--out {out}: the examples are written as JSON lines; end its name with .jsonl")
-    if out.is_dir():
-        raise OutputError(f"--out {out}: is a folder; give a file in it")
-    if out.exists() and not overwrite:
-        raise OutputError(f"--out {out}: there is such a file. Choose another, or add --overwrite")
-    if kept_at(out).exists() and not (resume or overwrite):
-        raise OutputError(
-            f"--out {out}: a count was interrupted there. Go on with --resume, or begin anew: --overwrite"
-        )
-
-
-def kept_at(out: Path) -> Path:
-    """Where the sums of a count that is not done are kept."""
-    return out.with_suffix(".counting.safetensors")
-
-
 def run_count(
     config: CountConfig,
     out: Path,
@@ -65,17 +46,22 @@ def run_count(
     overwrite: bool = False,
     phases: Phases | None = None,
 ) -> Record:
-    """Count, and write the examples to `out`. Everything that can be wrong is found before the corpus is read.
+    """Count, and write the examples to `out` and the record beside them.
 
-    Raises ConfigError, DataError, OutputError or MissingExtraError; RunError for a file that breaks off.
+    Everything that can be wrong is found before the corpus is read. A count with these settings that is done is not made
+    again with `resume`. Raises ConfigError, DataError, OutputError or MissingExtraError; RunError for a file that breaks off.
     """
     phases = phases or Phases()
-    check_out(out, resume=resume, overwrite=overwrite)
+    if (done := check_out(config, out, resume=resume, overwrite=overwrite)) is not None:
+        phases.say(f"{out} holds a count with these settings that is done")
+        kept_at(out).unlink(missing_ok=True)
+        return done
     _check_engine(config, out)
     examples, warnings = load_examples(config.forget, config.columns)
     plan = wanted(examples, read_aliases(config.aliases), config.window)
     notes = [*warnings, *_doubts(examples, plan)]
     files = files_of(config.corpus) if config.corpus else []
+    check_apart(config, out, files)
     check_readable(files, config.field)
     loads = loads_of(files, config.documents)
     for note in notes:
@@ -87,16 +73,20 @@ def run_count(
     else:
         found = Found(*count_in_index(config, examples, plan, loads, out, phases))
     counts = [None if place is None else found.counts[place] for place in plan.places]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_examples(list(counted_examples(examples, counts)), out, map(_columns, counts))
-    kept_at(out).unlink(missing_ok=True)
     counting = _counting(config, files, counts, found)
-    return Record(
+    record = Record(
         command="count", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts("cpu"), counting=counting,
         headline=tuple(_said(counting)), seconds=phases.seconds, peak_memory=peak_memory(),
         warnings=(*notes, *found.notes),
     )  # fmt: skip
+    # examples without their record could not be told from a file of somebody else: they come last
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    save_record(record, record_at(out))
+    write_examples(list(counted_examples(examples, counts)), out, map(_columns, counts))
+    kept_at(out).unlink(missing_ok=True)
+    return record
 
 
 def counted_examples(examples: Sequence[Example], counts: Sequence[Counts | None]) -> Iterator[Example]:

@@ -12,12 +12,13 @@ from expunge.frequency.index import FACTS, Built, build, check_built, check_pack
 from expunge.frequency.infini_gram import Index, built_index, count_index, ready_index
 from expunge.frequency.names import Wanted, texts_of
 from expunge.frequency.tally import Counts
+from expunge.runs.counting_files import index_at
 from expunge.runs.phases import Phases
 
 
 def check_index(config: CountConfig, out: Path) -> None:
     """What can be said before anything is read. Raises MissingExtraError, ConfigError or OutputError."""
-    folder = _folder(config, out)
+    folder = index_at(config, out)
     check_package()
     if config.tokenizer is not None:
         return
@@ -38,7 +39,7 @@ def count_in_index(
 ) -> tuple[list[Counts], int | None, int, tuple[str, ...]]:
     """The counts of each pair, the documents and the empty rows of the corpus, and notes."""
     assert config.window is not None
-    folder = _folder(config, out)
+    folder = index_at(config, out)
     if config.tokenizer is not None:
         index, documents, empty = _ready(config.tokenizer, folder, examples, plan), None, 0
         notes = ("of a ready index, places within the window of a document's border may not be counted",)
@@ -47,10 +48,6 @@ def count_in_index(
         index, (documents, empty), notes = built_index(built, plan.plan), built.read, ()
     with phases.phase("asking the index", len(plan.plan.pairs)) as tick:
         return count_index(index, plan.plan, limit=config.limit, tick=tick), documents, empty, notes
-
-
-def _folder(config: CountConfig, out: Path) -> Path:
-    return Path(config.index).expanduser() if config.index is not None else out.with_suffix(".index")
 
 
 def _built(config: CountConfig, folder: Path, loads: Sequence[Load], phases: Phases) -> Built:
