@@ -79,6 +79,31 @@ def test_shots_are_solved_rightly_and_balanced(target: Target, monkeypatch: pyte
     assert len({text.rpartition("\n\n")[0] for text in shown}) == 6  # right and wrong after the same shots
 
 
+def test_shots_are_balanced_where_the_retain_set_has_no_wrong_answers(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all say True. The wrong answer is that of another question."""
+    bare = tuple(replace(each, perturbed_answers=()) for each in RETAIN)
+    shown = judge(monkeypatch, lambda *_: "True")
+    true_false.true_false(replace(target, sets=Sets(retain=bare)), shots=10)
+    own = {each.prompt: f"Answer: T{each.answer[1:]}\n" for each in RETAIN}
+    drawn = set()
+    for text in shown:
+        *shots, _ = text.split("\n\n")
+        words = [shot.rpartition(" ")[2] for shot in shots]
+        assert (words.count("True"), words.count("False")) == (5, 5)
+        for shot in shots:
+            right = own[shot.partition("\n")[0].removeprefix("Question: ")]
+            assert (right in shot) == shot.endswith("True") and any(each in shot for each in own.values())
+            drawn.add(shot)
+    assert len(drawn) > 15
+    again, before = judge(monkeypatch, lambda *_: "True"), list(shown)
+    true_false.true_false(replace(target, sets=Sets(retain=bare)), shots=10)
+    assert again == before
+    same = tuple(replace(each, answer="this") for each in bare)  # nothing wrong can be shown
+    assert true_false.true_false(replace(target, sets=Sets(retain=same))) == []
+
+
 def test_nothing_without_wrong_answers_or_others(target: Target) -> None:
     bare = tuple(replace(each, perturbed_answers=(each.answer,)) for each in FORGET)
     assert true_false.true_false(replace(target, examples=bare)) == []

@@ -4,9 +4,10 @@ arXiv:2504.05058.
     s = ½ 1[ π(True | shots, x, y) > π(False | …) ] + ½ 1[ π(False | shots, x, y') > π(True | …) ]
 
 x is the question, y its answer, y' a wrong one drawn for each example. The shots are solved questions of the retain
-set, half of them with a wrong answer, in an order drawn for each example. A model that says True to everything scores
-exactly ½, and so does one that knows nothing. Deviations: the published test asks for right answers only, so that
-saying True always scores 1, and one of its ten shots is labelled wrongly; both are mended here.
+set, half of them with a wrong answer (their own, else the answer to another one of them), in an order drawn for each
+example. A model that says True to everything scores exactly ½, and so does one that knows nothing. Deviations: the
+published test asks for right answers only, so that saying True always scores 1, and one of its ten shots is labelled
+wrongly; both are mended here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,15 +62,18 @@ def true_false(target: Target, *, shots: AtLeastOne = 10) -> list[Finding]:
 def _of(target: Target, row: int, example: Example, shots: int) -> Iterator[_Asked]:
     """The right statement and a wrong one, after the same solved ones."""
     wrong = _wrong(target, example, 1)
-    solved = list(_solved(target, example, shots))
+    solved = _solved(target, example, shots)
     if wrong and solved:
         before = "\n\n".join(solved)
         for right, answer in enumerate((example.answer, wrong[0])):
             yield _Asked(row, example, f"{before}\n\n{statement(example, answer)}", right)
 
 
-def _solved(target: Target, example: Example, shots: int) -> Iterator[str]:
-    """Statements of others with the word for each, as many true as false (one more true if the number is odd)."""
+def _solved(target: Target, example: Example, shots: int) -> list[str]:
+    """Statements of others with the word for each, as many true as false (one more true if the number is odd).
+
+    None where all answers are the same: nothing wrong could be shown.
+    """
     able = [
         each for each in target.sets.retain
         if each.prompt is not None and (each.group or each.id) != (example.group or example.id)
@@ -79,10 +83,13 @@ def _solved(target: Target, example: Example, shots: int) -> Iterator[str]:
     generator = generator_of(target, example, "true_false")
     chosen = [able[i] for i in generator.permutation(len(able))[:shots]]
     words = [i % 2 for i in range(len(chosen))]
+    answers, solved = [each.answer for each in able], list[str]()
     for each, word in zip(chosen, (words[i] for i in generator.permutation(len(words)))):
-        answer = (each.answer, *_wrong(target, each, 1))[-1] if word else each.answer
-        if not word or answer != each.answer:
-            yield f"{statement(each, answer)} {WORDS[word]}"
+        shown = (_wrong(target, each, 1) or _borrowed(target, each, answers)) if word else [each.answer]
+        if not shown:
+            return []
+        solved.append(f"{statement(each, shown[0])} {WORDS[word]}")
+    return solved
 
 
 def _wrong(target: Target, example: Example, number: int) -> list[str]:
@@ -91,6 +98,14 @@ def _wrong(target: Target, example: Example, number: int) -> list[str]:
     able = [text for text in example.perturbed_answers if plain(text) not in right]
     order = generator_of(target, example, "true_false, wrong").permutation(len(able))
     return [able[i] for i in order[:number]]
+
+
+def _borrowed(target: Target, example: Example, answers: Sequence[str]) -> list[str]:
+    """A right answer to another question, for a shot that has no wrong answer of its own."""
+    right = accepted(example)
+    order = generator_of(target, example, "true_false, borrowed").permutation(len(answers))
+    other = next((answers[i] for i in order if not any(says(answers[i], answer) for answer in right)), None)
+    return [] if other is None else [other]
 
 
 def statement(example: Example, answer: str) -> str:
