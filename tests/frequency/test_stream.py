@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 from expunge.data.example import Example
 from expunge.errors import OutputError, RunError
-from expunge.frequency import stream
+from expunge.frequency import crew, stream
 from expunge.frequency.corpus import Load, files_of, loads_of
 from expunge.frequency.crew import Counted
 from expunge.frequency.names import Plan, wanted
@@ -104,6 +106,61 @@ def test_a_file_that_breaks_off_ends_all_processes(corpus: list[Load], plan: Pla
         count_stream(plan, corpus, processes=2)
 
 
+def test_a_process_that_ends_before_it_has_read_its_load(
+    corpus: list[Load], plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipe is reset then, and does not merely end."""
+    code = "import os, sys, time\nif '--multiprocessing-fork' in sys.argv:\n    time.sleep(1)\n    os._exit(9)\n"
+    (tmp_path / "sitecustomize.py").write_text(code)  # every Python that is started reads it first
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    with pytest.raises(RunError, match=r"exit code 9; the same command with --resume goes on"):
+        count_stream(plan, corpus, processes=2)
+
+
+class Broken:
+    """A pipe and its process, which is gone."""
+
+    exitcode = -9
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def recv(self) -> None:
+        raise self.error
+
+    def send(self, _: object) -> None:
+        raise self.error
+
+    def join(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(104, "reset"), BrokenPipeError(32, "broken")])
+def test_a_broken_pipe_is_told(error: Exception) -> None:
+    gone = Broken(error)
+    with pytest.raises(RunError, match="exit code -9"):
+        crew._received(gone, gone)
+    if not isinstance(error, EOFError):
+        with pytest.raises(RunError, match="exit code -9"):
+            crew._send(gone, (0, ()), gone)
+
+
+def test_what_goes_wrong_in_a_process_is_told(corpus: list[Load], plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Tally:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(crew, "count_load", fails)
+    ours, theirs = multiprocessing.Pipe()
+    ours.send((3, corpus[0]))
+    member = threading.Thread(target=crew._member, args=(theirs, plan, None))
+    member.start()
+    with pytest.raises(RunError, match=r"^counting failed: MemoryError: no room$"):
+        crew._received(ours, None)
+    ours.close()
+    member.join(10)
+    assert not member.is_alive()
+
+
 def test_killed_at_any_time_it_ends_with_the_same_file(tmp_path: Path) -> None:
     """A real command, killed while it counts, until it is done."""
     rng = np.random.default_rng(0)
@@ -152,3 +209,28 @@ def test_a_ray_cluster_gives_the_same_sums(corpus: list[Load], plan: Plan, monke
     Path(corpus[-1][0].path).unlink()
     with pytest.raises(RunError, match=r"2\.jsonl"):
         count_stream(plan, corpus[-2:], machines="ray", processes=1)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="the extra `ray` is not installed")
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_a_busy_ray_cluster_is_not_waited_for(corpus: list[Load], plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processors, one of them held by somebody else, and five are asked for: one member gets all loads."""
+    import ray  # type: ignore[reportMissingImports]
+
+    class Holder:
+        def here(self) -> bool:
+            return True
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        holder = ray.remote(num_cpus=1)(Holder).remote()
+        assert ray.get(holder.here.remote())
+        assert same(count_stream(plan, corpus, machines="ray", processes=5), count_stream(plan, corpus, processes=1))
+        other = ray.remote(num_cpus=1)(Holder).remote()
+        assert ray.get(other.here.remote())
+        monkeypatch.setattr(crew, "_PATIENCE", 1.0)
+        with pytest.raises(RunError, match="no processor of the Ray cluster was free"):
+            count_stream(plan, corpus, machines="ray")
+    finally:
+        ray.shutdown()

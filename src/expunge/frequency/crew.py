@@ -19,6 +19,8 @@ from expunge.frequency.tally import Tally
 
 Machines = Literal["local", "ray"]
 Counted = Iterator[tuple[int, Tally]]  # number of the load, what it holds
+_GOES_ON = "the same command with --resume goes on"
+_PATIENCE = 600.0  # seconds without a free processor of a cluster
 
 
 def counted(
@@ -64,13 +66,13 @@ def _beside(plan: Plan, loads: Sequence[tuple[int, Load]], number: int, field: s
             process.start()
             theirs.close()
             members[ours] = process
-            ours.send(left.pop())
+            _send(ours, left.pop(), process)
         busy = set(members)
         while busy:
             for pipe in wait(list(busy)):
                 yield _received(pipe, members[pipe])
                 if left:
-                    pipe.send(left.pop())  # type: ignore[reportAttributeAccessIssue]
+                    _send(pipe, left.pop(), members[pipe])
                 else:
                     busy.discard(pipe)
     finally:
@@ -81,30 +83,44 @@ def _beside(plan: Plan, loads: Sequence[tuple[int, Load]], number: int, field: s
             process.join()
 
 
+def _send(pipe: Any, load: tuple[int, Load], process: Any) -> None:
+    try:
+        pipe.send(load)
+    except OSError:
+        raise _ended(process) from None
+
+
 def _received(pipe: Any, process: Any) -> tuple[int, Tally]:
     try:
         number, found = pipe.recv()
-    except EOFError:
-        process.join()
-        raise RunError(
-            f"a process that was counting ended with exit code {process.exitcode}; "
-            "the same command with --resume goes on"
-        ) from None
-    if isinstance(found, BaseException):
-        raise found
+    except (EOFError, OSError):  # a process that ends with its load unread resets the pipe
+        raise _ended(process) from None
+    if isinstance(found, str):
+        raise RunError(found)
     return number, found
 
 
+def _ended(process: Any) -> RunError:
+    process.join()
+    return RunError(f"a process that was counting ended with exit code {process.exitcode}; {_GOES_ON}")
+
+
 def _member(pipe: Any, plan: Plan, field: str | None) -> None:
-    """The life of a process: loads in, tallies out, until the pipe is closed."""
-    with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
-        search = Search(plan)
+    """The life of a process: loads in, tallies out, until the pipe is closed. What goes wrong is sent as text."""
+    search = None
+    with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             number, load = pipe.recv()
             try:
-                pipe.send((number, count_load(search, load, field)))
-            except ExpungeError as error:
-                pipe.send((number, error))
+                search = search or Search(plan)
+                found = count_load(search, load, field)
+            except Exception as error:  # whatever it is, the one who asked must hear it
+                found = _told(error)
+            pipe.send((number, found))
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, ExpungeError) else f"counting failed: {type(error).__name__}: {error}"
 
 
 def _on_ray(plan: Plan, loads: Sequence[tuple[int, Load]], processes: int | None, field: str | None) -> Counted:
@@ -115,41 +131,46 @@ def _on_ray(plan: Plan, loads: Sequence[tuple[int, Load]], processes: int | None
         local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": processes or processors()}
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **local)
     try:
-        number = min(processes or int(ray.cluster_resources().get("CPU", 1)), len(loads))
+        number = min(processes or len(loads), len(loads), max(1, int(ray.cluster_resources().get("CPU", 1))))
         member, shared = ray.remote(num_cpus=1)(_RayMember), ray.put(plan)
-        free = [member.remote(shared, field) for _ in range(number)]
+        # a member that finds no free processor never answers: it gets no load
+        waiting = {each.ready.remote(): each for each in (member.remote(shared, field) for _ in range(number))}
         left, running = list(reversed(loads)), dict[Any, tuple[int, Any]]()
         while left or running:
-            while left and free:
+            done, _ = ray.wait([*running, *waiting], num_returns=1, timeout=None if running else _PATIENCE)
+            if not done:
+                raise RunError(f"no processor of the Ray cluster was free for {_PATIENCE:.0f} seconds; {_GOES_ON}")
+            if done[0] in waiting:
+                each = waiting.pop(done[0])
+                _got(ray, done[0])
+            else:
+                place, each = running.pop(done[0])
+                yield place, _got(ray, done[0])
+            if left:
                 place, load = left.pop()
-                each = free.pop()
                 running[each.count.remote(load)] = (place, each)
-            (ready,), _ = ray.wait(list(running), num_returns=1)
-            place, each = running.pop(ready)
-            yield place, _got(ray, ready)
-            free.append(each)
     finally:
         if ours:
             ray.shutdown()
 
 
-def _got(ray: Any, reference: Any) -> Tally:
+def _got(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        raise cause if isinstance(cause, ExpungeError) else RunError(f"counting on Ray: {cause}") from None
+        raise RunError(_told(error.cause)) from None
     except ray.exceptions.RayError as error:
-        raise RunError(
-            f"a process that was counting on Ray ended: {type(error).__name__}; the same command with --resume goes on"
-        ) from None
+        raise RunError(f"a process that was counting on Ray ended: {type(error).__name__}; {_GOES_ON}") from None
 
 
 class _RayMember:
     """As `_member`, on another machine."""
 
     def __init__(self, plan: Plan, field: str | None) -> None:
-        self._search, self._field = Search(plan), field
+        self._plan, self._field = plan, field
+
+    def ready(self) -> None:
+        self._search = Search(self._plan)
 
     def count(self, load: Load) -> Tally:
         return count_load(self._search, load, self._field)

@@ -48,8 +48,10 @@ def run_count(
 ) -> Record:
     """Count, and write the examples to `out` and the record beside them.
 
-    Everything that can be wrong is found before the corpus is read. A count with these settings that is done is not made
-    again with `resume`. Raises ConfigError, DataError, OutputError or MissingExtraError; RunError for a file that breaks off.
+    Everything that can be wrong is found before the corpus is read. A count with these settings that is done is not
+    made again with `resume`.
+
+    Raises ConfigError, DataError, OutputError or MissingExtraError; RunError for a file that breaks off.
     """
     phases = phases or Phases()
     if (done := check_out(config, out, resume=resume, overwrite=overwrite)) is not None:
