@@ -72,4 +72,8 @@ class Misaligned(_Part):
     D: float
     generation: float
     probability: float
-    correlation: Number = None
+    correlation: Number = None  # Spearman's, of what each item lost by the two tests
+    phi: Number = None  # of what is forgotten by the two
+    M_interval: Interval = None  # two-sided, at 95 %; None where there are too few groups
+    D_interval: Interval = None
+    correlation_interval: Interval = None

@@ -138,6 +138,17 @@ def test_saying_and_finding_likely() -> None:
     assert told["probability", "high"] == (60, 1.0, 1.0)
     assert told["truth_ratio", ""] == (N, 1.0, 1.0)
     assert len(told) == 8
+    (every, *_) = found  # each person has facts of every count: draws of persons are all alike
+    assert every.M_interval == every.D_interval == (0.5, 0.5)
+    (every, *_) = misaligned(two([0.0] * N, [0.8] * (N // 2) + [0.1] * (N // 2)))
+    assert every.M_interval is not None and every.M_interval[0] < 0.45 < 0.55 < every.M_interval[1]
+
+
+def test_the_correlation_is_of_losses_and_not_of_ones_and_noughts() -> None:
+    """Nothing passes after, so that φ has no spread; the two fall together."""
+    graded = [0.4 if i % 2 else 0.1 for i in range(N)]
+    (one, *_) = misaligned(two(graded, [value - 0.05 for value in graded]))
+    assert (one.M, one.D, one.phi) == (0.0, 0.0, None) and one.correlation == pytest.approx(1)
 
 
 def test_under_twenty_nothing_is_said() -> None:

@@ -39,7 +39,9 @@ def stratified(title: str = "forget", **changes: Any) -> Strata:
 
 
 def recorded(*found: Strata, test: str = "truth_ratio", name: str = "forget") -> Record:
-    one = Misaligned(set=name, test=test, bucket="low", n=77, M=0.203, D=0.307, generation=0.911, probability=0.708)
+    one = Misaligned(set=name, test=test, bucket="low", n=77, M=0.203, D=0.307, generation=0.911, probability=0.708,
+                     M_interval=(0.101, 0.304), D_interval=(0.211, 0.409), correlation=0.456, phi=0.123,
+                     correlation_interval=(0.222, 0.678))  # fmt: skip
     return audit_record(made_audit().model_copy(update={"strata": found, "misaligned": (one,)}))
 
 
@@ -50,7 +52,8 @@ def test_every_number_stands_everywhere() -> None:
     for text in (page, markdown):
         for words in (
             "+0.062", "+0.500", "[-0.062, +0.156]", "[+0.375, +0.594]", "k 0.625", "+0.371", "[+0.218, +0.524]",
-            "1 to 3 times, 100 facts", "27 times, 60 facts", "not counted, 40 facts", "-0.020", "0.203", "0.307",
+            "1 to 3 times, 100 facts", "27 times, 60 facts", "not counted, 40 facts", "-0.020", "0.203 [0.101, 0.304]",
+            "0.307 [0.211, 0.409]", "0.456 [0.222, 0.678]", "0.123",
             "0.911", "0.708", "Of 3 cells with a slope, 3 keep measurably more", "Truth ratio", "forget, low",
         ):  # fmt: skip
             assert words in text, words

@@ -10,7 +10,7 @@ is the last; formulas and the other tests are ours: see `evaluate/misalignment.p
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from expunge.audit.cells import ORIGINAL, UNLEARNED, Sources
+from expunge.audit.cells import ORIGINAL, UNLEARNED, Sources, groups_of
 from expunge.errors import ConfigError
 from expunge.evaluate.misalignment import Misalignment, misalignment
 from expunge.frequency.strata import buckets
@@ -35,21 +35,22 @@ def misaligned(sources: Sources, edges: Sequence[int] | None = None) -> tuple[Mi
         said = _metric(sources, title, GENERATION)
         if said is None:
             continue
+        groups = groups_of(sources.sets[title])
         for test, passed, asked in _tests(sources, title):
             for name, rows in parts if len(parts) > 2 else parts[:1]:
-                one = _one(said, asked, passed, rows)
+                one = _one(said, asked, passed, groups, rows)
                 if one is not None:
                     found.append(Misaligned(set=title, test=test, bucket=name, **asdict(one)))
     return tuple(found)
 
 
-def _one(said: Columns, asked: Columns, passed: float, rows: Sequence[int]) -> Misalignment | None:
+def _one(
+    said: Columns, asked: Columns, passed: float, groups: Sequence[str], rows: Sequence[int]
+) -> Misalignment | None:
     """None where there are too few."""
-    columns = [
-        [float(column[i] >= level) for i in rows] for two, level in ((said, 0.5), (asked, passed)) for column in two
-    ]
+    columns = [[column[i] for i in rows] for two in (said, asked) for column in two]
     try:
-        return misalignment(*columns)
+        return misalignment(*columns, probable=passed, groups=[groups[i] for i in rows])
     except ConfigError:
         return None
 

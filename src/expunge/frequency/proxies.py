@@ -7,11 +7,10 @@
 
 The tokens that close an answer are left out. The first two are read off the model before unlearning; they say what it
 knows well, of which frequency is one cause. Their rank correlation with true counts on `world:people` stands in
-docs/frequency.md; `rank_correlation` takes it on data of one's own. Deviations: reconstructions.
+docs/frequency.md; `evaluate/ranks.py` takes it on data of one's own. Deviations: reconstructions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -84,53 +83,3 @@ def paraphrase_logprobs(
 def _open(values: torch.Tensor, encoded: Encoded) -> float:
     """The mean without the tokens that close the answer."""
     return float(values[: len(values) - encoded.tail].double().mean())
-
-
-@dataclass(frozen=True, slots=True)
-class RankCorrelation:
-    """Spearman's ρ with its bootstrap interval over groups."""
-
-    value: float
-    interval: tuple[float, float]
-    n: int
-    groups: int
-
-
-def rank_correlation(
-    values: Sequence[float],
-    counts: Sequence[float],
-    groups: Sequence[str] | None = None,
-    *,
-    draws: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> RankCorrelation:
-    """How well a proxy orders examples as their counts do. Whole groups (persons) are drawn.
-
-    Raises ConfigError where one of the two has no spread, or there are fewer than five groups.
-
-    >>> rank_correlation([1, 2, 3, 4, 5], [1, 1, 3, 9, 27], draws=10).value
-    0.9746794344808963
-    """
-    one, two = (np.asarray(each, dtype=np.float64) for each in (values, counts))
-    names, member = np.unique(groups if groups is not None else np.arange(len(one)), return_inverse=True)
-    if len(names) < 5 or np.ptp(one) == 0 or np.ptp(two) == 0:
-        raise ConfigError("a rank correlation needs five groups, and values and counts that are not all equal")
-    rows = [np.flatnonzero(member == i) for i in range(len(names))]
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(draws):
-        chosen = np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))])
-        drawn.append(_spearman(one[chosen], two[chosen]))
-    known = np.array([each for each in drawn if np.isfinite(each)])
-    low, high = (float(each) for each in np.quantile(known, [(1 - level) / 2, (1 + level) / 2]))
-    return RankCorrelation(_spearman(one, two), (low, high), len(one), len(names))
-
-
-def _spearman(one: Float[np.ndarray, " rows"], two: Float[np.ndarray, " rows"]) -> float:
-    """Pearson's correlation of the ranks; not a number where one of them has no spread."""
-    from scipy.stats import rankdata  # takes half a second to import
-
-    a, b = (rankdata(each) - (len(each) + 1) / 2 for each in (one, two))
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale else float("nan")

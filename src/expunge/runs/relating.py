@@ -6,8 +6,9 @@ from math import isfinite
 import numpy as np
 
 from expunge.config import RelateRunConfig
+from expunge.evaluate.ranks import rank_correlation
 from expunge.evaluate.relatedness import Related
-from expunge.evaluate.went_along import Known, rank_correlation
+from expunge.evaluate.went_along import Known
 from expunge.record import ModelInfo
 from expunge.record_related import Correlation, Knowledge, RelatedRow, WentAlong
 from expunge.record_related import Related as RelatedJSON
@@ -76,7 +77,7 @@ def _correlation(
     if len(chosen) < 3:
         return None
     drops = [drop for i in chosen if (drop := lost[i].drop) is not None]
-    rho, interval = rank_correlation([float(to_forget[i]) for i in chosen], drops, groups, seed)
+    rho, interval = rank_correlation([float(to_forget[i]) for i in chosen], drops, groups, seed=(seed, 7))
     if not isfinite(rho):
         return None
     return Correlation(sets=sets, n=len(chosen), groups=len(set(groups)), rho=rho, interval=interval)

@@ -28,7 +28,8 @@ MISALIGNED_HEAD = (
     "Gone by probability",
     "M",
     "D",
-    "Correlation",
+    "Rank correlation of what is lost",
+    "φ of what is gone",
 )
 
 
@@ -166,6 +167,14 @@ def _title(audited: Audited, cell: StratifiedCell) -> str:
 
 def _misaligned(audited: Audited, each: Misaligned) -> tuple[str, ...]:
     facts = each.set if not each.bucket else f"{each.set}, {each.bucket}"
-    lost = "–" if each.correlation is None else number(each.correlation)
-    numbers = (each.generation, each.probability, each.M, each.D)
-    return (metric_title([audited.record], each.test), facts, number(each.n), *map(number, numbers), lost)
+    rates = (number(each.generation), number(each.probability))
+    apart = ((each.M, each.M_interval), (each.D, each.D_interval), (each.correlation, each.correlation_interval))
+    phi = "–" if each.phi is None else number(each.phi)
+    numbers = (*rates, *(_with_interval(*pair) for pair in apart), phi)
+    return (metric_title([audited.record], each.test), facts, number(each.n), *numbers)
+
+
+def _with_interval(value: float | None, interval: Interval) -> str:
+    if value is None:
+        return "–"
+    return number(value) if interval is None else f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
