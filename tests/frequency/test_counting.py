@@ -62,7 +62,7 @@ def naive(texts: list[str], facts: list[Example], aliases: dict[str, list[str]],
     return found
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(TEXTS, FACTS, st.integers(1, 6), st.integers(20, 200), st.booleans())
 def test_equal_a_naive_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list, facts: list, window: int, size: int, apart: bool

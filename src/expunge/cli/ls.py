@@ -17,6 +17,7 @@ class Kind(str, Enum):
     LOCALIZERS = "localizers"
     RETAIN_LOSSES = "retain-losses"
     ARITHMETIC = "arithmetic"
+    SELECTORS = "selectors"
     WRAPPERS = "wrappers"
     METRICS = "metrics"
     ATTACKS = "attacks"
