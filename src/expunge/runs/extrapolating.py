@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean, stdev
 
 from torch import Tensor
 
@@ -170,6 +171,7 @@ class _Meter:
     scoring: Scoring
     encoded: Mapping[str, Sequence[Encoded]]  # forget, utility, related, unrelated
     test: Sequence[Encoded]
+    groups: Sequence[str]  # of the utility's rows
 
     @staticmethod
     def of(
@@ -182,7 +184,8 @@ class _Meter:
         further = {name: drawn(aim) for name, aim in aims.items() if aim}
         groups = {"forget": sets.forget, "utility": drawn(selection), **further}
         encoded = {name: scoring.encoder.encode_all(group) for name, group in groups.items()}
-        return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)))
+        names = [example.group or example.id for example in groups["utility"]]
+        return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)), names)
 
     def point(self, alpha: float) -> Point:
         """All sets in one pass over the model as it is."""
@@ -190,9 +193,10 @@ class _Meter:
         values = iter(self._logs(self.model, flat).split([len(group) for group in self.encoded.values()]))
         logs = dict(zip(self.encoded, values))
         nll = {name: -found.mean().item() for name, found in logs.items() if len(found)}
+        kept = logs["utility"].exp()
         return Point(
             alpha, logs["forget"].exp().mean().item(), tuple(logs["forget"].tolist()),
-            logs["utility"].exp().mean().item() if len(logs["utility"]) else None,
+            kept.mean().item() if len(kept) else None, _error(kept, self.groups),
             nll.get("related"), nll.get("unrelated", nll.get("utility")),
         )  # fmt: skip
 
@@ -211,6 +215,15 @@ class _Meter:
 
     def _logs(self, model: Model, encoded: Sequence[Encoded]) -> Tensor:
         return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)
+
+
+def _error(values: Tensor, groups: Sequence[str]) -> float:
+    """Standard error of the mean over groups, whose examples are not independent; 0 for a single group."""
+    own: dict[str, list[float]] = {}
+    for value, group in zip(values.tolist(), groups, strict=True):
+        own.setdefault(group, []).append(value)
+    means = [fmean(each) for each in own.values()]
+    return stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
 
 
 def _read(path: str | None, given: Sequence[Example] = ()) -> Sequence[Example]:

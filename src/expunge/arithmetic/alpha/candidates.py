@@ -15,7 +15,7 @@ def candidates(curve: Curve, goal: Goal) -> list[Point]:
         return []
     points = [curve(alpha) for alpha in sorted({0.0, *goal.grid})]
     if _falls(p.utility for p in points):
-        _halve(curve, points, goal.holds, goal.halvings)
+        _halve(curve, points, goal.surely, goal.halvings)
     if goal.never is not None and _falls(p.forget for p in points):
         level = goal.never.level
         _halve(curve, points, lambda point: point.forget >= level, goal.halvings)
@@ -32,6 +32,8 @@ def failed(curve: Curve, goal: Goal) -> Chosen:
     point = curve(0.0)
     if not goal.holds(point):
         return chosen(point, f"the change itself does not keep {goal.floor:.0%} of the utility", goal)
+    if not goal.surely(point):
+        return chosen(point, f"the change itself is too near to {goal.floor:.0%} of the utility to be sure of it", goal)
     return chosen(point, "the change itself is beyond never-known already", goal)
 
 

@@ -5,8 +5,10 @@ Levels are mean length-normalized answer probabilities, in [0, 1]; logs are mean
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean
 
+SURE = 1.645 * sqrt(2)  # standard errors of one half, by which the other holds in 95 % of cases
 NEAR = 0.2  # of the way from the start to never-known, in logs, by which a candidate may lie beyond
 
 
@@ -18,6 +20,7 @@ class Point:
     forget: float  # level
     logs: tuple[float, ...]  # of each forget example
     utility: float | None = None  # level of the selection half of the retain set; None: there is no retain set
+    error: float = 0.0  # standard error of the utility over groups
     related: float | None = None  # mean NLL of what should go as well
     unrelated: float | None = None  # mean NLL of what should not
 
@@ -57,6 +60,15 @@ class Goal:
             return True
         return point.utility >= self.floor * self.start.utility
 
+    def surely(self, point: Point) -> bool:
+        """Does it hold by so much that another half of the same size holds it 19 times in 20?
+
+        The difference of two such means has the variance 2 · error², whence U - 1.645 · √2 · error ≥ floor · U_start.
+        """
+        if point.utility is None or self.start.utility is None or self.floor == 0:
+            return True
+        return point.utility - SURE * point.error >= self.floor * self.start.utility
+
     def overshoots(self, point: Point) -> bool:
         """Is it farther beyond never-known than NEAR of the way that led there? Without a reference nobody knows."""
         if self.never is None:
@@ -64,7 +76,7 @@ class Goal:
         return beyond(point.log, fmean(self.never.logs), self.start.log)
 
     def admits(self, point: Point) -> bool:
-        return self.holds(point) and not self.overshoots(point)
+        return self.surely(point) and not self.overshoots(point)
 
 
 @dataclass(frozen=True)
