@@ -104,8 +104,10 @@ def _borrowed(target: Target, example: Example, answers: Sequence[str]) -> list[
     """A right answer to another question, for a shot that has no wrong answer of its own."""
     right = accepted(example)
     order = generator_of(target, example, "true_false, borrowed").permutation(len(answers))
-    other = next((answers[i] for i in order if not any(says(answers[i], answer) for answer in right)), None)
-    return [] if other is None else [other]
+    for text in (answers[int(i)] for i in order):
+        if not any(says(text, answer) for answer in right):
+            return [text]
+    return []
 
 
 def statement(example: Example, answer: str) -> str:
