@@ -153,7 +153,7 @@ def choose_alpha(
     """
     config = settings(ExtrapolateConfig, {**extrapolate_settings(selector), **options})
     usual = TrainConfig()
-    floor = usual.utility_floor if config.utility_floor is None else config.utility_floor
+    floor = config.floor(usual.utility_floor)
     scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
     check_lengths(scoring.encoder, data)
     return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))

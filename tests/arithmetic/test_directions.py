@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from expunge.arithmetic.directions import by_pattern, directed, projected, weighted
+from expunge.arithmetic.directions import directed, projected, weighted
+from expunge.arithmetic.patterns import by_pattern
 from expunge.change import WeightChange
 from expunge.errors import ConfigError
 
@@ -14,7 +15,7 @@ CHANGE = WeightChange.between(BASE, AFTER)
 
 def test_a_tensor_has_the_weight_of_the_first_pattern_that_fits() -> None:
     assert by_pattern(["x.mlp", "x.attn"], {"*.mlp": 0.5, "*": 2.0}) == {"x.mlp": 0.5, "x.attn": 2.0}
-    with pytest.raises(ConfigError, match=r"'\*.mpl'.*the first is x.mlp"):
+    with pytest.raises(ConfigError, match=r"'\*.mpl'.*the first is 'x.mlp'"):
         by_pattern(["x.mlp"], {"*.mpl": 1.0})
     u = weighted({"a": 0.5})
     assert u("a", AFTER["a"]).tolist() == [1.5, 2.0]

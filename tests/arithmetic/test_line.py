@@ -10,8 +10,12 @@ from peft import LoraConfig, get_peft_model
 
 from expunge.arithmetic.line import Line
 from expunge.change import WeightChange
+from expunge.data.convention import Encoder
 from expunge.errors import ChangeError, ConfigError
 from expunge.parameters import parameters_of
+from expunge.train.levels import mean_log_probs
+from expunge.train.unlearn import train as unlearned
+from steps import settings, taught_model, unequal_sets
 from tiny import tiny_model
 
 
@@ -147,3 +151,21 @@ def test_another_model_and_a_negative_alpha_are_mistakes() -> None:
         Line(change).change_at(-0.5, model)
     with pytest.raises(ChangeError):
         Line(change, lambda name, v: v).change_at(0.5, tiny_model(seed=9))
+
+
+def test_on_a_model_that_knows_the_facts() -> None:
+    """Forget NLL rises along α; further steps of equal length end elsewhere than the line does."""
+    model, sets = taught_model(), unequal_sets()
+    train = lambda steps: unlearned(model, sets, settings("gradient_ascent", max_steps=steps, retain_loss=None)).change
+    change, further = train(2), train(4)
+    encoded = Encoder(model.tokenizer).encode_all(sets.forget)
+    levels = []
+    with Line(change).on(model) as move:
+        for alpha in (0.0, 0.5, 1.0, 2.0):
+            move(alpha)
+            levels.append(float(mean_log_probs(model, encoded, budget=512).mean()))
+    assert levels == sorted(levels, reverse=True) and levels[0] - levels[-1] > 0.1
+    base = snapshot(model)
+    flat = [torch.cat([each.delta(name, base[name]).flatten() for name in base]) for each in (change, further)]
+    cosine = torch.nn.functional.cosine_similarity(*flat, dim=0)
+    assert 0 < cosine < 0.9999

@@ -10,7 +10,6 @@ all tensors alike and leaves this open; per-tensor weights are proposed as its c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from math import sqrt
 
 import torch
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from expunge.arithmetic.line import Direction
 from expunge.change import WeightChange
-from expunge.errors import ConfigError
 from expunge.parameters import Weights, parameters_of
 
 Gradients = Mapping[str, Tensor]  # name → gradient, float32
@@ -27,19 +25,6 @@ Gradients = Mapping[str, Tensor]  # name → gradient, float32
 def weighted(weights: Mapping[str, float]) -> Direction:
     """w of each tensor by name; what is not named is not moved further."""
     return lambda name, v: v * weights.get(name, 0.0)
-
-
-def by_pattern(names: Sequence[str], patterns: Mapping[str, float]) -> dict[str, float]:
-    """w of each name: that of the first pattern (as in a shell) that fits it, else 0.
-
-    Raises ConfigError for a pattern that fits none.
-
-    >>> by_pattern(["a.mlp.up", "a.attn.q", "norm"], {"*.mlp.*": 1.0, "a.*": 0.5})
-    {'a.mlp.up': 1.0, 'a.attn.q': 0.5, 'norm': 0.0}
-    """
-    if idle := [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]:
-        raise ConfigError(f"no tensor that the change touches is called {idle[0]!r}; the first is {names[0]}")
-    return {name: next((w for p, w in patterns.items() if fnmatchcase(name, p)), 0.0) for name in names}
 
 
 def directed(

@@ -8,22 +8,17 @@ bit. Deviations: none with a single α; the paper scales all tensors alike.
 """
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from expunge.arithmetic import Place, Step, Survey, Vectors, operations
-from expunge.errors import ConfigError
+from expunge.arithmetic.patterns import by_pattern
 from expunge.objectives.options import NonNegative
 
 
 def by_name(survey: Survey, options: Mapping[str, Any]) -> dict[str, float]:
     """α of each tensor. Raises ConfigError for a pattern that fits none."""
     alpha = options["alpha"]
-    patterns = alpha if isinstance(alpha, Mapping) else {"*": alpha}
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in survey.names):
-            raise ConfigError(f"alpha: no tensor is called {pattern!r}; the first is {survey.names[0]!r}")
-    return {name: next((a for p, a in patterns.items() if fnmatchcase(name, p)), 0.0) for name in survey.names}
+    return by_pattern(survey.names, alpha if isinstance(alpha, Mapping) else {"*": alpha})
 
 
 @operations.add("extrapolate", paper="arXiv:2503.04693", aliases=("uipe",), home="tuned", prepare=by_name)

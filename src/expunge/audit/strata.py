@@ -129,7 +129,5 @@ def _interval(values: Values, groups: int, unit: float = 1.0) -> Interval:
 
 def _clipped(interval: Interval) -> Interval:
     """Knowledge lies between 0 and 1."""
-    if interval is None or None in interval:
-        return None
-    low, high = (min(max(each or 0.0, 0.0), 1.0) for each in interval)
-    return low, high
+    low, high = interval or (None, None)
+    return None if low is None or high is None else (min(max(low, 0.0), 1.0), min(max(high, 0.0), 1.0))

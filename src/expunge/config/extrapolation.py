@@ -28,6 +28,10 @@ class ExtrapolateConfig(Config):
     remaining: Share = 0.1  # of the way to never-known, that `early` leaves
     seed: int = 0  # of the draw of examples
 
+    def floor(self, usual: float) -> float:
+        """The utility floor: its own, else that of the unlearning."""
+        return usual if self.utility_floor is None else self.utility_floor
+
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, values: Any) -> Any:

@@ -8,7 +8,7 @@ edit of block l changes nothing below it. No deviations.
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from expunge.edit.facts import Row
 from expunge.models.model import Model
 from expunge.models.resuming import output_seen, resumed
 from expunge.models.scoring import forward
-from expunge.models.watching import edit_residual, module_at, watch_mlp_input, watch_mlp_output, watch_residual
+from expunge.models.watching import module_at, stopping_after, watch_mlp_input, watch_mlp_output, watch_residual
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,6 @@ class Read:
     state: Float[Tensor, "facts width"]  # residual stream after block `last`
     gives: Float[Tensor, "facts width"]  # what the down projection gives, its bias included
     gain: Float[Tensor, "facts width"]  # of the norm behind it; 1 where there is none
-
-
-class _EnoughError(Exception):
-    """Nothing above is wanted."""
 
 
 class Reader:
@@ -79,8 +75,7 @@ class Reader:
                 )
                 stack.callback(handle.remove)
             seen += [normed if behind is not None else seen[1], stack.enter_context(watch_residual(model, last))]
-            stack.enter_context(edit_residual(model, last, _stop))
-            with suppress(_EnoughError):
+            with stopping_after(model, last):
                 forward(model, batch.forest)
         return [each[0].flatten(0, -2)[batch.at].double().cpu() for each in seen]
 
@@ -94,8 +89,7 @@ class Reader:
                 if batch.below is not None:
                     stack.enter_context(resumed(model, batch.of, [batch.below] * batch.of))
                 outputs = stack.enter_context(output_seen(model, block - 1))
-                stack.enter_context(edit_residual(model, block - 1, _stop))
-                with suppress(_EnoughError):
+                with stopping_after(model, block - 1):
                     forward(model, batch.forest)
             batch.below, batch.of = outputs[0], block
         return batch.below
@@ -139,7 +133,3 @@ def _batch(group: Sequence[tuple[int, int, Row]], model: Model) -> _Batch:
 def _gain(given: Float[Tensor, " width"], behind: Float[Tensor, " width"]) -> Float[Tensor, " width"]:
     """What the norm behind a down projection multiplies each number by, at this token."""
     return torch.where(given == 0, torch.ones_like(given), behind / torch.where(given == 0, 1.0, given))
-
-
-def _stop(_: Tensor) -> Tensor:
-    raise _EnoughError

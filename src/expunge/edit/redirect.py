@@ -15,7 +15,7 @@ removes what the subject's name calls up, so other facts about the same subject 
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
@@ -31,7 +31,7 @@ from expunge.edit.options import ShareOfDepth
 from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.models.scoring import forward
-from expunge.models.watching import edit_residual, watch_mlp_input, watch_residual
+from expunge.models.watching import stopping_after, watch_mlp_input, watch_residual
 from expunge.objectives.options import AtLeastOne, Finite, NonNegative, Positive
 from expunge.parameters import parameters_of
 
@@ -170,10 +170,6 @@ def _targets(
     return last.view(len(contexts), len(names), -1).mean(1)
 
 
-class _EnoughError(Exception):
-    """Nothing above the last block that is looked at is computed."""
-
-
 @torch.no_grad()
 def _seen(
     model: Model, texts: Sequence[Encoded], block: int, last: int, budget: int = 4096
@@ -185,15 +181,10 @@ def _seen(
         with ExitStack() as stack:
             read = stack.enter_context(watch_mlp_input(model, block))
             seen = stack.enter_context(watch_residual(model, last))
-            stack.enter_context(edit_residual(model, last, _stop))
             forest = plant([[texts[i]] for i in batch], keep_last=True).to(model.device)
-            with suppress(_EnoughError):
+            with stopping_after(model, last):
                 forward(model, forest)
         sizes = [len(texts[i].ids) for i in batch]
         for i, key, state in zip(batch, read[0].cpu().split(sizes), seen[0].flatten(0, -2).cpu().split(sizes)):
             keys[i], states[i] = key, state
     return keys, states
-
-
-def _stop(_: Tensor) -> Tensor:
-    raise _EnoughError

@@ -13,7 +13,7 @@ Wikipedia), the model's own texts where none is given.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from expunge.edit.statistics_store import Kept, Say, Statistics
 from expunge.errors import DataError
 from expunge.models.model import Model
 from expunge.models.scoring import forward
-from expunge.models.watching import edit_residual, watch_mlp_input
+from expunge.models.watching import stopping_after, watch_mlp_input
 
 PIECE = 256  # tokens of a text that are looked at together
 BATCH = 2048  # tokens of a forward pass
@@ -112,8 +112,7 @@ def _keys(model: Model, layers: Sequence[int], batch: Sequence[tuple[int, ...]])
     forest = plant([[Encoded(piece, min(1, len(piece) - 1), "")] for piece in batch], keep_last=True)
     with ExitStack() as stack:
         seen = [stack.enter_context(watch_mlp_input(model, layer)) for layer in layers]
-        stack.enter_context(edit_residual(model, max(layers), _stop))
-        with suppress(_EnoughError):
+        with stopping_after(model, max(layers)):
             forward(model, forest.to(model.device))
     return [each[0].float() for each in seen]
 
@@ -137,11 +136,3 @@ def _batches(model: Model, corpus: Corpus, tokens: int) -> Iterator[list[tuple[i
             break
     if batch:
         yield batch
-
-
-class _EnoughError(Exception):
-    """Nothing above the deepest layer is wanted."""
-
-
-def _stop(_: Tensor) -> Tensor:
-    raise _EnoughError

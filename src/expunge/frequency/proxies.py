@@ -35,7 +35,9 @@ def proxy_values(
 ) -> list[float]:
     """Of every example; higher stands for more frequent. Raises ConfigError for one that it cannot be had of."""
     if proxy == "popularity":
-        return [each.popularity or 0.0 for each in with_popularity(examples)]
+        rated = [each.popularity for each in with_popularity(examples)]
+        assert None not in rated, "everything is rated: 0 where nobody writes it"
+        return [value for value in rated if value is not None]
     if proxy == "margin":
         return margins(model, encoder, examples, budget=budget)
     return paraphrase_logprobs(model, encoder, examples, budget=budget)

@@ -10,7 +10,7 @@ a block again, and would add again. An edit gets the tensor as the module has it
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from jaxtyping import Float
@@ -45,6 +45,24 @@ def watch_heads(model: Model, layer: int) -> AbstractContextManager[list[Tensor]
 def edit_residual(model: Model, layer: int, edit: Edit) -> AbstractContextManager[None]:
     """Within the block, the residual stream after block `layer` is what `edit` makes of it."""
     return _edit_output(_block(model, layer), edit)
+
+
+@contextmanager
+def stopping_after(model: Model, layer: int) -> Iterator[None]:
+    """A forward pass within the block ends after block `layer`, and with it the block: nothing above is computed.
+
+    What was put on before still sees that block's output.
+    """
+    with suppress(_EnoughError), edit_residual(model, layer, _stop):
+        yield
+
+
+class _EnoughError(Exception):
+    """Nothing above is wanted."""
+
+
+def _stop(_: Tensor) -> Tensor:
+    raise _EnoughError
 
 
 def edit_mlp_output(model: Model, layer: int, edit: Edit) -> AbstractContextManager[None]:

@@ -42,7 +42,7 @@ def choose(config: ExtrapolateRunConfig, suite: Suite | None, phases: Phases) ->
     del tuned
     usual = TrainConfig()
     scoring = Scoring(encoder, usual.budget(base.device.type), config.evaluate.precision == "bfloat16")
-    floor = usual.utility_floor if config.choosing.utility_floor is None else config.choosing.utility_floor
+    floor = config.choosing.floor(usual.utility_floor)
     with phases.phase("choosing alpha") as tick:
         return extrapolate(
             base, sets, change, config.choosing, scoring, floor=floor, seed=config.choosing.seed, retrained=gold,

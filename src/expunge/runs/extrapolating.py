@@ -9,8 +9,9 @@ from torch import Tensor
 
 from expunge.arithmetic.alpha import Curve, Goal, Never, Point, Selector, selectors
 from expunge.arithmetic.alpha.candidates import chosen
-from expunge.arithmetic.directions import by_pattern, directed, projected, weighted
+from expunge.arithmetic.directions import directed, projected, weighted
 from expunge.arithmetic.line import Direction, Line
+from expunge.arithmetic.patterns import by_pattern
 from expunge.change import Attachment, WeightChange
 from expunge.config import ExtrapolateConfig
 from expunge.data.convention import Encoded, Encoder

@@ -298,7 +298,7 @@ def extended(
     if config is None:
         return trained, None
     scoring = Scoring(encoder, settings.budget(model.device.type), settings.precision == "bfloat16")
-    floor = settings.utility_floor if config.utility_floor is None else config.utility_floor
+    floor = config.floor(settings.utility_floor)
     if retrained is None and settings.retrained is not None:
         retrained = retrained_for(model, settings.retrained)
     with phases.phase(f"extrapolating{label}") as tick:

@@ -9,7 +9,6 @@ from typing import Any
 
 from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
-from expunge.errors import ConfigError
 from expunge.studies.holm import holm
 from expunge.studies.paired import LEVEL, Paired, paired
 from expunge.studies.running import read_result
@@ -136,10 +135,7 @@ def equal_rows(cells_of: Sequence[Cell], alpha: float, group: str) -> tuple[Pair
     pairs = [pair for cell in cells_of if (pair := at_equal_forgetting(cell, alpha, group)) is not None]
     if len(pairs) < 2:
         return None, len(pairs)
-    try:
-        return paired([a for a, _ in pairs], [b for _, b in pairs], margin=0.05), len(pairs)
-    except ConfigError:
-        return None, len(pairs)
+    return paired([a for a, _ in pairs], [b for _, b in pairs], margin=0.05), len(pairs)
 
 
 @dataclass(frozen=True)
