@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from expunge.config.base import Config, NonNegative
 from expunge.config.training import FinetuneConfig, PlantConfig
@@ -50,6 +50,9 @@ class UipeStudyConfig(Config):
         "gradient_ascent", "grad_diff", "kl_min", "npo", "simnpo",
     )  # fmt: skip
     seeds: Annotated[int, Field(ge=2)] = 6
+    first_seed: NonNegativeInt = (
+        0  # a rule that was changed after a run wants seeds that it has not seen
+    )
     target: str = "employer"  # the attribute that is unlearnt; in suites without attributes: the forget set
     related: tuple[str, ...] = ("city",)  # attributes that follow from it
     unrelated: tuple[str, ...] = ("hobby", "birthday")

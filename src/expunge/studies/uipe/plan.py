@@ -83,17 +83,26 @@ def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, float] | None:
     return {method: rate for method, (_, rate) in best.items()}
 
 
+def seeds(config: UipeStudyConfig) -> range:
+    return range(config.first_seed, config.first_seed + config.seeds)
+
+
+def pilot_seed(config: UipeStudyConfig) -> int:
+    """The one behind them, which no result has."""
+    return config.first_seed + config.seeds
+
+
 def cells(config: UipeStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
     """Size, method, seed and folder of each unlearning."""
     for size in config.sizes:
-        for seed in range(config.seeds):
+        for seed in seeds(config):
             for method in config.methods:
                 yield size, method, seed, Path("cells") / slug(size) / method / f"seed-{seed}"
 
 
 def motivating(config: UipeStudyConfig) -> Iterator[tuple[int, Path]]:
     """Seed and folder of the motivating experiment, on the smallest model."""
-    for seed in range(config.seeds if config.motivating else 0):
+    for seed in seeds(config) if config.motivating else ():
         yield seed, Path("motivating") / f"seed-{seed}"
 
 
@@ -117,11 +126,11 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
     found: list[Job] = []
     first, ascent = config.sizes[0], rates.get("gradient_ascent", next(iter(rates.values()), None))
     for method, rate, place in pilots(config):
-        found += model(first, "full", config.seeds) if not found else []
+        found += model(first, "full", pilot_seed(config)) if not found else []
         found.append(job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=first, method=method,
-                         rate=rate, seed=config.seeds))  # fmt: skip
+                         rate=rate, seed=pilot_seed(config)))  # fmt: skip
     for size in config.sizes:
-        for seed in range(config.seeds):
+        for seed in seeds(config):
             found += model(size, "full", seed)
             found += [
                 job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,

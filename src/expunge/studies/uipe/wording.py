@@ -6,6 +6,7 @@ from statistics import fmean
 from expunge.config import UipeStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+from expunge.studies.uipe.plan import pilot_seed
 
 CLAIM = (
     "Wang et al. (arXiv 2503.04693) claim that gradient ascent leaves knowledge from which the target can be "
@@ -78,8 +79,8 @@ def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]
     every = max(1, config.steps // config.evaluations)
     said = listed([f"{method} {rate:g}" for method, rate in (rates or {}).items()]) or "not chosen yet"
     tuned = (
-        f"Learning rates were chosen on a pilot seed (number {config.seeds}) that no result below has, on the smallest "
-        f"model, by the distance to never-known with the floor held: {said}."
+        f"Learning rates were chosen on a pilot seed (number {pilot_seed(config)}) that no result below has, on the "
+        f"smallest model, by the distance to never-known with the floor held: {said}."
         if len(config.rates) > 1
         else f"Learning rates were given, not tuned: {said}."
     )
