@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from random import Random
 
+import numpy as np
 from hypothesis import strategies as st
 
 from expunge.circuits.cnf import REDUCED, Reading, Side
@@ -57,3 +59,36 @@ def assignments(circuit: Circuit, side: Side, reading: Reading) -> Iterator[dict
             right = all(values[name] == each for name, some in told.items() for each in some)
         if right:
             yield {name: values[name] for name in circuit.nodes}
+
+
+def drawn(names: Sequence[str], rng: Random) -> Circuit:
+    """A circuit in which every name is a node: what nothing reads leads to the output."""
+    inputs: dict[str, dict[Gate, tuple[str, ...]]] = {}
+    read: set[str] = set()
+
+    def connect(target: str, some: Sequence[str]) -> None:
+        for each in some:
+            groups, gate = inputs.setdefault(target, {}), rng.choice(GATES)
+            groups[gate] = (*groups.get(gate, ()), each)
+            read.add(each)
+
+    for i, name in enumerate(names):
+        connect(name, rng.sample(names[:i], min(i, rng.choice((0, 0, 0, 1, 2, 3)))))
+    connect("out", [name for name in names if name not in read])
+    return leading_to(inputs, "out", [*names, "out"])
+
+
+def table(circuit: Circuit, side: Side, reading: Reading) -> dict[str, np.ndarray]:
+    """The same as `assignments`, by columns: node → its value in every assignment that is allowed."""
+    count = len(circuit.nodes)
+    values = {name: (np.arange(2**count) >> i & 1).astype(bool) for i, name in enumerate(circuit.nodes)}
+    values[circuit.output] = np.full(2**count, side == "r")
+    right = np.ones(2**count, bool)
+    for name, groups in circuit.inputs.items():
+        told = [
+            (np.all if (REDUCED[side] if gate == "adder" else gate) == "and" else np.any)([values[n] for n in some], 0)
+            for gate, some in groups.items()
+        ]
+        for each in told if reading == "equal" else [np.all(told, 0)]:
+            right &= values[name] == each
+    return {name: values[name][right] for name in circuit.nodes}

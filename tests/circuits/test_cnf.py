@@ -1,12 +1,13 @@
 """Formulas against the gates' definitions, and the file of one by hand."""
 
 from itertools import product
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuits.random_circuits import Plan, assignments, made, plans
+from circuits.random_circuits import Plan, assignments, drawn, made, plans, table
 from expunge.circuits.cnf import Formula, Reading, Side, apart, phi
 from expunge.circuits.gates import Circuit
 from expunge.errors import ConfigError
@@ -33,6 +34,23 @@ def test_tseitin_is_gate_evaluation(plan: Plan, side: Side, reading: Reading) ->
     with Solver(name="cadical153", bootstrap_with=formula.clauses) as solver:
         for bits in product((False, True), repeat=len(circuit.nodes)):
             literals = [formula[name] if bit else -formula[name] for name, bit in zip(circuit.nodes, bits)]
+            assert solver.solve(assumptions=literals) == (bits in allowed)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("seed", range(4))
+def test_tseitin_is_gate_evaluation_of_twelve_nodes(side: Side, seed: int) -> None:
+    circuit, reading = drawn("abcdefghijkl", Random(seed)), READINGS[seed % 2]
+    formula = Formula()
+    numbers = [formula[name] for name in circuit.nodes]
+    formula.add(circuit, side, {name: name for name in (*circuit.nodes, "out")}, reading)
+    formula.clauses.append([formula["out"] if side == "r" else -formula["out"]])
+    values = table(circuit, side, reading)
+    allowed = set(zip(*(values[name].tolist() for name in circuit.nodes)))
+    assert len(numbers) == 12 and allowed
+    with Solver(name="cadical153", bootstrap_with=formula.clauses) as solver:
+        for bits in product((False, True), repeat=12):
+            literals = [number if bit else -number for number, bit in zip(numbers, bits)]
             assert solver.solve(assumptions=literals) == (bits in allowed)
 
 

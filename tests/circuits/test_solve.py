@@ -6,11 +6,12 @@ import subprocess
 import sys
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuits.random_circuits import NAMES, Plan, assignments, made, plans
+from circuits.random_circuits import NAMES, Plan, assignments, drawn, made, plans, table
 from expunge.circuits.cnf import Reading
 from expunge.circuits.gates import Circuit, Gate, leading_to
 from expunge.circuits.solve import STEPS, Solution, fewest_conflicts, satisfiable
@@ -91,6 +92,41 @@ def test_against_all_assignments(off_plan: Plan, on_plan: Plan, damage: dict[str
     assert satisfiable(forget, [retain], reading=reading) == found.satisfiable == (not found.of("conflict"))
     same = lambda which, name: len({getattr(each, which).get(name) for each in expected}) == 1
     assert found.certain == {name for name in found.classes if same("forget", name) and same("retain", name)}
+
+
+ALL = "abcdefghijklmnop"  # sixteen, of which each side has up to twelve
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_against_all_assignments_of_twelve_nodes_a_side(seed: int) -> None:
+    """All pairs of assignments as numbers, a bit a node: the first three levels are a number each, the fourth a place
+    in the order of bits."""
+    rng, reading = random.Random(seed), READINGS[seed % 2]
+    own = [sorted(rng.sample(ALL, rng.randint(8, 12))) for _ in range(2)]
+    circuits = [drawn(names, rng) for names in own]
+    assert [sorted(each.nodes) for each in circuits] == own
+    damage = {name: rng.choice((0.0, 0.25, 1.0)) for name in own[0]}
+    off, on = (table(each, side, reading) for each, side in zip(circuits, ("f", "r")))
+    bits = [sum(each[name].astype(np.int32) << (15 - ALL.index(name)) for name in each) for each in (off, on)]
+    both = sum(1 << (15 - ALL.index(name)) for name in set(own[0]) & set(own[1]))
+    ones = np.array([bin(i).count("1") for i in range(2**16)], np.uint8)
+    differing = ones[(bits[0][:, None] ^ bits[1][None]) & both]
+    lost = sum((1 + round(STEPS * damage[name] / (max(damage.values()) or 1))) * ~off[name] for name in off)
+    left = sum((~on[name]).astype(int) for name in on)
+    few = np.argwhere(differing == differing.min())
+    below = left[few[:, 1]] * (1 + STEPS * 13) + lost[few[:, 0]]
+    best = few[below == below.min()]
+    first = max(best.tolist(), key=lambda pair: (bits[0][pair[0]], bits[1][pair[1]]))
+    found = fewest_conflicts(
+        circuits[0], circuits[1:], damage=damage, order=ALL, reading=reading, backbones=True
+    )  # fmt: skip
+    assert len(found.of("conflict")) == differing.min() and found.satisfiable == (differing.min() == 0)
+    assert satisfiable(circuits[0], circuits[1:], reading=reading) == found.satisfiable
+    free: set[str] = set()
+    for side, values, chosen in ((0, off, found.forget), (1, on, found.retain)):
+        assert chosen == {name: bool(values[name][first[side]]) for name in values}
+        free |= {name for name in values if len(set(values[name][best[:, side]])) > 1}
+    assert found.certain == set(found.classes) - free
 
 
 @settings(max_examples=20, deadline=None)
