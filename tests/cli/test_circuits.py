@@ -1,7 +1,10 @@
 """`expunge circuits`, and unlearning by what it finds."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -53,6 +56,52 @@ def test_everything_that_is_found_is_left(expunge, files, knowing: str, tmp_path
     assert again.code == 2 and "not empty" in again.err
     assert expunge("report", out, "--out", tmp_path / "report.md").code == 0
     assert "## Classes" in (tmp_path / "report.md").read_text()
+
+
+KILLS = {"attribution:_part": 3, "scene:Scene:recovered": 6, "discover:patch": 3}  # what takes long, and at which call
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(
+    expunge, files, knowing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle of each; what it had is not computed again."""
+    from expunge.models.halfway import Halfway
+
+    monkeypatch.setattr(Halfway, "due", property(lambda _: True))
+    calls, kill = Counter(), []
+
+    def counted(place: str, plain: Callable) -> Callable:
+        def call(*arguments, **rest):
+            calls[place] += 1
+            if kill == [place] and calls[place] == KILLS[place]:
+                raise KeyboardInterrupt
+            return plain(*arguments, **rest)
+
+        return call
+
+    for place in KILLS:
+        where, _, name = place.rpartition(":")
+        owner = resolve_name(f"expunge.circuits.{where}")  # a module, or a class in one
+        monkeypatch.setattr(owner, name, counted(place, getattr(owner, name)))
+    given = ("circuits", "--model", knowing, "--forget", files.forget, "--retain", files.retain, *FAST, "--out")
+    assert expunge(*given, tmp_path / "whole").code == 0
+    whole = Counter(calls)
+    for number, place in enumerate(KILLS):
+        out = tmp_path / str(number)
+        calls.clear()
+        kill[:] = [place]
+        said = expunge(*given, out)
+        assert (said.code, "--resume goes on" in said.err) == (130, True)
+        assert load_record(out).status == "interrupted"
+        kill.clear()
+        assert expunge(*given, out, "--resume").code == 0
+        assert calls == whole + Counter([place])  # that call twice, every other once
+        for each in ("circuits.json", "circuits.cnf", "forget.safetensors", "conflict.safetensors"):
+            one, other = (folder / each for folder in (tmp_path / "whole", out))
+            assert one.exists() == other.exists() and (not one.exists() or one.read_bytes() == other.read_bytes())
+        assert not (out / "checkpoints").exists()
+    calls.clear()
+    assert expunge(*given, out, "--resume").code == 0 and not calls  # it is done
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ gates. Deviations from EAP-IG: halves; logits where the answers part; signs are 
 answer is no part of its circuit.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,18 +25,21 @@ from expunge.circuits.wiring import Wires, run
 from expunge.models.gradients import gradients_of
 
 Scores = dict[Direction, Float[Tensor, "writers readers"]]
+Keep = Callable[[str, Callable[[], Tensor]], Tensor]
 
 
-def attribute(scene: Scene, *, points: int = 5) -> Scores:
-    """The scores of all edges in both directions; 0 where there is no edge."""
+def attribute(scene: Scene, *, points: int = 5, once: Keep = lambda _, compute: compute()) -> Scores:
+    """The scores of all edges in both directions; 0 where there is no edge.
+
+    `once` is asked for each batch's part by name, so that what a killed search had is not computed again.
+    """
     total: Scores = {direction: torch.zeros(scene.graph.possible.shape) for direction in _HALVES}
     with gradients_of(scene.model, ()):  # none of the weights
-        for batch in scene.batches:
-            clean, corrupted = (batch.runs[side] for side in ("clean", "corrupted"))
-            change = (clean.written - corrupted.written).flatten(1).float()
+        for number, batch in enumerate(scene.batches):
             for direction, (low, high) in _HALVES.items():
                 alphas = [low + (high - low) * (i + 0.5) / points for i in range(points)]
-                total[direction] += (change @ _slopes(scene, batch, alphas).T).cpu()
+                part = lambda batch=batch, alphas=alphas: _part(scene, batch, alphas)
+                total[direction] += once(f"attribution, {direction}, batch {number}", part)
     possible, effect = scene.graph.possible, scene.effect("noising")
     return {direction: torch.where(possible, found / effect, 0.0) for direction, found in total.items()}
 
@@ -45,6 +50,13 @@ def whole(scores: Scores) -> Float[Tensor, "writers readers"]:
 
 
 _HALVES: dict[Direction, tuple[float, float]] = {"noising": (0.5, 1.0), "denoising": (0.0, 0.5)}
+
+
+def _part(scene: Scene, batch: Batch, alphas: list[float]) -> Float[Tensor, "writers readers"]:
+    """What a batch adds to one half's scores."""
+    clean, corrupted = (batch.runs[side] for side in ("clean", "corrupted"))
+    change = (clean.written - corrupted.written).flatten(1).float()
+    return (change @ _slopes(scene, batch, alphas).T).cpu()
 
 
 def _slopes(scene: Scene, batch: Batch, alphas: list[float]) -> Float[Tensor, "readers numbers"]:

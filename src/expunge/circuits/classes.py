@@ -20,10 +20,12 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError
 from expunge.mask import Mask
+from expunge.models.halfway import NOWHERE, Halfway, Once
 from expunge.models.layout import Part
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.record_circuits import CircuitInfo, Circuits, Class, Curve, CurvePoint, EdgeInfo, NodeInfo, Reason
+from expunge.store import JSON
 
 Phase = Callable[[str], AbstractContextManager[Callable[..., Any]]]
 EXPLAINED = 3  # conflicts, where nobody says which
@@ -43,23 +45,25 @@ def circuits_of(
     *,
     explained: Sequence[str] = (),
     tokens: int = 512,
+    halfway: Halfway = NOWHERE,
     phase: Phase = silent,
 ) -> tuple[Circuits, str]:
     """Circuits and classes, and Φ in DIMACS. `retain`: title → set, a circuit each.
 
+    `halfway` keeps what there is of a search (under a key by `what_it_depends_on`), so that it goes on after a kill.
     Raises ConfigError where a set has no contrasts, or the model does not know them, or a circuit is empty.
     """
     graph = graph_of(model, config.granularity, groups=config.groups)
     if unknown := [name for name in explained if name not in graph.named]:
         raise ConfigError(f"no node called {unknown[0]!r} to explain; the first are {', '.join(list(graph.named)[:8])}")
-    found = []
+    found, once = [], Once(halfway)
     for title, examples in {"forget": forget, **retain}.items():
         others = [each for name, some in {"forget": forget, **retain}.items() if name != title for each in some]
         with phase(f"circuit of the {title} set") as tick:
             found.append(
                 discover(
                     model, graph, examples, config, encoder, title=title, among=others, tokens=tokens,
-                    tick=lambda done, tick=tick: tick(done, "contrasts"),
+                    once=once, tick=lambda done, tick=tick: tick(done, "contrasts"),
                 )
             )  # fmt: skip
     off, *on = (each.circuit for each in found)
@@ -71,6 +75,19 @@ def circuits_of(
         )
         formula = phi(off, on, reading=config.reading).dimacs(_comments(found, solution))
     return told(model, graph, found, solution, explained), formula
+
+
+def what_it_depends_on(
+    model: str, forget: Sequence[Example], retain: Mapping[str, Sequence[Example]], config: CircuitsConfig,
+    encoder: Encoder,
+) -> dict[str, JSON]:  # fmt: skip
+    """The key of a search that is halfway. `model`: a name of its weights."""
+
+    def read(some: Sequence[Example]) -> list[JSON]:
+        return [[e.id, e.subject, e.paraphrases, encoder.encode(e).ids] for e in some]
+
+    sets = {title: read(some) for title, some in retain.items()}
+    return {"model": model, "forget": read(forget), "retain": sets, "config": config.model_dump(mode="json")}
 
 
 def told(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from expunge.circuits.attribution import Scores, attribute
+from expunge.circuits.attribution import Keep, Scores, attribute
 from expunge.circuits.contrast import contrasts
 from expunge.circuits.gates import Circuit, circuit_of
 from expunge.circuits.graph import Graph
@@ -18,6 +18,7 @@ from expunge.circuits.sizing import Sized, largest, smallest
 from expunge.config import CircuitsConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.models.halfway import NOWHERE, Once
 from expunge.models.model import Model
 
 Tick = Callable[[int], object]
@@ -46,41 +47,54 @@ def discover(
     title: str = "",
     among: Sequence[Example] = (),
     tokens: int = 512,
+    once: Once | None = None,
     tick: Tick = lambda _: None,
 ) -> Found:
     """The circuit of a set. `among`: others whose questions may stand against its own. The model is left as it was.
 
-    `tick` is told of every contrast that has gone through the network. Raises ConfigError as contrasts and scene do.
+    `once` has what a killed search had. `tick` is told of every contrast that has gone through the network. Raises
+    ConfigError as contrasts and scene do.
     """
+    named = _named(once or Once(NOWHERE), title)
     pairs = contrasts(examples, encoder, among=among, pairs=config.pairs, swap=config.swap, seed=config.seed)
     scene = ticking(scene_of(model, graph, pairs, tokens=tokens, seed=config.seed, tick=tick), tick)
     if config.engine == "attribution":
-        scores: Scores = attribute(scene, points=config.points)
+        scores: Scores = attribute(scene, points=config.points, once=named)
     else:
-        scores = {each: prune(scene, each, sparsity=config.sparsity, steps=config.steps) for each in DIRECTIONS}
+        pruned = lambda each: prune(scene, each, sparsity=config.sparsity, steps=config.steps)
+        scores = {each: named(f"pruning, {each}", lambda each=each: pruned(each)) for each in DIRECTIONS}
     sized: dict[Direction, Sized] = {}
     confirmed: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
     for direction in DIRECTIONS:
-        sized[direction] = _sized(scene, direction, scores[direction], config)
+        sized[direction] = _sized(scene, direction, scores[direction], config, named)
         if config.engine == "attribution" and config.confirm:
             sized[direction], confirmed[direction] = _confirmed(
-                scene, direction, scores[direction], sized[direction], config.confirm
+                scene, direction, scores[direction], sized[direction], config.confirm, named
             )
     ns, dn = (graph.edges(sized[direction].chosen) for direction in DIRECTIONS)
     circuit = circuit_of(ns, dn, order=[n.name for n in graph.nodes], inner=graph.inner, lone=config.lone)
     return Found(title, circuit, scene.pairs, len(pairs), scores, sized, confirmed)
 
 
-def _sized(scene: Scene, direction: Direction, scores: Tensor, config: CircuitsConfig) -> Sized:
+def _named(once: Once, title: str) -> Keep:
+    """The same under a title: every set of a run has its own names."""
+    return lambda name, compute: once(f"{title}: {name}", compute)
+
+
+def _sized(scene: Scene, direction: Direction, scores: Tensor, config: CircuitsConfig, once: Keep) -> Sized:
     def measure(chosen: Bool[Tensor, "writers readers"]) -> tuple[float, float]:
-        return scene.recovered(direction, chosen.float())
+        both = lambda: torch.tensor(scene.recovered(direction, chosen.float()), dtype=torch.float64)
+        recovered, divergence = once(f"{direction}, {int(chosen.sum())} edges", both).tolist()
+        return recovered, divergence
 
     if config.size is not None:
         return largest(scores, measure, edges=max(1, round(config.size * int(scene.graph.possible.sum()))))
     return smallest(scores, measure, target=config.faithfulness, halvings=config.halvings)
 
 
-def _confirmed(scene: Scene, direction: Direction, scores: Tensor, sized: Sized, count: int) -> tuple[Sized, int]:
+def _confirmed(
+    scene: Scene, direction: Direction, scores: Tensor, sized: Sized, count: int, once: Keep
+) -> tuple[Sized, int]:
     """Edges whose score is within a factor of 2 of the threshold are in or out by their exact effect."""
     if sized.threshold <= 0:
         return sized, 0
@@ -88,9 +102,11 @@ def _confirmed(scene: Scene, direction: Direction, scores: Tensor, sized: Sized,
     near = [
         place for place in ratio.flatten().sort(stable=True).indices[:count].tolist() if ratio.flatten()[place] <= 1
     ]
-    effects = patch(scene, direction, [divmod(place, scores.shape[1]) for place in near])
     chosen = sized.chosen.flatten().clone()
-    chosen[torch.tensor(near, dtype=torch.long)] = effects >= sized.threshold
+    for place in near:
+        edge = divmod(place, scores.shape[1])
+        effect = once(f"{direction}, edge {edge}", lambda edge=edge: patch(scene, direction, [edge]))
+        chosen[place] = float(effect) >= sized.threshold
     return replace(sized, chosen=chosen.view(scores.shape)), len(near)
 
 

@@ -112,7 +112,8 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         way = (
             "; the same command with --resume goes on"
-            if {"unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count"} & {*arguments[:1]}
+            if {"unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count", "circuits"}
+            & {*arguments[:1]}
             else ""
         )
         print(f"interrupted{way}", file=sys.stderr)

@@ -54,6 +54,7 @@ def circuits(
     template: o.Template = None,
     system_prompt: o.SystemPrompt = None,
     json: o.Json = False,
+    resume: o.Resume = False,
     overwrite: o.Overwrite = False,
 ) -> None:
     """Find the circuits of what must go and what must stay, and which parts are in conflict (CLUE).
@@ -80,7 +81,9 @@ def circuits(
         "load": o.given(device=device, dtype=dtype),
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
     }  # fmt: skip
-    first = lambda _: check_free(out, resume=False, overwrite=overwrite)
+    first = lambda _: check_free(out, resume=resume, overwrite=overwrite)
     resolved, found = settled(CircuitsRunConfig, over(o.recipe(config), typed), first)
-    record = run_circuits(resolved, out, suite=found, arguments=o.TYPED.get(), overwrite=overwrite, phases=Bars())
+    record = run_circuits(
+        resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
+    )
     finish(record, out, json=json)

@@ -1,7 +1,7 @@
 """A long computation that goes on where it was killed: its tensors in one file, written every now and then."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -45,6 +45,22 @@ class Halfway:
         with atomic_file(self._path) as partial:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})
         self._saved = time.monotonic()
+
+
+class Once:
+    """Results by name, each computed once; what a killed run had of them is not computed again.
+
+    `once(name, compute)` gives what `compute()` gave the first time.
+    """
+
+    def __init__(self, halfway: Halfway) -> None:
+        self._halfway, self._known = halfway, halfway.load()
+
+    def __call__(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        if name not in self._known:
+            self._known[name] = compute()
+            self._halfway.save(**self._known)
+        return self._known[name]
 
 
 NOWHERE = Halfway(None, {})

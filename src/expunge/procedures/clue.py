@@ -24,12 +24,14 @@ from pathlib import Path
 
 from expunge.atomic import atomic_file
 from expunge.change import WeightChange
-from expunge.circuits.classes import circuits_of, mask_of, said_of, silent
+from expunge.change.fingerprint import Fingerprint
+from expunge.circuits.classes import circuits_of, mask_of, said_of, silent, what_it_depends_on
 from expunge.config import CircuitsConfig, ClueConfig, ConventionConfig, TrainConfig, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.errors import ConfigError, DivergedError
 from expunge.mask import Mask
+from expunge.models.halfway import Halfway
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
@@ -128,15 +130,22 @@ class _Run:
         if self.resume and path.exists():
             self.files[name] = path.read_text("utf-8")
             return Circuits.model_validate_json(self.files[name])
-        values = self.options.model_dump(include=set(CircuitsConfig.model_fields))
+        config = CircuitsConfig(**self.options.model_dump(include=set(CircuitsConfig.model_fields)))
+        retain = {"retain": self.sets.retain}
+        weights = Fingerprint.of(parameters_of(self.model.network)).id
+        key = what_it_depends_on(weights, self.sets.forget, retain, config, self.encoder)
+        halfway = path.with_name(f"{path.stem}-halfway.safetensors")
+        if not self.resume:
+            halfway.unlink(missing_ok=True)
         found, formula = circuits_of(
-            self.model, self.sets.forget, {"retain": self.sets.retain}, CircuitsConfig(**values), self.encoder,
+            self.model, self.sets.forget, retain, config, self.encoder, halfway=Halfway(halfway, key),
             tokens=self.config.budget(self.model.device.type), phase=self.phase,
         )  # fmt: skip
         self.files[name] = found.model_dump_json() + "\n"
         for each, text in ((name, self.files[name]), (Path(name).with_suffix(".cnf").name, formula)):
             self.files[each] = text
             _write(self.folder / each, text)
+        halfway.unlink(missing_ok=True)
         return found
 
     def _masks(self, found: Circuits) -> tuple[Mask, Mask]:

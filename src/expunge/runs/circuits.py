@@ -1,21 +1,25 @@
 """The run behind `expunge circuits`: circuits and classes as JSON, the formula, masks of the classes, a record."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from expunge.atomic import atomic_file
-from expunge.circuits.classes import circuits_of, mask_of, said_of
+from expunge.circuits.classes import circuits_of, mask_of, said_of, what_it_depends_on
 from expunge.config import CircuitsRunConfig, differing
 from expunge.data.convention import Encoder
-from expunge.data.example import Example
+from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
+from expunge.models.halfway import Halfway
 from expunge.models.loading import load_model
+from expunge.models.model import Model
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
-from expunge.record_circuits import CLASSES
+from expunge.record_circuits import CLASSES, Circuits
 from expunge.record_file import save_record
-from expunge.runs.folder import check, check_inputs, claim
+from expunge.runs.failing import recorded
+from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
@@ -30,18 +34,22 @@ def run_circuits(
     *,
     suite: Suite | None = None,
     arguments: Sequence[str] = (),
+    resume: bool = False,
     overwrite: bool = False,
     phases: Phases | None = None,
 ) -> Record:
     """Write everything to `out` and return the record. Settings and data are checked before the model is loaded.
 
-    Nothing is written before the classes are there. Raises ConfigError, DataError or OutputError.
+    A run that was killed goes on with `resume` to the same bits. Raises ConfigError, DataError or OutputError.
     """
     phases = phases or Phases()
     if not (config.forget or suite):
         raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
     check_inputs(out, (config.model, config.forget, config.retain), overwrite=overwrite)
-    check(out, config.model_dump(), resume=False, overwrite=overwrite)
+    done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    if done is not None and done.status == "done":
+        phases.say(f"{out} holds a run with these settings that is done")
+        return done
     sets = sets_of(config, suite, config.model)
     if not sets.forget or not sets.retain:
         raise ConfigError("circuits are compared: give a forget set and at least one retain set")
@@ -51,11 +59,34 @@ def run_circuits(
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets)
-    found, formula = circuits_of(
-        model, sets.forget, by_file(sets.retain), config.circuits, encoder, explained=config.explain, phase=phases.phase
+    claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
+    record = Record(
+        command="circuits", arguments=tuple(arguments), status="running", configuration=config.model_dump(),
+        changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
+        seeds={"circuits": config.circuits.seed}, model=model_info(model), warnings=sets.warnings,
+    )  # fmt: skip
+    save_record(record, out)
+    with recorded(record, out, fresh=done is None, keep=lambda _: None):
+        found = _found(config, model, sets, encoder, record, out, phases)
+    record = record.updated(
+        status="done", circuits=found, headline=said_of(found), seconds=phases.seconds, peak_memory=peak_memory()
     )
-    claim(out, config.model_dump(), resume=False, overwrite=overwrite)
-    out.mkdir(parents=True, exist_ok=True)
+    save_record(record, out)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    return record
+
+
+def _found(
+    config: CircuitsRunConfig, model: Model, sets: Sets, encoder: Encoder, record: Record, out: Path, phases: Phases
+) -> Circuits:
+    """Circuits and classes, which are written with the formula and the masks."""
+    assert record.model is not None
+    several = by_file(sets.retain)
+    key = what_it_depends_on(record.model.digest, sets.forget, several, config.circuits, encoder)
+    found, formula = circuits_of(
+        model, sets.forget, several, config.circuits, encoder, explained=config.explain,
+        halfway=Halfway(out / CHECKPOINTS / "circuits.safetensors", key), phase=phases.phase,
+    )  # fmt: skip
     for name, text in ((FILE, found.model_dump_json() + "\n"), (FORMULA, formula)):
         with atomic_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -63,14 +94,7 @@ def run_circuits(
         if names := found.of(which):
             mask = mask_of(model, found, which, groups=config.circuits.groups)
             mask.save(out / f"{which}.safetensors", {"localizer": "clue", "class": which, "nodes": names})
-    record = Record(
-        command="circuits", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
-        changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
-        seeds={"circuits": config.circuits.seed}, model=model_info(model), circuits=found, headline=said_of(found),
-        seconds=phases.seconds, peak_memory=peak_memory(), warnings=sets.warnings,
-    )  # fmt: skip
-    save_record(record, out)
-    return record
+    return found
 
 
 def by_file(examples: Sequence[Example]) -> dict[str, list[Example]]:
