@@ -6,8 +6,9 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from expunge.bench.run import resolved
 from expunge.config import BenchConfig, UnlearnConfig, parse_name, settings
 from expunge.edit import editors
 from expunge.objectives import objectives
+from expunge.procedures import procedures
 from expunge.runs.unlearn import check_method
 from expunge.studies import studies
 
@@ -271,8 +273,15 @@ def test_recipes(recipe: Path) -> None:
     train = config.train.model_dump()
     same = [key for key in given["train"] if key != "method" and train[key] == default[key]]
     assert not same, f"{recipe.name} repeats defaults: {same}"
-    options = objectives.get(config.train.method).options
+    options = _options_of(config.train.method)
     assert not [key for key, value in config.train.options.items() if options[key].default == value]
+
+
+def _options_of(method: str) -> Mapping[str, Any]:
+    """Name → what has its `default`."""
+    if method in procedures:
+        return procedures.get(method).settings.model_fields
+    return objectives.get(method).options
 
 
 @pytest.mark.parametrize("recipe", BENCHES, ids=lambda path: path.stem)
