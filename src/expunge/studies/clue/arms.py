@@ -1,0 +1,116 @@
+"""Arms: what is compared. Each is a schedule of stages, and a stage trains some weights for some epochs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from expunge.circuits.graph import graph_of
+from expunge.config import ClueStudyConfig, LocalizeConfig, localizer_settings
+from expunge.localize.localizing import localize
+from expunge.localize.units import units_of
+from expunge.mask import Mask
+from expunge.record_circuits import Circuits
+from expunge.studies.clue.nodes import ANOTHER, ONE, SEVERAL, random_nodes
+from expunge.studies.clue.scene import Scene
+
+CLUE, UNION, WHOLE_SECOND, NO_FIRST, ALL = "CLUE", "one stage", "all weights in stage 2", "no stage 1", "all weights"
+RECOMPUTED, MANY, ELSE = "circuits again between the stages", "several retain circuits", "circuit of another task"
+RANDOM = "random nodes"
+VARIANTS = (RECOMPUTED, MANY, ELSE)  # of CLUE, which have its rate
+ROWS = 200  # examples of each set that a localizer looks at, at most
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`mask` None: all weights; `retain`: with the retain loss; `again`: the mask is made of circuits found anew."""
+
+    mask: Mask | None
+    epochs: int
+    retain: bool = True
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The stages of an arm, and the nodes that they train, where they are nodes."""
+
+    stages: tuple[Stage, ...]
+    nodes: Mapping[str, Sequence[str]]  # "forget", "conflict"
+
+
+def arms(config: ClueStudyConfig) -> list[str]:
+    """All, in the order in which they are run."""
+    randoms = [f"{RANDOM} {i}" for i in range(config.draws)]
+    return [CLUE, UNION, WHOLE_SECOND, NO_FIRST, *randoms, ALL, *config.localizers, *VARIANTS]
+
+
+def tuned(config: ClueStudyConfig) -> list[str]:
+    """Those that have a learning rate of their own."""
+    return [arm for arm in arms(config) if tuned_as(arm) == arm]
+
+
+def tuned_as(arm: str) -> str:
+    """Whose learning rate it has.
+
+    >>> tuned_as("random nodes 2"), tuned_as("several retain circuits"), tuned_as("wagle")
+    ('random nodes 0', 'CLUE', 'wagle')
+    """
+    return f"{RANDOM} 0" if condition(arm) == RANDOM else CLUE if arm in VARIANTS else arm
+
+
+def condition(arm: str) -> str:
+    """Draws are one condition.
+
+    >>> condition("random nodes 2"), condition("one stage")
+    ('random nodes', 'one stage')
+    """
+    return RANDOM if arm.startswith(f"{RANDOM} ") else arm
+
+
+def localizer(config: LocalizeConfig | str, budget: float, seed: int) -> LocalizeConfig:
+    """Single weights, unless it says otherwise."""
+    usual = {"granularity": "weights", "examples": ROWS, "seed": seed, "budget": budget}
+    return LocalizeConfig.model_validate({**usual, **localizer_settings(str(config))})
+
+
+def schedule(arm: str, scene: Scene, found: Mapping[str, Circuits], config: ClueStudyConfig) -> Schedule | None:
+    """None where the arm has nothing to train: without stage 1 there have to be conflict nodes."""
+    which = {MANY: SEVERAL, ELSE: ANOTHER}.get(arm, ONE)
+    circuits = found[which]
+    nodes = {name: circuits.of(name) for name in ("forget", "conflict")}
+    if condition(arm) == RANDOM:
+        drawn = random_nodes(
+            circuits.nodes, tuple(nodes.values()), 1000 * (int(arm.rpartition(" ")[2]) + 1) + scene.seed
+        )
+        nodes = dict(zip(nodes, drawn))
+    graph = graph_of(scene.model, circuits.granularity)
+    first, second = (graph.mask(scene.model, some) for some in nodes.values())
+    whole = Stage(None, config.epochs)
+    if arm == ALL:
+        return Schedule((whole,), {})
+    if arm in config.localizers:
+        return Schedule((Stage(_chosen(arm, scene, first | second), config.epochs),), {})
+    if arm == UNION:
+        return Schedule((Stage(first | second, config.epochs),), nodes)
+    if arm == NO_FIRST:
+        return Schedule((Stage(second, config.epochs),), {"conflict": nodes["conflict"]}) if len(second) else None
+    if arm == WHOLE_SECOND:
+        return Schedule(_staged(first, None, config), {"forget": nodes["forget"]})
+    return Schedule(_staged(first, second, config, again=arm == RECOMPUTED), nodes)
+
+
+def _staged(first: Mask, second: Mask | None, config: ClueStudyConfig, *, again: bool = False) -> tuple[Stage, ...]:
+    """Both stages; one without nodes gives its epochs to the other, as in the procedure."""
+    if not len(first):
+        return (Stage(second, config.epochs),)
+    if second is not None and not len(second) and not again:
+        return (Stage(first, config.epochs, retain=False),)
+    return (
+        Stage(first, config.first, retain=False), Stage(second, config.epochs - config.first, again=again)
+    )  # fmt: skip
+
+
+def _chosen(name: str, scene: Scene, like: Mask) -> Mask:
+    """As large a share of the blocks' matrices as a mask of nodes has of them."""
+    units = units_of(scene.model, "weights")
+    settings = localizer(name, like.weights() / units.count, scene.seed)
+    return localize(scene.model, scene.sets.forget, scene.sets.retain, settings, scene.encoder).mask

@@ -1,0 +1,129 @@
+"""What the report says in words."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from expunge.config import ClueStudyConfig
+from expunge.report.numbers import listed, number, percent, signed
+from expunge.studies.clue.arms import ALL, CLUE, MANY, NO_FIRST, RANDOM, WHOLE_SECOND
+from expunge.studies.clue.comparing import Comparison, Found
+from expunge.studies.paired import sentence
+
+CLAIM = (
+    "Chen et al. (CLUE, arXiv 2509.20977; 7B models, hazardous knowledge against Winogrande, SST-2, RTE, Bool) "
+    "claim the best retained accuracy (RU) and general utility (GU) at a forgetting (FE) on par or better, with 55 "
+    "to 58 % of the weights changed. In their ablation FE falls by .045 without stage 1, RU by .264 with all "
+    "weights in stage 2, and both collapse with gradient ascent in place of refusals; with more retain circuits FE "
+    "falls. There is no control of random nodes, no causal check of the classes and no attempt to bring the "
+    "knowledge back."
+)
+READING = (
+    "FE is 1 - accuracy on the forget rows, RU accuracy on retained persons, GU mean accuracy on what nothing is "
+    "trained on; an answer counts where each of its tokens is the likeliest. Distance is that of the forget rows' "
+    "level to what the model says of twins, persons who do not exist, as a share of the way there: 0 is "
+    "never-known, and FE beyond that is no merit. The kept point is the epoch that is nearest, with the utility "
+    "floor held on half of the retained persons; RU is of the other half. The distance was named the first measure "
+    "before the study was run."
+)
+SWITCHED = (
+    "Nodes are switched off by patching: they read and write what they do for the corrupted prompt. “forget” are "
+    "the nodes of class forget, “off” all that the forget side wants off, also in conflict: without these the "
+    "forget circuit is off and, by the logic, without those of class forget the retain circuits stay on. Contrasts "
+    "are others than the circuits were found with."
+)
+MOVED = (
+    "Circuits found anew after unlearning, against the first ones. The first row is what another draw of contrasts "
+    "alone does: what is missing to 1 there is chance, not movement."
+)
+
+
+def headline(found: Sequence[Found], several: Mapping[str, Sequence[Comparison]]) -> tuple[str, ...]:
+    """What came out, in sentences."""
+    if not several or not several.get("distance"):
+        return ("No cell has two seeds yet.",)
+    lines = []
+    for one in found:
+        here = [c for c in several["distance"] if (c.granularity, c.objective) == (one.granularity, one.objective)]
+        for each in (c for c in here if c.arm == RANDOM):
+            told = sentence(each.found, (CLUE, RANDOM), "of the way from never-known")
+            lines.append(f"{one.granularity}, {one.objective}: {told}")
+        lines.append(f"{one.granularity}, {one.objective}, CLUE's distance (less is better): {_ranked(here)}.")
+    empty = [f"{one.empty('forget')} of {len(one.seeds)} ({one.granularity})" for one in found]
+    lines.append(f"Seeds in which no node is to be forgotten alone, so that stage 1 is empty: {listed(_once(empty))}.")
+    return tuple(lines)
+
+
+def _once(words: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _ranked(found: Sequence[Comparison]) -> str:
+    """Than whom it is better, worse, neither, after Holm's correction; a smaller distance is better."""
+    kinds = {
+        "nearer than": [c for c in found if c.finding == "differ" and c.found.difference < 0],
+        "farther than": [c for c in found if c.finding == "differ" and c.found.difference > 0],
+        **{kind: [c for c in found if c.finding == kind] for kind in ("equivalent", "identical", "unresolved")},
+    }
+    said = [
+        f"{kind}: {listed([f'{c.arm} ({signed(c.found.difference)})' for c in some])}"
+        for kind, some in kinds.items() if some
+    ]  # fmt: skip
+    return "; ".join(said) or "nothing to compare with"
+
+
+def ablation(found: Sequence[Found]) -> list[str]:
+    """The paper's ablations, read where it reads them: after the last epoch."""
+    lines = []
+    for one in found:
+        end = lambda arm, metric, one=one: list(one.values(arm, f"{metric} at the end").values())
+        gap = lambda arm, metric, end=end: _gap(end(CLUE, metric), end(arm, metric))
+        lines.append(
+            f"{one.granularity}, {one.objective}, after the last epoch, CLUE minus: without stage 1 FE "
+            f"{gap(NO_FIRST, 'FE')}; all weights in stage 2 RU {gap(WHOLE_SECOND, 'RU')}; several retain circuits FE "
+            f"{gap(MANY, 'FE')}; all weights alone FE {gap(ALL, 'FE')}, RU {gap(ALL, 'RU')}."
+        )
+    return lines
+
+
+def _gap(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    return signed(fmean(ours) - fmean(theirs)) if ours and theirs else "–"
+
+
+def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]] | None) -> list[str]:
+    said = [
+        f"{objective}: {', '.join(f'{arm} {rate:g}' for arm, rate in each.items())}"
+        for objective, each in (rates or {}).items()
+    ]
+    tuned = (
+        f"Learning rates were chosen for each objective and arm on a pilot seed (number {config.seeds}) that no "
+        f"result below has, at granularity {config.granularities[0]}, by the distance with the floor held; variants "
+        f"of CLUE have CLUE's. {'; '.join(said) or 'Not chosen yet'}."
+        if len(config.rates) > 1
+        else f"The learning rate was given, not tuned: {config.rates[0]:g}."
+    )
+    return [
+        f"{config.epochs} epochs of {config.batch_size} forget rows a step, {config.first} of them stage 1's, which "
+        "has the forget loss alone; stage 2 has as many retained rows beside them, NLL with weight 1. AdamW, weight "
+        f"decay {config.weight_decay:g}. Circuits have {percent(config.share)} of the edges, as in the released "
+        f"code, from {config.pairs} contrasts of each set by half-path attribution. Whatever the circuits, all arms "
+        "train and keep the same rows.",
+        tuned,
+        f"Random nodes: as many of each number of weights as each class has, drawn from all, {config.draws} draws "
+        "averaged within a seed. Gradient localizers choose as many single weights as both classes have. A stage "
+        "without nodes gives its epochs to the other. Each seed has its own model, rows, order and contrasts.",
+        f"Tests are paired over seeds: t, exact sign flips, TOST at ±{config.margin:g}. A finding is what holds after "
+        "Holm's correction over all arms and objectives of a granularity and metric.",
+    ]
+
+
+def limits(several: Sequence[Comparison]) -> list[str]:
+    least = [c.found.detectable for c in several if c.found.detectable is not None]
+    power = f"Effects below {number(min(least))} to {number(max(least))} of the way" if least else ""
+    return [
+        *([f"{power} (80 % power, from the spread seen here) would have been missed."] if power else []),
+        "A network of a million parameters has 28 matrices, the paper's 224: a tenth of its edges touches most "
+        "nodes, and facts about persons to forget and persons to keep run through the same ones. With a finer "
+        "choice of nodes a single gate at the output may decide how many are in conflict (see the table of classes).",
+        "The engine is ours (half-path attribution), not edge pruning; rates, data and models are not the paper's.",
+        "The random nodes overlap with the classes the more, the larger these are.",
+    ]
