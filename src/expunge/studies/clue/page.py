@@ -15,6 +15,7 @@ from expunge.studies.clue.comparing import TESTED, Comparison, Found, compared, 
 from expunge.studies.clue.plan import checks_place, chosen_rates, circuits_place, survey_place
 from expunge.studies.clue.tables import (
     classes_table,
+    compared_table,
     end_table,
     exact_table,
     main_table,
@@ -22,7 +23,6 @@ from expunge.studies.clue.tables import (
     off_table,
     patched_table,
     retained_table,
-    test_table,
 )
 from expunge.studies.clue.wording import CLAIM, MOVED, READING, SWITCHED, ablation, headline, how, limits
 from expunge.studies.page import Figure, Section, files, to_html, to_markdown
@@ -89,7 +89,7 @@ def _sections(
 def _unlearning(granularity: str, found: Sequence[Found], several: Compared, margin: float) -> Section:
     tables = [main_table(found), end_table(found)]
     if any(several.values()):
-        tables += [test_table(several), *(exact_table(several[metric], metric) for metric in SHOWN)]
+        tables += [compared_table(several), *(exact_table(several[metric], metric) for metric in SHOWN)]
     figures = [
         Figure(
             f"{slug(granularity)}-{slug(one.objective)}",

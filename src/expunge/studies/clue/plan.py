@@ -69,12 +69,11 @@ def survey_place(seed: int) -> Path:
     return Path("survey") / f"seed-{seed}"
 
 
-def pilots(config: ClueStudyConfig) -> Iterator[tuple[str, str, float, Path]]:
-    """Objective, arm, rate and folder of each trial, at the first granularity; of a single rate there is none."""
+def pilots(config: ClueStudyConfig) -> Iterator[tuple[str, str, Path]]:
+    """Objective, arm and folder of each trial of all rates, at the first granularity; none of a single rate."""
     for objective in config.objectives if len(config.rates) > 1 else ():
         for arm in tuned(config):
-            for rate in config.rates:
-                yield objective, arm, rate, Path("pilot") / slug(f"{objective} {arm} {rate:g}")
+            yield objective, arm, Path("pilot") / slug(objective) / slug(arm)
 
 
 def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, float]] | None:
@@ -84,17 +83,14 @@ def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, floa
     """
     if len(config.rates) == 1:
         return {objective: dict.fromkeys(tuned(config), config.rates[0]) for objective in config.objectives}
-    best: dict[tuple[str, str], tuple[float, float]] = {}
-    for objective, arm, rate, place in pilots(config):
+    best: dict[str, dict[str, float]] = {}
+    for objective, arm, place in pilots(config):
         if (result := read_result(out / place)) is None:
             return None
-        if result["loss"] is not None:
-            best[objective, arm] = min(best.get((objective, arm), (float("inf"), rate)), (result["loss"], rate))
-    first = tuned(config)[0]
-    return {
-        objective: {arm: best.get((objective, arm), best[objective, first])[1] for arm in tuned(config)}
-        for objective in config.objectives
-    }  # fmt: skip
+        losses = {rate: loss for rate, loss in zip(config.rates, result["losses"]) if loss is not None}
+        of = best.setdefault(objective, {})
+        of[arm] = min(losses, key=lambda rate: losses[rate]) if losses else of[tuned(config)[0]]
+    return best
 
 
 def cells(config: ClueStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
@@ -121,10 +117,9 @@ def jobs(config: ClueStudyConfig, out: Path) -> list[Job]:
     at = lambda granularity, seed: str(out / circuits_place(granularity, seed))
     first, tried = config.granularities[0], list(pilots(config))
     found = list(start(first, config.seeds)) if tried else []
-    for objective, arm, rate, place in tried:
-        found.append(job(place, f"pilot {objective}, {arm}, rate {rate:g}", "unlearning:pilot", granularity=first,
-                         objective=objective, arm=arm, rate=rate, seed=config.seeds,
-                         circuits_folder=at(first, config.seeds)))  # fmt: skip
+    for objective, arm, place in tried:
+        found.append(job(place, f"pilot {objective}, {arm}", "unlearning:pilot", objective=objective, arm=arm,
+                         seed=config.seeds, circuits_folder=at(first, config.seeds)))  # fmt: skip
     for granularity in config.granularities:
         for seed in range(config.seeds):
             found += start(granularity, seed)

@@ -55,7 +55,7 @@ def end_table(found: Sequence[Found]) -> Table:
     return Table(head, rows, "After the last epoch; AUES over all epochs; relearning from the kept point.")
 
 
-def test_table(several: Mapping[str, Sequence[Comparison]]) -> Table:
+def compared_table(several: Mapping[str, Sequence[Comparison]]) -> Table:
     """CLUE minus each arm, by metric."""
     names = dict.fromkeys((c.objective, c.arm) for each in several.values() for c in each)
     rows = []

@@ -36,14 +36,21 @@ LOOKED_AT_AGAIN = (CLUE, ALL)  # arms after which circuits are looked for again
 
 
 def pilot(
-    folder: Path, *, config: Mapping[str, Any], granularity: str, objective: str, arm: str, rate: float, seed: int,
-    circuits_folder: str,
-) -> None:  # fmt: skip
-    """The job: one learning rate of one arm."""
+    folder: Path, *, config: Mapping[str, Any], objective: str, arm: str, seed: int, circuits_folder: str
+) -> None:
+    """The job: every learning rate of one arm. None: the arm has nothing to train."""
     study, found = ClueStudyConfig.model_validate(config), read(Path(circuits_folder))
-    scene = scene_of(study, seed)
-    trace = run(scene, arm, training(study, objective, rate, seed), found, study)
-    write_result(folder, {"loss": None if trace is None else trace.loss(), "note": trace.note if trace else "absent"})
+    scene: Scene | None = None
+    losses = []
+    for rate in study.rates:
+        place = f"{rate:g}.json"
+        if (result := read_result(folder, place)) is None:
+            scene = scene or scene_of(study, seed)
+            trace = run(scene, arm, training(study, objective, rate, seed), found, study)
+            result = {"loss": trace.loss() if trace else None, "note": trace.note if trace else ""}
+            write_result(folder, result, place)
+        losses.append(result["loss"])
+    write_result(folder, {"objective": objective, "arm": arm, "losses": losses})
 
 
 def cell(
