@@ -32,6 +32,7 @@ OBSERVATIONS = {  # what the engine measures, one entry an example, in the order
     "continuations": "list of str: the greedy continuation of the beginning of each document or passage",
     "continued": "list of str: as many tokens of how each really goes on",
     "answers": "list of list of str: the answers of each example that count as right, the trained one first",
+    "asked": "list of Example: the examples themselves, for metrics that read their prompts and subjects",
 }
 
 

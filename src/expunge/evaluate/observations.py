@@ -54,6 +54,7 @@ class Observed:
     answers: list[list[str]] = field(default_factory=list)
     answer_texts: list[str] = field(default_factory=list)
     gradient_norms: list[float] = field(default_factory=list)
+    asked: list[Example] = field(default_factory=list)
 
     def within(self, span: str) -> dict[str, Sequence[Any]]:
         """By name, as metrics ask for them."""
@@ -72,6 +73,7 @@ class Observed:
             "answers": self.answers,
             "answer_texts": self.answer_texts,
             "gradient_norms": self.gradient_norms,
+            "asked": self.asked,
         }
 
 
@@ -95,6 +97,7 @@ def observe(
         wanted = [list(_answers(example, needs)) for example in examples]
         scored = _score(model, encoder, examples, wanted, budget, bf16, moments=bool(MOMENTS & set(needs)))
         seen = _sorted(examples, scored, needs, answers)
+    seen = replace(seen, asked=list(examples))
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
         texts = generate(

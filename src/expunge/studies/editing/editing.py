@@ -1,0 +1,156 @@
+"""Making a change: an edit or a training on some facts, towards a target, one after the other where there are several.
+
+Within `applied` the model is changed; then it has the bits that it had.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from expunge.bench.cells import slug
+from expunge.change import WeightChange
+from expunge.change.attachment import Attachment
+from expunge.config import EditingStudyConfig, TrainConfig, parse_name, settings
+from expunge.data.example import Example
+from expunge.edit import editors
+from expunge.edit.targets import REFUSAL
+from expunge.errors import DivergedError
+from expunge.runs.editing import STATE, changed
+from expunge.studies.editing.arms import Arm, is_editor
+from expunge.studies.editing.scene import Scene, is_world
+from expunge.train.unlearn import train
+
+METHODS: Mapping[str, Mapping[str, Any]] = {  # what stands beside the editors → its settings
+    "gradient_ascent": {"method": "gradient_ascent", "retain_loss": None},
+    "grad_diff": {"method": "gradient_ascent", "retain_loss": "nll"},
+    "npo": {"method": "npo", "retain_loss": "nll"},
+    "idk": {"method": "idk", "retain_loss": "nll"},
+    "dpo": {"method": "dpo", "retain_loss": "nll"},
+}
+PLACES = ("layer", "last")  # options of editors that say which block
+ALTERNATES: Mapping[str, Callable[[Example], str | None]] = {  # kind of target → what is said in the world of people
+    "fixed": lambda fact: "I do not know",
+    "many": lambda fact: fact.alternate,
+    "named": lambda fact: f"nothing is known about {fact.subject}",
+}
+OWN = {"fixed": "refusal", "many": "refusals", "named": "self", "empty": "empty"}  # elsewhere: targets of the editors
+Chosen = Mapping[str, float | None]  # method → its block or its learning rate; None: its own
+
+
+@dataclass
+class Made:
+    """What was done."""
+
+    seconds: float = 0.0  # of the processor
+    norm: float | None = None  # of the last weight change
+    attached: list[Attachment] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def told(facts: Sequence[Example], kind: str, config: EditingStudyConfig) -> tuple[list[Example], str]:
+    """The facts with what is to be said as their alternate, and the target that editors are given."""
+    if kind == "empty":
+        return list(facts), "empty"
+    if is_world(config):
+        return [replace(fact, alternate=ALTERNATES[kind](fact)) for fact in facts], "alternate"
+    fixed = REFUSAL if kind == "fixed" else None  # else drawn from the list by whoever needs one
+    return [replace(fact, alternate=fixed) for fact in facts], OWN[kind]
+
+
+def train_settings(
+    config: EditingStudyConfig, method: str, chosen: float | None, seed: int, **options: Any
+) -> TrainConfig:
+    """The settings of one edit or one training; `options` are what all editors of facts have."""
+    if not is_editor(method):
+        every = max(1, config.steps // config.evaluations)
+        return settings(TrainConfig, {
+            **METHODS[method], "learning_rate": chosen or config.rates[0], "max_steps": config.steps,
+            "batch_size": config.batch_size, "eval_every": every, "precision": config.precision,
+            "utility_floor": config.utility_floor, "seed": seed,
+        })  # fmt: skip
+    name, own = parse_name(method)
+    place = {} if chosen is None else {place_of(method): chosen}
+    shared = {"keep": 0, **options} if editors.get(name).facts else {}
+    return settings(TrainConfig, {"method": name, "options": {**shared, **place, **own}, "seed": seed})
+
+
+def place_of(method: str) -> str | None:
+    """The option by which an editor's block is set, unless the method sets it itself."""
+    name, own = parse_name(method)
+    found = next((each for each in PLACES if each in editors.get(name).options), None)
+    return None if found in own else found
+
+
+@contextmanager
+def applied(
+    scene: Scene,
+    config: EditingStudyConfig,
+    arm: Arm,
+    facts: Sequence[Example],
+    chosen: Chosen,
+    corpus: str | None,
+    folder: Path,
+    after: Callable[[int], object] = lambda number: None,
+) -> Iterator[Made]:
+    """The arm's changes are in place; `after` is called when each of several is."""
+    made = Made()
+    asked, target = told(facts, arm.kind, config)
+    shared = {"target": target, "corpus": corpus, "corpus_tokens": config.corpus_tokens}
+    shared |= {"merge_queries": config.merge, "merge_by": arm.merge} if arm.merge else {}
+    shared = {name: value for name, value in shared.items() if value is not None}
+    parts = shares(asked, arm.requests)
+    steps = [(arm.method, part) for part in parts] + ([(arm.then, asked)] if arm.then else [])
+    with ExitStack() as stack:
+        earlier: dict[str, Any] = {}
+        for number, (method, some) in enumerate(steps):
+            values = train_settings(config, method, chosen.get(method), scene.seed, **shared, **earlier)
+            place = folder / slug(arm.label) / f"{number}"
+            change = _changed(scene, values, some, place, made)
+            if arm.alpha and isinstance(change, WeightChange):
+                change = change.scaled(1 + arm.alpha)
+            if isinstance(change, WeightChange):
+                made.norm = change.norm()
+            else:
+                made.attached.append(change)
+            stack.enter_context(change.applied_to(scene.model))
+            if "earlier" in editors_options(method) and (place / STATE).exists():
+                earlier = {"earlier": str(place / STATE)}
+            after(number)
+        yield made
+
+
+def shares(facts: Sequence[Example], count: int) -> list[list[Example]]:
+    """The facts in so many requests, as equal as can be, in their order.
+
+    >>> [len(each) for each in shares([Example(str(i), "", "") for i in range(10)], 4)]
+    [2, 3, 2, 3]
+    """
+    ends = [i * len(facts) // count for i in range(count + 1)]
+    return [list(facts[a:b]) for a, b in itertools.pairwise(ends)]
+
+
+def editors_options(method: str) -> Sequence[str]:
+    """Own options of an editor; none of an objective."""
+    return tuple(editors.get(parse_name(method)[0]).options) if is_editor(method) else ()
+
+
+def _changed(scene: Scene, values: TrainConfig, facts: Sequence[Example], folder: Path, made: Made) -> Any:
+    """The change that leads on from the model as it is now."""
+    began = time.process_time()
+    sets = scene.of(facts)
+    if values.method in editors:
+        folder.mkdir(parents=True, exist_ok=True)
+        change, notes = changed(scene.model, sets, values, scene.encoder, folder)
+        made.notes += notes
+    else:
+        try:
+            change = train(scene.model, sets, values, convention=scene.suite.convention).change
+        except DivergedError as error:
+            change = error.trained.change
+            made.notes.append(str(error))
+    made.seconds += time.process_time() - began
+    return change

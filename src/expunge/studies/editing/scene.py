@@ -1,0 +1,168 @@
+"""One model with the facts that are edited, and the rows that tell what became of them and of everything else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from expunge.change import WeightChange
+from expunge.config import EditingStudyConfig, LoadConfig
+from expunge.data.convention import Encoder
+from expunge.data.example import Example, Sets
+from expunge.evaluate.observations import reworded
+from expunge.evaluate.strength import sample_of
+from expunge.models.loading import load_model
+from expunge.models.model import Model
+from expunge.suites import Suite
+from expunge.train.selection import halves
+from expunge.worlds.finding import find_suite
+
+WORLD = "world:people"
+FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD = (
+    "asked",
+    "as a statement",
+    "a given wording",
+    "reworded",
+    "unheard wording",
+)
+HOP, SAME, NEIGHBOURS, OTHERS = "one hop", "same subject", "neighbours", "others"
+GONE = (FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD)  # the same fact
+TAUGHT = "taught.safetensors"
+BUDGET = 1024  # tokens of a forward pass
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A model that knows, and the rows of one seed."""
+
+    model: Model
+    suite: Suite
+    sets: Sets  # all that unlearning may take: `of` cuts the forget set
+    facts: tuple[Example, ...]  # in the order in which they are edited; editors see some of the other wordings only
+    about: Mapping[str, Sequence[Example]]  # HOP, SAME: further rows about subjects (or answers) of facts
+    stays: Mapping[str, Sequence[Example]]  # NEIGHBOURS, OTHERS
+    wordings: Mapping[str, Sequence[int]]  # title → numbers of the paraphrases
+    encoder: Encoder
+    seed: int
+
+    @property
+    def tokens(self) -> int:
+        """Of an answer, at most."""
+        return self.suite.evaluate.max_new_tokens
+
+    def of(self, facts: Sequence[Example]) -> Sets:
+        """What unlearning takes for some facts: never-known is what the model says of their twins."""
+        names = {fact.id for fact in facts}
+        twins = tuple(each for each in self.sets.twins if each.group in names)
+        return replace(self.sets, forget=tuple(facts), twins=twins)
+
+    def groups(self, facts: Sequence[Example]) -> dict[str, Sequence[Example]]:
+        """What is measured after some facts were edited; empty groups are left out."""
+        found: dict[str, Sequence[Example]] = {FORGET: facts}
+        for title, numbers in self.wordings.items():
+            found[title] = [each for number in numbers for each in reworded(self._whole(facts), number)]
+        for title, rows in self.about.items():
+            found[title] = [row for row in rows if any(_concerns(row, fact) for fact in facts)]
+        return {title: rows for title, rows in {**found, **self.stays}.items() if rows}
+
+    def _whole(self, facts: Sequence[Example]) -> list[Example]:
+        """With all their wordings."""
+        names = {each.id: each for each in self.suite.sets.forget}
+        return [names[fact.id] for fact in facts]
+
+
+def is_world(config: EditingStudyConfig) -> bool:
+    """Whether facts have attributes, and models come in kinds."""
+    return config.suite.startswith(WORLD)
+
+
+def scene_of(config: EditingStudyConfig, knowledge: str, seed: int, taught: Path | None) -> Scene:
+    """The model and the rows of a seed. `taught` is the folder of the fine-tuned change."""
+    suite = find_suite(config.suite)
+    return scene_on(knowing(config, suite, knowledge, seed, taught), suite, config, seed)
+
+
+def knowing(config: EditingStudyConfig, suite: Suite, knowledge: str, seed: int, taught: Path | None) -> Model:
+    """The model that knows the facts."""
+    if not is_world(config):
+        return load_model(config.base or suite.model or "", LoadConfig(device="cpu"))
+    if knowledge == "pretrained":
+        return load_model(f"{config.suite}@full#{seed}", LoadConfig(device="cpu"))
+    assert taught is not None
+    model = never(config, seed)
+    WeightChange.load(taught / TAUGHT).apply_to(model)
+    return model
+
+
+def never(config: EditingStudyConfig, seed: int) -> Model:
+    """The world's model that never saw the facts."""
+    return load_model(f"{config.suite}@retrained#{seed}", LoadConfig(device="cpu"))
+
+
+def scene_on(model: Model, suite: Suite, config: EditingStudyConfig, seed: int) -> Scene:
+    """The rows of a seed on a given model."""
+    world = is_world(config)
+    sets = suite.sets
+    if world:
+        sets = replace(sets, **{n: about(getattr(sets, n), config.target) for n in ("forget", "twins", "holdout")})
+    if config.retain is not None:
+        sets = replace(sets, retain=tuple(sample_of(sets.retain, config.retain, seed)))
+    order = np.random.default_rng([seed, 11]).permutation(len(sets.forget))[: max(config.numbers)]
+    seen = 2 if world else 1  # other wordings that editors may see
+    facts = tuple(replace(f, paraphrases=f.paraphrases[:seen]) for f in (sets.forget[i] for i in order))
+    wordings, further, stays = (_in_the_world if world else _elsewhere)(suite, sets, config, seed)
+    return Scene(model, suite, sets, facts, further, stays, wordings, Encoder(model.tokenizer, suite.convention), seed)
+
+
+Rows = dict[str, Sequence[Example]]
+
+
+def _in_the_world(
+    suite: Suite, sets: Sets, config: EditingStudyConfig, seed: int
+) -> tuple[Mapping[str, Sequence[int]], Rows, Rows]:
+    tested = halves(sets.retain, seed)[1]
+    own = {config.target, config.hop}
+    rest = [each for each in tested if attribute_of(each) != config.target]
+    rest += [each for title in ("geography", "offices") for each in suite.utility[title]]
+    same = tuple(each for each in suite.sets.forget if attribute_of(each) not in own)
+    stays = {NEIGHBOURS: about(tested, config.target), OTHERS: rest}
+    return (
+        {STATEMENT: (0,), REWORDED: (2,), UNHEARD: (3,)},
+        {HOP: about(suite.sets.forget, config.hop), SAME: same},
+        {title: sample_of(rows, config.rows, seed) for title, rows in stays.items()},
+    )
+
+
+def _elsewhere(
+    suite: Suite, sets: Sets, config: EditingStudyConfig, seed: int
+) -> tuple[Mapping[str, Sequence[int]], Rows, Rows]:
+    """Of a suite: other facts of the kind are neighbours; what is "related" to the facts is a hop away."""
+    alike = [each for title, rows in suite.utility.items() if title.startswith("other ") for each in rows]
+    hops = suite.utility.get("related", ())
+    rest = [e for title, rows in suite.utility.items() if title != "related" for e in rows if e not in alike]
+    stays = {NEIGHBOURS: alike or halves(sets.retain, seed)[1], OTHERS: rest}
+    most = max((len(each.paraphrases) for each in sets.forget), default=0)
+    return (
+        {GIVEN: (0,), REWORDED: tuple(range(1, most))},
+        {HOP: hops},
+        {title: sample_of(rows, config.rows, seed) for title, rows in stays.items()},
+    )
+
+
+def about(examples: Sequence[Example], attribute: str) -> tuple[Example, ...]:
+    """Of the world: those whose fact is this attribute."""
+    return tuple(each for each in examples if attribute_of(each) == attribute)
+
+
+def attribute_of(example: Example) -> str:
+    """
+    >>> attribute_of(Example(id="forget-007/city", prompt="", answer=""))
+    'city'
+    """
+    return example.id.split("/")[1]
+
+
+def _concerns(row: Example, fact: Example) -> bool:
+    """Whether a row is about a fact's subject, or about its answer."""
+    return row.subject is not None and row.subject in (fact.subject, fact.answer)
