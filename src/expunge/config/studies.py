@@ -119,7 +119,8 @@ class EditingStudyConfig(Config):
     )  # all but the first on pretrained knowledge only  # fmt: skip
     editors: tuple[str, ...] = (
         "rome", "rome:joint=true", "rome:covariance=false", "memit", "memit:wordings=true", "emmet", "alphaedit",
-    )  # NAME:key=value  # fmt: skip
+        "alphaedit:decay=0.001,clamp=4",
+    )  # NAME:key=value; the last as MEMIT's values are fitted  # fmt: skip
     objectives: tuple[str, ...] = ("gradient_ascent", "grad_diff", "npo", "idk", "dpo")
     against: str = "npo"  # what editors are compared with; among `objectives`
     numbers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 10, 40)  # of facts
@@ -138,8 +139,9 @@ class EditingStudyConfig(Config):
     requested: tuple[str, ...] = ("rome", "memit", "emmet", "alphaedit")  # editors that get one request after another
     requests: Annotated[int, Field(ge=2)] = 4
     attacks: tuple[str, ...] = ("relearn", "quantize", "detach", "logit_lens")  # on the largest number of facts
-    places: tuple[NonNegative, ...] = (0.34, 0.6, 0.85)  # blocks tried on the pilot seed; (): each editor's own
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3)  # tried on the pilot seed
+    places: tuple[NonNegative, ...] = (0.1, 0.34, 0.6, 0.85)  # blocks tried on the pilot seed; (): each editor's own
+    fitting: dict[str, float | int] = {"contexts": 0, "steps": 60}  # of editors that have all of these options
+    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4, 1e-3)  # tried there, too
     steps: PositiveInt = 40
     evaluations: PositiveInt = 10
     batch_size: PositiveInt = 16

@@ -75,7 +75,9 @@ def train_settings(
     name, own = parse_name(method)
     place = {} if chosen is None else {place_of(method): chosen}
     shared = {"keep": 0, **options} if editors.get(name).facts else {}
-    return settings(TrainConfig, {"method": name, "options": {**shared, **place, **own}, "seed": seed})
+    fits = set(config.fitting) <= set(editors.get(name).options)
+    fitting = config.fitting if fits else {}
+    return settings(TrainConfig, {"method": name, "options": {**shared, **fitting, **place, **own}, "seed": seed})
 
 
 def place_of(method: str) -> str | None:

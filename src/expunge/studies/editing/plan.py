@@ -18,7 +18,7 @@ from expunge.studies.editing.scene import is_world
 from expunge.studies.running import read_result
 from expunge.worlds.finding import find_suite
 
-_HERE = "expunge.studies.editing.working"
+_HERE = "expunge.studies.editing"
 CORPUS = Path("corpus")
 
 
@@ -102,35 +102,37 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
     corpus = str(out / CORPUS / "corpus.jsonl") if own and config.corpus is None else config.corpus
 
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
-        return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}:{run}")
+        return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
 
     def models(seed: int, knowledge: Sequence[str]) -> list[Job]:
         if not own:
             return []
         kinds = [k for k in ("full", "retrained") if k == "retrained" or "pretrained" in knowledge]
-        found = [job(model_place(k, seed), f"model {k}, seed {seed}", "model", kind=k, seed=seed) for k in kinds]
+        found = [
+            job(model_place(k, seed), f"model {k}, seed {seed}", "preparing:model", kind=k, seed=seed) for k in kinds
+        ]
         if "finetuned" in knowledge:
-            found.append(job(model_place("taught", seed), f"model taught, seed {seed}", "teach", seed=seed))
+            found.append(job(model_place("taught", seed), f"model taught, seed {seed}", "preparing:teach", seed=seed))
         return found
 
     def taught(knowledge: str, seed: int) -> str | None:
         return str(out / model_place("taught", seed)) if knowledge == "finetuned" else None
 
-    found = [job(CORPUS, "corpus", "corpus")] if own and config.corpus is None else []
+    found = [job(CORPUS, "corpus", "preparing:corpus")] if own and config.corpus is None else []
     tried = [method for method in methods(config) if len(candidates(config, method)) > 1]
     first, pilot_seed = config.knowledge[0], config.seeds
     if tried:
         found += models(pilot_seed, (first,))
     for method in tried:
         found.append(job(
-            pilot_place(method), f"pilot {method}", "pilot", knowledge=first, seed=pilot_seed, method=method,
+            pilot_place(method), f"pilot {method}", "preparing:pilot", knowledge=first, seed=pilot_seed, method=method,
             count=middle(config), candidates=candidates(config, method), corpus=corpus,
             taught=taught(first, pilot_seed),
         ))  # fmt: skip
     for seed in range(config.seeds):
         found += models(seed, config.knowledge)
         found += [
-            job(control_place(k, seed), f"control, {k}, seed {seed}", "control", knowledge=k, seed=seed,
+            job(control_place(k, seed), f"control, {k}, seed {seed}", "working:control", knowledge=k, seed=seed,
                 taught=taught(k, seed))
             for k in config.knowledge
         ]  # fmt: skip
@@ -142,8 +144,8 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
 
 def _cell_job(job: Any, cell: Cell, chosen: dict[str, float | None] | None, corpus: str | None, taught: Any) -> Job:
     return job(
-        cell.place, cell.label, "cell", knowledge=cell.knowledge, seed=cell.seed, part=cell.part, count=cell.count,
-        chosen=chosen, corpus=corpus, taught=taught,
+        cell.place, cell.label, "working:cell", knowledge=cell.knowledge, seed=cell.seed, part=cell.part,
+        count=cell.count, chosen=chosen, corpus=corpus, taught=taught,
     )  # fmt: skip
 
 

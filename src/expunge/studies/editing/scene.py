@@ -150,6 +150,11 @@ def _elsewhere(
     )
 
 
+def path_of(text: str | None) -> Path | None:
+    """Of a folder in a job's values."""
+    return None if text is None else Path(text)
+
+
 def about(examples: Sequence[Example], attribute: str) -> tuple[Example, ...]:
     """Of the world: those whose fact is this attribute."""
     return tuple(each for each in examples if attribute_of(each) == attribute)

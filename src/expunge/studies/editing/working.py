@@ -1,103 +1,25 @@
-"""The jobs: models, the settings that are tried on the pilot seed, controls, and the cells of every part."""
+"""The jobs that edit and train: the controls, and the cells of every part."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from expunge.atomic import atomic_file
-from expunge.config import EditingStudyConfig, LoadConfig
-from expunge.data.convention import Encoder
+from expunge.config import EditingStudyConfig
 from expunge.data.example import Example
 from expunge.errors import ExpungeError
-from expunge.evaluate.strength import sample_of, strength_watch
-from expunge.models.loading import load_model
 from expunge.studies.editing.arms import UNTRAINABLE, Arm, Cell, arms
 from expunge.studies.editing.editing import Chosen, Made, applied, shares, told
 from expunge.studies.editing.erasing import attacked
 from expunge.studies.editing.measures import Measures, Said, averaged, measured, said_before
-from expunge.studies.editing.scene import BUDGET, FORGET, NEIGHBOURS, TAUGHT, Scene, never, scene_of
+from expunge.studies.editing.scene import FORGET, NEIGHBOURS, Scene, never, path_of, scene_of
 from expunge.studies.running import read_result, write_result
-from expunge.train.finetune import fit
-from expunge.train.levels import mean_log_probs, never_known
-from expunge.train.selection import halves
-from expunge.worlds.finding import find_suite
-from expunge.worlds.injection import replayed
-
-CORPUS = "corpus.jsonl"
-
-
-def model(folder: Path, *, config: Mapping[str, Any], kind: str, seed: int) -> None:
-    """The job: a model of the world is made, or found in the cache."""
-    name = f"{EditingStudyConfig.model_validate(config).suite}@{kind}#{seed}"
-    load_model(name, LoadConfig(device="cpu"))
-    write_result(folder, {"model": name})
-
-
-def teach(folder: Path, *, config: Mapping[str, Any], seed: int) -> None:
-    """The job: a model that never saw the persons is fine-tuned on all texts about them."""
-    study = EditingStudyConfig.model_validate(config)
-    suite, model = find_suite(study.suite), never(study, seed)
-    planted = suite.planted()
-    examples = replayed(planted, suite.training("retrained"), study.replay, seed)
-    level = strength_watch(sample_of(planted, 50, seed), Encoder(model.tokenizer, suite.convention), budget=BUDGET)
-    trained = fit(
-        model, examples, study.teach.model_copy(update={"seed": seed}), level, convention=suite.convention,
-        folder=folder / "teaching", resume=True,
-    )  # fmt: skip
-    trained.change.save(folder / TAUGHT)
-    write_result(folder, {"strength": trained.points[-1].forget})
-
-
-def corpus(folder: Path, *, config: Mapping[str, Any]) -> None:
-    """The job: the texts that do not tell of the facts, in a drawn order, as a corpus for the key statistics."""
-    suite = find_suite(EditingStudyConfig.model_validate(config).suite)
-    texts = suite.training("retrained")
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(folder / CORPUS) as partial:
-        order = np.random.default_rng(0).permutation(len(texts))  # editors read the first ones only
-        lines = (json.dumps(" ".join(filter(None, (texts[i].prompt, texts[i].answer)))) for i in order)
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_result(folder, {"texts": len(texts)})
-
-
-def pilot(
-    folder: Path, *, config: Mapping[str, Any], knowledge: str, seed: int, method: str, count: int,
-    candidates: Sequence[float], corpus: str | None, taught: str | None,
-) -> None:  # fmt: skip
-    """The job: every candidate of one method, by the distance to never-known with the floor of utility held."""
-    study = EditingStudyConfig.model_validate(config)
-    scene = scene_of(study, knowledge, seed, _path(taught))
-    facts = scene.facts[:count]
-    selection = halves(scene.sets.retain, seed)[0]
-    known, start = _never(scene, facts), _level(scene, selection)
-    losses: dict[str, float] = {}
-    for value in candidates:
-        place = f"{value:g}.json"
-        if (found := read_result(folder, place)) is None:
-            try:
-                arm = Arm(method, method, count)
-                with applied(scene, study, arm, facts, {method: value}, corpus, folder / f"{value:g}"):
-                    utility = _level(scene, selection)
-                    missing = max(0.0, study.utility_floor - utility / start)
-                    found = {"loss": 1 + missing if missing else abs(_level(scene, facts) - known)}
-            except ExpungeError as error:  # what overflows, or has no such block, is no candidate
-                found = {"loss": None, "note": str(error)}
-            write_result(folder, found, place)
-        losses[f"{value:g}"] = found["loss"]
-    usable = {value: losses[f"{value:g}"] for value in candidates if losses[f"{value:g}"] is not None}
-    if not usable:
-        raise ExpungeError(f"{method}: none of the settings tried could be run")
-    write_result(folder, {"chosen": min(usable, key=lambda value: usable[value]), "losses": losses})
 
 
 def control(folder: Path, *, config: Mapping[str, Any], knowledge: str, seed: int, taught: str | None) -> None:
     """The job: the unedited model and one that never knew, measured and attacked as all others are."""
     study = EditingStudyConfig.model_validate(config)
-    scene = scene_of(study, knowledge, seed, _path(taught))
+    scene = scene_of(study, knowledge, seed, path_of(taught))
     before = said_before(scene, scene.facts)
     result: dict[str, Any] = {}
     result["unedited"] = {
@@ -125,7 +47,7 @@ def cell(
 ) -> None:  # fmt: skip
     """The job: every arm of a part. What a killed job had done is not done again."""
     study = EditingStudyConfig.model_validate(config)
-    scene = scene_of(study, knowledge, seed, _path(taught))
+    scene = scene_of(study, knowledge, seed, path_of(taught))
     which = arms(study, part, count)
     most = max(arm.draws for arm in which)
     before = said_before(scene, scene.facts[: max(count, most)])
@@ -181,18 +103,3 @@ def _targets(study: EditingStudyConfig, arm: Arm, facts: Sequence[Example]) -> l
         return []
     asked, _ = told(facts, arm.kind, study)
     return [replace(each, answer=each.alternate) for each in asked if each.alternate is not None]
-
-
-def _never(scene: Scene, facts: Sequence[Example]) -> float:
-    """The level of never-known answers."""
-    encode = scene.encoder.encode_all
-    known = never_known(scene.of(facts), lambda rows: mean_log_probs(scene.model, encode(rows), budget=BUDGET))
-    return known.level if known is not None else 0.0
-
-
-def _level(scene: Scene, rows: Sequence[Example]) -> float:
-    return mean_log_probs(scene.model, scene.encoder.encode_all(rows), budget=BUDGET).exp().mean().item()
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

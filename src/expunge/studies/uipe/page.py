@@ -14,6 +14,7 @@ from expunge.studies.page import Figure, Section, Table, files, to_html, to_mark
 from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
+from expunge.studies.spread import spread
 from expunge.studies.uipe.comparing import (
     MARGIN,
     Cell,
@@ -40,7 +41,7 @@ from expunge.studies.uipe.tables import (
     strengths_table,
     taken_table,
 )
-from expunge.studies.uipe.wording import CHOICE, CLAIM, READING, SELECTING, headline, how, limits, spread
+from expunge.studies.uipe.wording import CHOICE, CLAIM, READING, SELECTING, headline, how, limits
 
 TITLE = "Does extrapolating the update remove what further training cannot?"
 WAYS = {"more steps": None, "α from early": "early", "α from half": "half"}

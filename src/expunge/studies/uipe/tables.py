@@ -5,10 +5,10 @@ from typing import Any
 
 from expunge.report.numbers import number, percent, signed
 from expunge.studies.page import Table
+from expunge.studies.spread import spread
 from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
 from expunge.studies.uipe.plan import READ
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
-from expunge.studies.uipe.wording import spread
 
 _READ = ((FORGET, "level"), (FORGET, "strength"), (FORGET, "ratio"), (TEST, "level"), (TEST, "strength"))
 ORIGINS = ("half", "early", "kept")

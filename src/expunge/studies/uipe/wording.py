@@ -120,19 +120,5 @@ def limits(taken: Sequence[Taken], config: UipeStudyConfig) -> list[str]:
     ]  # fmt: skip
 
 
-def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """Mean ± standard deviation.
-
-    >>> spread([0.5, 0.75]), spread([0.5]), spread([])
-    ('0.62 ± 0.18', '0.50', '–')
-    """
-    from statistics import stdev
-
-    if not values:
-        return "–"
-    mean = form.format(fmean(values))
-    return f"{mean} ± {form.format(stdev(values))}" if len(values) > 1 else mean
-
-
 def difference(value: float | None) -> str:
     return "–" if value is None else signed(value)

@@ -1,0 +1,108 @@
+"""The tables of the report."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from expunge.report.numbers import number, signed
+from expunge.studies.editing.comparing import BySeed, Comparison, Result, Results, attack, selectivity, value
+from expunge.studies.editing.scene import (
+    FORGET,
+    GIVEN,
+    HOP,
+    NEIGHBOURS,
+    OTHERS,
+    REWORDED,
+    SAME,
+    STATEMENT,
+    UNHEARD,
+)
+from expunge.studies.page import Table
+from expunge.studies.spread import spread
+
+Read = Callable[[Result], float | None]
+UNEDITED, NEVER = "unedited", "never knew"
+_WHAT: Mapping[str, tuple[str, str]] = {  # head → group and measure
+    "Said": (FORGET, "said"), "Refused": (FORGET, "refused"), "Aligned": (FORGET, "aligned"),
+    "Forced": (FORGET, "forced"), "Statement: said": (STATEMENT, "said"), "Given wording: said": (GIVEN, "said"),
+    "Reworded: said": (REWORDED, "said"), "Unheard wording: said": (UNHEARD, "said"), "One hop: said": (HOP, "said"),
+    "Same subject: kept": (SAME, "kept"), "Neighbours: kept": (NEIGHBOURS, "kept"),
+    "Neighbours: refused": (NEIGHBOURS, "refused"), "Others: kept": (OTHERS, "kept"),
+}  # fmt: skip
+_ATTACKS: Mapping[str, tuple[str, str]] = {
+    "Relearned: probability": ("relearn", "probability"), "Relearned: said": ("relearn", "said"),
+    "8 bit: said": ("quantize", "8 bit, said"), "4 bit: said": ("quantize", "4 bit, said"),
+    "Detached: said": ("detach", ""), "Lens": ("logit_lens", ""),
+}  # fmt: skip
+
+
+def arms_table(results: Results, knowledge: str, part: str, count: int, caption: str) -> Table:
+    """A row an arm: what is said of each group, and what it cost."""
+    rows = [(label, results.of(knowledge, part, count, label)) for label in results.labels(part, count)]
+    controls = [(UNEDITED, _control(results, knowledge, "unedited")), (NEVER, _control(results, knowledge, "never"))]
+    every = [(label, each) for label, each in (*controls, *rows) if each]
+    heads = [head for head, what in _WHAT.items() if _there(every, _reader(what))]
+    body = [
+        [label, str(len(each)), _cell(each, selectivity), *(_cell(each, _reader(_WHAT[head])) for head in heads),
+         _cell(each, lambda r: r.get("seconds"), "{:.1f}")]
+        for label, each in every
+    ]  # fmt: skip
+    return Table(["", "Seeds", "Selectivity", *heads, "Processor s"], body, caption)
+
+
+def attacks_table(results: Results, knowledge: str, part: str, caption: str) -> Table:
+    """A row an arm: what each attack gets, the controls first."""
+    count = max(results.config.numbers)
+    rows = [(label, results.of(knowledge, part, count, label)) for label in results.labels(part, count)]
+    controls = [(UNEDITED, _control(results, knowledge, "unedited")), (NEVER, _control(results, knowledge, "never"))]
+    every = [(label, each) for label, each in (*controls, *rows) if each]
+    heads = [head for head, what in _ATTACKS.items() if _there(every, _attacker(what))]
+    body = [
+        [label, _cell(each, _reader((FORGET, "said"))), _cell(each, _reader((FORGET, "level"))),
+         *(_cell(each, _attacker(_ATTACKS[head])) for head in heads)]
+        for label, each in every
+    ]  # fmt: skip
+    return Table(["", "Said", "Probability", *heads], body, caption)
+
+
+def comparisons_table(several: Sequence[Comparison], caption: str) -> Table:
+    rows = [
+        [c.name, str(c.found.n), number(c.found.means[0]), number(c.found.means[1]), signed(c.found.difference),
+         "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
+         number(c.found.t_p), number(c.found.permutation_p), number(c.holm), c.finding]
+        for c in several
+    ]  # fmt: skip
+    head = ["", "Seeds", "One", "Other", "Difference", "95 %", "t p", "Sign-flip p", "Holm", "Finding"]
+    return Table(head, rows, caption)
+
+
+def steps_table(results: Results, knowledge: str, count: int) -> Table:
+    """After each request: the facts of the first one, and what must stay."""
+    body = []
+    for label in results.labels("requests", count):
+        several = [r["steps"] for r in results.of(knowledge, "requests", count, label).values() if r["steps"]]
+        for number_, rows in enumerate(zip(*several)):
+            read = lambda name, rows=rows: spread([row[name] for row in rows])
+            body.append([label, str(number_ + 1), read("said"), read("level"), read("kept")])
+    head = ["", "After request", "First request's facts: said", "probability", "Neighbours: kept"]
+    return Table(head, body, "Request after request.")
+
+
+def _control(results: Results, knowledge: str, which: str) -> BySeed:
+    found = results.controls.get(knowledge, {})
+    return {seed: control[which] for seed, control in found.items() if control.get(which)}
+
+
+def _reader(what: tuple[str, str]) -> Read:
+    return lambda result: value(result, *what)
+
+
+def _attacker(what: tuple[str, str]) -> Read:
+    return lambda result: attack(result, *what)
+
+
+def _there(every: Sequence[tuple[str, BySeed]], read: Read) -> bool:
+    return any(read(result) is not None for _, each in every for result in each.values())
+
+
+def _cell(by_seed: BySeed, read: Any, form: str = "{:.2f}") -> str:
+    return spread([v for result in by_seed.values() if (v := read(result)) is not None], form)
