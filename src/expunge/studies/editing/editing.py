@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from expunge.bench.cells import slug
 from expunge.change import WeightChange
 from expunge.change.attachment import Attachment
 from expunge.config import EditingStudyConfig, TrainConfig, parse_name, settings
@@ -95,7 +95,6 @@ def applied(
     facts: Sequence[Example],
     chosen: Chosen,
     corpus: str | None,
-    folder: Path,
     after: Callable[[int], object] = lambda number: None,
 ) -> Iterator[Made]:
     """The arm's changes are in place; `after` is called when each of several is."""
@@ -107,10 +106,12 @@ def applied(
     parts = shares(asked, arm.requests)
     steps = [(arm.method, part) for part in parts] + ([(arm.then, asked)] if arm.then else [])
     with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
         earlier: dict[str, Any] = {}
         for number, (method, some) in enumerate(steps):
             values = train_settings(config, method, chosen.get(method), scene.seed, **shared, **earlier)
-            place = folder / slug(arm.label) / f"{number}"
+            place = folder / f"{number}"
+            place.mkdir()
             change = _changed(scene, values, some, place, made)
             if arm.alpha and isinstance(change, WeightChange):
                 change = change.scaled(1 + arm.alpha)
@@ -145,7 +146,6 @@ def _changed(scene: Scene, values: TrainConfig, facts: Sequence[Example], folder
     began = time.process_time()
     sets = scene.of(facts)
     if values.method in editors:
-        folder.mkdir(parents=True, exist_ok=True)
         change, notes = changed(scene.model, sets, values, scene.encoder, folder)
         made.notes += notes
     else:

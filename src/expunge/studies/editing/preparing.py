@@ -1,6 +1,7 @@
 """The jobs before the edits: models, the corpus of the key statistics, settings tried on the pilot seed."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def teach(folder: Path, *, config: Mapping[str, Any], seed: int) -> None:
         folder=folder / "teaching", resume=True,
     )  # fmt: skip
     trained.change.save(folder / TAUGHT)
+    shutil.rmtree(folder / "teaching", ignore_errors=True)
     write_result(folder, {"strength": trained.points[-1].forget})
 
 
@@ -77,7 +79,7 @@ def pilot(
         if (found := read_result(folder, place)) is None:
             try:
                 arm = Arm(method, method, count)
-                with applied(scene, study, arm, facts, {method: value}, corpus, folder / f"{value:g}"):
+                with applied(scene, study, arm, facts, {method: value}, corpus):
                     utility = _level(scene, selection)
                     missing = max(0.0, study.utility_floor - utility / start)
                     found = {"loss": 1 + missing if missing else abs(_level(scene, facts) - known)}

@@ -1,5 +1,6 @@
 """The jobs that edit and train: the controls, and the cells of every part."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,14 +55,16 @@ def cell(
     found: dict[str, Any] = {}
     for arm in which:
         if (result := read_result(folder, arm.file)) is None:
-            result = _arm(scene, study, arm, chosen, corpus, folder, before)
+            result = _arm(scene, study, arm, chosen, corpus, before)
             write_result(folder, result, arm.file)
         found[arm.label] = result
-    write_result(folder, {"cell": Cell(knowledge, part, count, seed).label, "arms": found})
+    write_result(
+        folder, {"cell": Cell(knowledge, part, count, seed).label, "seconds": time.process_time(), "arms": found}
+    )
 
 
 def _arm(
-    scene: Scene, study: EditingStudyConfig, arm: Arm, chosen: Chosen, corpus: str | None, folder: Path, before: Said
+    scene: Scene, study: EditingStudyConfig, arm: Arm, chosen: Chosen, corpus: str | None, before: Said
 ) -> dict[str, Any]:
     """One condition: what the model says, what attacks get out of it, how long it took."""
     draws = [scene.facts[: arm.count]] if arm.draws == 1 else [scene.facts[i : i + 1] for i in range(arm.draws)]
@@ -77,7 +80,7 @@ def _arm(
                 steps.append({"request": number + 1, **_short(measured(scene, first, before))})
 
         try:
-            with applied(scene, study, arm, facts, chosen, corpus, folder, after) as done:
+            with applied(scene, study, arm, facts, chosen, corpus, after) as done:
                 several.append(measured(scene, facts, before, _targets(study, arm, facts)))
                 if arm.attacked and study.attacks:
                     extra["attacks"] = attacked(scene, study, facts, done.attached)
