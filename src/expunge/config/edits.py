@@ -18,4 +18,5 @@ class EditConfig(Config):
     protect: NonNegative = 1.0  # what a token of them weighs against a fact
     corpus: str | None = None  # texts for the key statistics; None: the model's own
     corpus_tokens: PositiveInt | None = None  # at most so many of them; None: 16 for each neuron of a block
+    traced: PositiveInt | None = None  # facts by whose causal tracing the block is chosen; None: the editor's own
     cache: bool = True  # statistics and values are kept and found again (no texts)

@@ -140,7 +140,7 @@ class EditingStudyConfig(Config):
     requests: Annotated[int, Field(ge=2)] = 4
     attacks: tuple[str, ...] = ("relearn", "quantize", "detach", "logit_lens")  # on the largest number of facts
     places: tuple[NonNegative, ...] = (0.1, 0.34, 0.6, 0.85)  # blocks tried on the pilot seed; (): each editor's own
-    fitting: dict[str, float | int] = {"contexts": 0, "steps": 60}  # of editors that have all of these options
+    fitting: dict[str, float | int] = Field(default={"contexts": 0, "steps": 60})  # of editors that have all of these
     rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4, 1e-3)  # tried there, too
     steps: PositiveInt = 40
     evaluations: PositiveInt = 10

@@ -15,6 +15,7 @@ from expunge.edit.edited import Edited
 from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.runs.facts import split_options, work_of
+from expunge.runs.tracing import check_traced, traced_block
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import Point, Rule, halves
 from expunge.train.trained import Trained
@@ -65,6 +66,10 @@ def edited(
     """What an editor of facts makes of the forget set."""
     editor = editors.get(settings.method)
     shared, own = split_options(settings.options)[0], editor.check(settings.options)
+    if shared.traced is not None:
+        own[check_traced(editor, own)] = traced_block(
+            model, sets.forget, encoder, shared.traced, seed=settings.seed, say=say
+        )
     work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say)
     work.tick = tick
     return editor.function(work, **own)
@@ -73,7 +78,9 @@ def edited(
 def check_options(settings: TrainConfig) -> None:
     """Raises for options of an editor of facts that cannot be, before a model is loaded."""
     if editors.get(settings.method).facts:
-        split_options(settings.options)
+        shared, own = split_options(settings.options)
+        if shared.traced is not None:
+            check_traced(editors.get(settings.method), own)
         for name in files_of(settings):
             if not Path(name).expanduser().is_file():
                 raise ConfigError(f"{settings.method}: there is no file {name}")

@@ -19,6 +19,7 @@ from expunge.data.example import Example
 from expunge.edit import editors
 from expunge.edit.targets import REFUSAL
 from expunge.errors import DivergedError
+from expunge.runs import tracing
 from expunge.runs.editing import STATE, changed
 from expunge.studies.editing.arms import Arm, is_editor
 from expunge.studies.editing.scene import Scene, is_world
@@ -31,7 +32,6 @@ METHODS: Mapping[str, Mapping[str, Any]] = {  # what stands beside the editors â
     "idk": {"method": "idk", "retain_loss": "nll"},
     "dpo": {"method": "dpo", "retain_loss": "nll"},
 }
-PLACES = ("layer", "last")  # options of editors that say which block
 ALTERNATES: Mapping[str, Callable[[Example], str | None]] = {  # kind of target â†’ what is said in the world of people
     "fixed": lambda fact: "I do not know",
     "many": lambda fact: fact.alternate,
@@ -83,7 +83,7 @@ def train_settings(
 def place_of(method: str) -> str | None:
     """The option by which an editor's block is set, unless the method sets it itself."""
     name, own = parse_name(method)
-    found = next((each for each in PLACES if each in editors.get(name).options), None)
+    found = tracing.place_of(editors.get(name))
     return None if found in own else found
 
 
@@ -107,21 +107,30 @@ def applied(
     steps = [(arm.method, part) for part in parts] + ([(arm.then, asked)] if arm.then else [])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
+        memory = stack.enter_context(ExitStack())  # the side memory, which a later one goes on from and replaces
         earlier: dict[str, Any] = {}
         for number, (method, some) in enumerate(steps):
-            values = train_settings(config, method, chosen.get(method), scene.seed, **shared, **earlier)
+            goes_on = "earlier" in options_of(method)
+            values = train_settings(
+                config, method, chosen.get(method), scene.seed, **shared, **(earlier if goes_on else {})
+            )
             place = folder / f"{number}"
             place.mkdir()
+            if goes_on:
+                memory.close()
             change = _changed(scene, values, some, place, made)
             if arm.alpha and isinstance(change, WeightChange):
                 change = change.scaled(1 + arm.alpha)
             if isinstance(change, WeightChange):
                 made.norm = change.norm()
+                stack.enter_context(change.applied_to(scene.model))
+                state = place / STATE
             else:
-                made.attached.append(change)
-            stack.enter_context(change.applied_to(scene.model))
-            if "earlier" in editors_options(method) and (place / STATE).exists():
-                earlier = {"earlier": str(place / STATE)}
+                memory.enter_context(change.applied_to(scene.model))
+                made.attached = [change]
+                state = place / "memory.safetensors"
+                change.save(state)
+            earlier = {"earlier": str(state)} if state.exists() else {}
             after(number)
         yield made
 
@@ -136,7 +145,7 @@ def shares(facts: Sequence[Example], count: int) -> list[list[Example]]:
     return [list(facts[a:b]) for a, b in itertools.pairwise(ends)]
 
 
-def editors_options(method: str) -> Sequence[str]:
+def options_of(method: str) -> Sequence[str]:
     """Own options of an editor; none of an objective."""
     return tuple(editors.get(parse_name(method)[0]).options) if is_editor(method) else ()
 
