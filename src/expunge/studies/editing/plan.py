@@ -16,7 +16,7 @@ from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle
 from expunge.studies.editing.editing import ALTERNATES, METHODS, OWN, place_of, train_settings
 from expunge.studies.editing.scene import is_world
 from expunge.studies.running import read_result
-from expunge.worlds.finding import find_suite
+from expunge.worlds.finding import PREFIX, find_suite
 
 _HERE = "expunge.studies.editing"
 CORPUS = Path("corpus")
@@ -29,11 +29,11 @@ def check(config: EditingStudyConfig) -> EditingStudyConfig:
             raise ConfigError("`knowledge`: only world:people has models to be taught; leave `finetuned` out")
         if config.base is not None:
             find(split_change(config.base)[0])
+        elif not config.suite.startswith(PREFIX):
+            raise ConfigError(f"name a `base`: the model that knows the facts of {config.suite}")
     elif config.base is not None:
         raise ConfigError(f"{config.suite} brings its own models, one a seed: leave `base` out")
     suite = find_suite(config.suite)
-    if not is_world(config) and not (config.base or suite.model):
-        raise ConfigError(f"name a `base`: the model that knows the facts of {config.suite}")
     known = {*METHODS}
     for name in ("editors", "merged", "chains", "requested"):
         for method in getattr(config, name):

@@ -1,0 +1,107 @@
+"""Comparisons on made-up results whose answers are known by hand."""
+
+from typing import Any
+
+import pytest
+
+from expunge.config import EditingStudyConfig
+from expunge.studies.editing.arms import arms
+from expunge.studies.editing.comparing import (
+    Results,
+    against_training,
+    attack,
+    coming_back,
+    covariance,
+    especially,
+    merging,
+    selectivity,
+)
+from expunge.studies.editing.page import compared
+from expunge.studies.editing.wording import headline, told
+
+CONFIG = EditingStudyConfig(
+    editors=("rome", "rome:covariance=false"), objectives=("npo",), numbers=(10,), seeds=3, merged=("rome",),
+    parts=("numbers", "merging"),
+)  # fmt: skip
+
+
+def result(said: float, kept: float, relearned: float = 0.1) -> dict[str, Any]:
+    """Asked and reworded alike."""
+    groups = {"asked": {"said": said}, "reworded": {"said": said}, "neighbours": {"kept": kept}}
+    return {"measures": groups, "seconds": 1.0, "attacks": {"relearn": {"probability": relearned}}}
+
+
+def seeds(said: float, kept: float, relearned: float = 0.1, step: float = 0.01) -> dict[int, dict[str, Any]]:
+    """Three seeds that differ a little."""
+    return {seed: result(said, kept - step * seed, relearned + step * seed) for seed in range(3)}
+
+
+RESULTS = Results(
+    CONFIG,
+    {
+        # selectivities .9, .1 and .5 (seed 0); fine-tuned: .6 and .5
+        ("pretrained", "numbers", 10, "rome"): seeds(0.1, 1.0, 0.8),
+        ("pretrained", "numbers", 10, "rome:covariance=false"): seeds(0.1, 0.2, 0.1),
+        ("pretrained", "numbers", 10, "npo"): seeds(0.5, 1.0, step=0.0),
+        ("finetuned", "numbers", 10, "rome"): seeds(0.4, 1.0, step=0.02),
+        ("finetuned", "numbers", 10, "npo"): seeds(0.5, 1.0, step=0.0),
+        ("pretrained", "merging", 10, "rome"): seeds(0.1, 0.5),
+        ("pretrained", "merging", 10, "rome, merged by text"): seeds(0.1, 0.9, step=0.02),
+        ("pretrained", "merging", 10, "rome, merged by keys"): seeds(0.1, 0.5),
+    },
+    {"pretrained": {seed: {"unedited": {}, "never": result(0.0, 0.0, 0.1)} for seed in range(3)}},
+)
+
+
+def test_selectivity() -> None:
+    assert selectivity(result(0.25, 0.75)) == 0.5
+    assert selectivity(result(1.0, 1.0)) == selectivity(result(0.0, 0.0)) == 0  # lost nothing; lost everything
+    assert selectivity({"measures": {"neighbours": {"kept": 1.0}}}) is None
+
+
+def test_editors_against_training() -> None:
+    with_c, without = against_training(RESULTS, "pretrained")
+    assert (with_c.name, without.name) == ("rome, 10", "rome:covariance=false, 10")
+    # .9 - .5, .89 - .5, .88 - .5
+    assert with_c.values == pytest.approx((0.4, 0.39, 0.38)) and with_c.finding == "differ"
+    assert without.found.difference == pytest.approx(-0.41)
+    assert with_c.holm >= with_c.found.t_p  # type: ignore[operator]
+    assert told([with_c, without]) == (
+        "1 of 2 higher: rome, 10 (+0.390); 1 of 2 lower: rome:covariance=false, 10 (-0.410)"
+    )
+
+
+def test_the_lead_on_pre_trained_knowledge_against_that_on_fine_tuned() -> None:
+    (found,) = especially(RESULTS)
+    # (.9 - .5) - (.6 - .5), then .39 - .08, .38 - .06
+    assert found.values == pytest.approx((0.3, 0.31, 0.32))
+
+
+def test_merged_queries_and_the_statistics_of_the_corpus() -> None:
+    text, keys = merging(RESULTS, "pretrained")
+    assert text.values == pytest.approx((0.4, 0.39, 0.38)) and keys.finding == "identical"
+    (kept,) = covariance(RESULTS, "pretrained")
+    assert kept.measure == "neighbours kept" and kept.found.difference == pytest.approx(0.8)
+    assert kept.found.t_p is None and kept.finding == "unresolved"  # three equal differences: sign flips give 1/4
+
+
+def test_what_relearning_brings_back() -> None:
+    by_name = {each.name: each for each in coming_back(RESULTS, "pretrained")}
+    assert by_name["rome"].found.difference == pytest.approx(0.71) and by_name["rome"].finding == "differ"
+    assert by_name["npo"].finding == "identical"
+    assert attack(result(0, 0, 0.3), "relearn", "probability") == 0.3
+    assert attack(result(0, 0), "quantize", "4 bit, said") is None
+    assert attack({"attacks": {"relearn:epochs=1": {"probability": 0.2}}}, "relearn", "probability") == 0.2
+
+
+def test_the_headline_names_what_differs_and_nothing_without_results() -> None:
+    lines = headline(RESULTS, compared(RESULTS))
+    assert any(line.startswith("Merged queries against none: 1 of 2 higher: rome, merged by text") for line in lines)
+    empty = Results(CONFIG, {}, {})
+    assert headline(empty, compared(empty)) == ("No cell is done yet.",)
+
+
+def test_single_facts_are_drawn_several_times_and_the_most_are_attacked() -> None:
+    config = EditingStudyConfig(numbers=(1, 5), singles=3)
+    one, five = arms(config, "numbers", 1)[0], arms(config, "numbers", 5)[0]
+    assert (one.draws, one.attacked, five.draws, five.attacked) == (3, False, 1, True)
