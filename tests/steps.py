@@ -125,9 +125,9 @@ def recorded(*, update: bool = False) -> Iterator[list[dict[str, Tensor]]]:
     seen: list[dict[str, Tensor]] = []
     original = Optimizer.step
 
-    def step(self: Optimizer, gradient: dict[str, Tensor], number: int) -> float:
+    def step(self: Optimizer, gradient: dict[str, Tensor], number: int, factor: float = 1.0) -> float:
         seen.append({name: value.clone() for name, value in gradient.items()})
-        return original(self, gradient, number) if update else 1.0
+        return original(self, gradient, number, factor) if update else 1.0
 
     with patch.object(Optimizer, "step", step):
         yield seen

@@ -46,7 +46,7 @@ LAYERS = (
     {"models", "data"},
     {"change", "mask", "record", "record_file"},
     {"record_audit", "record_circuits", "record_mask", "record_related", "record_count"},
-    {"record_strata"},
+    {"record_strata", "record_frequency"},
     {"parameters", "provenance", "store", "atomic", "config", "registry"},
     {"errors"},
 )

@@ -40,10 +40,10 @@ from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, wordings
-from expunge.runs.unlearn import extended, signed
+from expunge.runs.unlearn import check_losses, extended, signed
 from expunge.suites import Suite
 from expunge.train.trained import Trained
-from expunge.train.unlearn import train
+from expunge.train.unlearn import check_frequency, train
 from expunge.worlds.finding import find_suite
 
 Convention = ConventionConfig | Mapping[str, Any] | None
@@ -105,6 +105,8 @@ def unlearn(
     elif budget is not None:
         raise ConfigError("`budget` is how much a localizer may choose: give `localize`, too")
     config = settings(TrainConfig, values)
+    check_losses(config)
+    check_frequency(config, data)
     if config.localize is not None:
         check_localize(config.localize)
     if config.extrapolate is not None:

@@ -9,7 +9,8 @@
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
     ├── between: {metric: Measured}         the same model, forget against holdout set: AUCs of membership
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
-    │   └── after, between, generations, trajectory, selection, mask, extrapolation, change, seconds, peak_memory
+    │   ├── after, between, generations, trajectory, selection, mask, extrapolation, change, seconds, peak_memory
+    │   └── buckets, by_bucket, leaving     unlearning by frequency (`record_frequency.py`)
     ├── generations: {set: [text]}          of the starting model
     ├── audit: Audit                        of `audit` only (`record_audit.py`)
     ├── mask: MaskInfo                      of `localize` only
@@ -34,6 +35,7 @@ from expunge.provenance import now
 from expunge.record_audit import Audit
 from expunge.record_circuits import Circuits
 from expunge.record_count import Counting
+from expunge.record_frequency import LeavingInfo, TrainedBucket
 from expunge.record_related import Related
 
 SCHEMA = 1
@@ -168,6 +170,7 @@ class ExtrapolationInfo(_Part):
     alpha: float
     selector: str = ""  # "": α was given
     direction: str = "whole"
+    bucket: str = ""  # of a curriculum, whose own change this extrapolates; "": the whole
     why: str = ""
     step: int | None = None  # of the checkpoint from which it goes on
     start: AlphaPoint
@@ -190,6 +193,9 @@ class Outcome(_Part):
     selection: Selection | None = None
     mask: MaskInfo | None = None
     extrapolation: ExtrapolationInfo | None = None
+    buckets: tuple[TrainedBucket, ...] = ()  # of a curriculum
+    by_bucket: tuple[ExtrapolationInfo, ...] = ()  # of those buckets that were extrapolated apart
+    leaving: LeavingInfo | None = None
     change: ChangeInfo | None = None
     configuration: dict[str, Any] = {}  # what is this method's own
     seconds: dict[str, float] = {}

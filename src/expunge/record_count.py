@@ -10,7 +10,7 @@ class Counting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["stream", "infini-gram"]
+    engine: Literal["stream", "infini-gram", "proxy"]
     together: str  # what `count` counts, in words
     files: int
     bytes: int  # on the disk
@@ -20,4 +20,7 @@ class Counting(BaseModel):
     counted: int  # those that name a subject
     found: int  # those whose count is not 0
     estimates: int = 0  # counts drawn from a part of the places
-    quantiles: dict[str, float] = {}  # "0", "1/4", "1/2", "3/4", "1" → count
+    quantiles: dict[str, float] = {}  # "0", "1/4", "1/2", "3/4", "1" → count, or a proxy's value
+    rho: float | None = None  # Spearman's, of a proxy with the counts that the examples bring
+    rho_interval: tuple[float, float] | None = None  # 95 %
+    rho_examples: int = 0  # that have both

@@ -21,8 +21,8 @@ class Stratum(_Part):
 
     name: str
     n: int
-    least: int | None = None
-    most: int | None = None
+    least: int | float | None = None
+    most: int | float | None = None
 
 
 class InBucket(_Part):
@@ -36,7 +36,7 @@ class InBucket(_Part):
 
 
 class Slope(_Part):
-    """By how much knowledge changes with a tenfold count."""
+    """By how much knowledge changes with a tenfold count; of a proxy, from its rarest to its most frequent fact."""
 
     value: Number = None
     interval: Interval = None
@@ -57,6 +57,7 @@ class Strata(_Part):
     """One set."""
 
     set: str
+    by: str = "count"  # or a proxy
     buckets: tuple[Stratum, ...]
     cells: tuple[StratifiedCell, ...]
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from expunge.data.convention import Encoder
-from expunge.errors import ConfigError
+from expunge.errors import DataError
 from expunge.evaluate.ranks import rank_correlation
-from expunge.frequency.proxies import PROXIES, margins, paraphrase_logprobs, proxy_values
+from expunge.frequency.ordering import PROXIES
+from expunge.frequency.proxies import margins, paraphrase_logprobs, proxy_values
 from expunge.models.scoring import score
 from steps import taught_model
 from tiny import tiny_model, tiny_sets
@@ -57,7 +58,7 @@ def test_the_median_of_the_wordings() -> None:
         each = [one.log_probs[: len(one.log_probs) - e.tail].mean() for e, (one,) in
                 zip(asked, score(model, [[e] for e in asked]))]  # fmt: skip
         assert value == pytest.approx(float(np.median([float(x) for x in each])), abs=1e-6)
-    with pytest.raises(ConfigError, match="1 of 2 examples have no other wordings"):
+    with pytest.raises(DataError, match="1 of 2 examples have no other wordings"):
         paraphrase_logprobs(model, encoder, [replace(some[0], paraphrases=()), some[0]])
 
 

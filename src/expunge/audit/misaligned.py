@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from expunge.audit.cells import ORIGINAL, UNLEARNED, Sources, groups_of
+from expunge.config import By
 from expunge.errors import ConfigError
 from expunge.evaluate.misalignment import Misalignment, misalignment
+from expunge.frequency.ordering import values_of
 from expunge.frequency.strata import buckets
 from expunge.record_strata import Misaligned
 
@@ -23,14 +25,14 @@ BOTH = 0.75  # of its scores, 0, 1/2 and 1
 Columns = tuple[list[float], list[float]]  # before and after, of every example
 
 
-def misaligned(sources: Sources, edges: Sequence[int] | None = None) -> tuple[Misaligned, ...]:
+def misaligned(sources: Sources, edges: Sequence[float] | None = None, by: By = "count") -> tuple[Misaligned, ...]:
     """Of every set of what must go: on all of it, and bucket by bucket where it has counts.
 
     Nothing where fewer than 20 examples passed both tests before.
     """
     found = []
     for title in sources.forget:
-        counts = [example.count for example in sources.sets[title]]
+        counts = values_of(sources.sets[title], by)
         parts = [("", range(len(counts))), *((each.name, each.rows) for each in buckets(counts, edges))]
         said = _metric(sources, title, GENERATION)
         if said is None:

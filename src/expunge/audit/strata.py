@@ -2,6 +2,8 @@
 
     excess_b = k_u - k_r on bucket b        residual slope: of (u - r) on log10(1 + count), example by example
 
+Where facts are ordered by a proxy in place of counts, the slope is on their ranks, from 0 (the rarest) to 1.
+
 A mean over the whole set may hide that rare facts are gone (or more than gone) and frequent ones are not. Retrained
 models are compared on the bucket's own examples; twins and the holdout set have no counts, so all of them stand for
 every bucket. Intervals are two-sided at 95 %, from the audit's one bootstrap over groups. Nothing here is a cell of the
@@ -17,6 +19,8 @@ import numpy as np
 from expunge.audit.cells import Sources
 from expunge.audit.draws import Draws, Sample, Values, bounds, is_constant
 from expunge.audit.never_knew import Scored
+from expunge.config import By
+from expunge.frequency.ordering import scale_of, values_of
 from expunge.frequency.strata import Bucket, buckets, slopes
 from expunge.record_strata import InBucket, Interval, Slope, Strata, StratifiedCell, Stratum
 
@@ -26,25 +30,30 @@ _SIDE = 0.975  # of each side of an interval
 class _Of(NamedTuple):
     """One set in buckets."""
 
-    counts: Sequence[int | None]
+    x: Sequence[float | None]  # what slopes are taken on
     buckets: tuple[Bucket, ...]
     draws: Draws
 
 
 def strata_of(
-    cells: Sequence[Scored], sources: Sources, draws: Draws, edges: Sequence[int] | None = None
+    cells: Sequence[Scored], sources: Sources, draws: Draws, edges: Sequence[float] | None = None, by: By = "count"
 ) -> tuple[Strata, ...]:
-    """Of every set whose examples have counts that fall into two buckets or more."""
+    """Of every set whose examples have counts (or a proxy's values) that fall into two buckets or more."""
     found = []
     for title in dict.fromkeys(cell.of for cell in cells):
-        counts = [example.count for example in sources.sets[title]]
+        counts = values_of(sources.sets[title], by)
         several = buckets(counts, edges)
         if sum(each.least is not None for each in several) < 2:
             continue
-        own, of = [cell for cell in cells if cell.of == title], _Of(counts, several, draws)
+        own, of = [cell for cell in cells if cell.of == title], _Of(_scaled(counts, by), several, draws)
         told = tuple(Stratum(name=each.name, n=len(each.rows), least=each.least, most=each.most) for each in several)
-        found.append(Strata(set=title, buckets=told, cells=tuple(_cell(each, of) for each in own)))
+        found.append(Strata(set=title, by=by, buckets=told, cells=tuple(_cell(each, of) for each in own)))
     return tuple(found)
+
+
+def _scaled(values: Sequence[float | None], by: By) -> list[float | None]:
+    known = iter(scale_of([value for value in values if value is not None], by).tolist())
+    return [None if value is None else next(known) for value in values]
 
 
 def _cell(cell: Scored, of: _Of) -> StratifiedCell:
@@ -90,21 +99,21 @@ def _slope(cell: Scored, sample: Sample, of: _Of) -> Slope:
         values = values - of.draws.mixed([each for _, each in others])
     if not np.isfinite(point):
         return Slope()
-    reach = np.ptp(np.log10(1 + np.array([count for count in of.counts if count is not None], dtype=np.float64)))
+    reach = np.ptp([x for x in of.x if x is not None])
     return Slope(value=point, interval=_interval(values, len(set(sample.groups)), unit=1 / float(reach)))
 
 
 def _slopes(sample: Sample, cell: Scored, of: _Of) -> tuple[float, Values] | None:
     """The slope, and that of every draw; None where fewer than two counts are there."""
     rows = sample.rows or range(len(sample.scores))
-    counted = {row for row in rows if of.counts[row] is not None}
+    counted = {row for row in rows if of.x[row] is not None}
     inside = _within(sample, counted)
-    counts = [count for row in rows if row in counted and (count := of.counts[row]) is not None]
-    if len(set(counts)) < 2:
+    x = np.array([at for row in rows if row in counted and (at := of.x[row]) is not None])
+    if len(set(x.tolist())) < 2:
         return None
     values = inside.each
-    point = slopes(values, counts, np.ones((1, len(counts))))
-    return float(point[0]), slopes(values, counts, of.draws.weights(cell.of, inside.groups))
+    point = slopes(values, x, np.ones((1, len(x))))
+    return float(point[0]), slopes(values, x, of.draws.weights(cell.of, inside.groups))
 
 
 def _within(sample: Sample, rows: set[int]) -> Sample:

@@ -50,6 +50,12 @@ Edges = Annotated[
         "--edges", metavar="N,…", rich_help_panel=_AUDIT, help="Of buckets of frequency, where examples have counts."
     ),
 ]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by", rich_help_panel=_AUDIT, help="What buckets go by: count, or a proxy (margin, paraphrase, popularity)."
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_AUDIT)]
 
 
@@ -69,6 +75,7 @@ def audit(
     require: Require = None,
     delta: Delta = None,
     edges: Edges = None,
+    by: By = None,
     seed: Seed = None,
     metrics: o.Metrics = None,
     max_new_tokens: o.MaxNewTokens = None,
@@ -109,7 +116,7 @@ def audit(
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
         "audit": o.given(
             panel=panel, attacks=None if attacks is None else o.listed(attacks), delta=delta, seed=seed,
-            edges=None if edges is None else o.listed(edges),
+            edges=None if edges is None else o.listed(edges), by=by,
         ),
     }  # fmt: skip
 

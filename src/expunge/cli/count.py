@@ -7,7 +7,7 @@ import typer
 
 from expunge.cli import options as o
 
-_INDEX = "infini-gram"
+_INDEX, _PROXY = "infini-gram", "Proxies"
 
 
 def count(
@@ -51,12 +51,27 @@ def count(
     memory: Annotated[
         int | None, typer.Option("--memory", rich_help_panel=_INDEX, help="GiB, while an index is built.")
     ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option("--proxy", rich_help_panel=_PROXY, help="In place of counting: margin, paraphrase, popularity."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="M", rich_help_panel=_PROXY, help="That margin and paraphrase read."),
+    ] = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    max_length: o.MaxLength = None,
+    template: o.Template = None,
+    system_prompt: o.SystemPrompt = None,
     config: o.ConfigFile = None,
     json: o.Json = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
 ) -> None:
     """Count how often each fact of a set stands in a corpus: its subject, its answer, and both together.
+
+    Where the corpus is closed, --proxy rates facts by what a model knows of them, or by how common their words are.
 
     Example: expunge count --corpus corpus/ --forget forget.jsonl --out counted.jsonl
     """
@@ -69,8 +84,12 @@ def count(
     typed = o.given(
         corpus=paths or None, forget=forget, columns=o.renamed(columns), engine=engine, window=window, aliases=aliases,
         field=field, documents=documents, machines=machines, processes=processes, index=index, tokenizer=tokenizer,
-        limit=limit, memory=memory,
+        limit=limit, memory=memory, proxy=proxy, model=model,
     )  # fmt: skip
+    typed |= {
+        "load": o.given(device=device, dtype=dtype),
+        "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
+    }
     resolved = settings(CountConfig, over(o.recipe(config), typed))
     record = run_count(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
     if json:

@@ -63,7 +63,25 @@ Stop = Annotated[
     typer.Option(
         "--stop",
         rich_help_panel=_METHOD,
-        help="never, or never-known: an example rests at its twins' level.",
+        help="never; never-known: an example rests at its twins' level; leave[:every=10,margin=0.1]: it is not drawn.",
+    ),
+]
+Strength = Annotated[
+    str | None,
+    typer.Option(
+        "--strength",
+        metavar="BY[:power=1]",
+        rich_help_panel=_METHOD,
+        help="Of each example's loss, by frequency: count, or a proxy (margin, paraphrase, popularity).",
+    ),
+]
+Curriculum = Annotated[
+    str | None,
+    typer.Option(
+        "--curriculum",
+        metavar="ORDER[:epochs=1/2/3]",
+        rich_help_panel=_METHOD,
+        help="Buckets of frequency, rare-first, frequent-first or mixed: epochs=…,rates=…,edges=…,by=…",
     ),
 ]
 EarlyStop = Annotated[
@@ -88,6 +106,8 @@ def unlearn(
     retrained: Retrained = None,
     wrap: Wrap = None,
     stop: Stop = None,
+    strength: Strength = None,
+    curriculum: Curriculum = None,
     localize: Localize = None,
     extrapolate: Extrapolate = None,
     parameters: o.Parameters = None,
@@ -129,7 +149,8 @@ def unlearn(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
         max_steps=max_steps, learning_rate=learning_rate, batch_size=batch_size, precision=precision,
         gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, early_stop=early_stop or None,
-        seed=seed, localize=localize, extrapolate=extrapolate, retrained=retrained,
+        seed=seed, localize=localize, extrapolate=extrapolate, retrained=retrained, strength=strength,
+        curriculum=curriculum,
         wrap=None if wrap is None else o.listed(wrap),
         parameters=None if parameters is None else tuple(parameters.split(",")),
     )  # fmt: skip

@@ -15,7 +15,11 @@ from expunge.config.circuits import ClueConfig as ClueConfig
 from expunge.config.edits import EditConfig as EditConfig
 from expunge.config.extrapolation import ExtrapolateConfig as ExtrapolateConfig
 from expunge.config.extrapolation import extrapolate_settings as extrapolate_settings
+from expunge.config.frequency import By as By
 from expunge.config.frequency import CountConfig as CountConfig
+from expunge.config.frequency import CurriculumConfig as CurriculumConfig
+from expunge.config.frequency import LeaveConfig as LeaveConfig
+from expunge.config.frequency import StrengthConfig as StrengthConfig
 from expunge.config.models import ConventionConfig as ConventionConfig
 from expunge.config.models import LoadConfig as LoadConfig
 from expunge.config.reading import differing as differing

@@ -26,6 +26,7 @@ class ExtrapolateConfig(Config):
     examples: PositiveInt | None = 400  # of each set, that are scored at each α; None: all
     start: Literal["early", "kept"] = "early"  # the checkpoint: before the forget set is gone, or the usual one
     remaining: Share = 0.1  # of the way to never-known, that `early` leaves
+    per: Literal["whole", "bucket"] = "whole"  # bucket: an alpha for each bucket of a curriculum
     seed: int = 0  # of the draw of examples
 
     def floor(self, usual: float) -> float:
@@ -44,6 +45,8 @@ class ExtrapolateConfig(Config):
     def _whole(self) -> "ExtrapolateConfig":
         if (self.direction == "weighted") != bool(self.weights):
             raise ValueError("`direction: weighted` and `weights` (pattern: share of alpha) go together")
+        if self.per == "bucket" and self.direction != "whole":
+            raise ValueError("an alpha per bucket goes along what each bucket changed: leave `direction` out")
         return self
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from expunge.config.base import Config, NonNegative
+from expunge.config.frequency import By, check_edges
 from expunge.config.models import ConventionConfig, LoadConfig
 from expunge.config.training import FinetuneConfig, LocalizeConfig, PlantConfig, TrainConfig
 
@@ -113,15 +114,13 @@ class AuditConfig(Config):
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.2  # how near to never-known is near, as a share of the gap
     rows: PositiveInt | None = None  # of each set, evenly over its groups; None: all
     draws: PositiveInt = 2000  # of the bootstrap
-    edges: tuple[PositiveInt, ...] | None = (
-        None  # of buckets of frequency, each the least of the bucket above; None: tertiles
-    )
+    by: By = "count"  # what buckets of frequency go by
+    edges: tuple[int | float, ...] | None = None  # of buckets, each the least of the bucket above; None: tertiles
     seed: int = 0
 
     @model_validator(mode="after")
     def _rising(self) -> "AuditConfig":
-        if self.edges is not None and (not self.edges or list(self.edges) != sorted(set(self.edges))):
-            raise ValueError(f"`edges` are counts that rise, such as 10,100; got {', '.join(map(str, self.edges))}")
+        check_edges(self.edges, self.by)
         return self
 
 

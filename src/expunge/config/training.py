@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from expunge.config.base import Config, NonNegative, Share
 from expunge.config.extrapolation import ExtrapolateConfig
+from expunge.config.frequency import CurriculumConfig, LeaveConfig, StrengthConfig
 from expunge.config.reading import parse_name
 
 
@@ -71,7 +72,10 @@ class TrainConfig(FitConfig):
     retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
     retrained: str | None = None  # the model that never saw the forget set, for losses that measure against it
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
-    stop: Literal["never", "never-known"] = "never"  # an example rests while its likelihood is at its twins'
+    stop: Literal["never", "never-known", "leave"] = "never"  # an example rests while it is as unlikely as its twins
+    leave: LeaveConfig = LeaveConfig()  # of `stop: leave`: it is not even drawn
+    strength: StrengthConfig | None = None  # of each example's loss, by how often it stood in the corpus
+    curriculum: CurriculumConfig | None = None  # buckets of frequency one after the other
     localize: LocalizeConfig | None = None  # which weights may change
     extrapolate: ExtrapolateConfig | None = None  # how far beyond what training found
     utility_floor: Share = 0.95
@@ -81,6 +85,34 @@ class TrainConfig(FitConfig):
     def _one_region(self) -> "TrainConfig":
         if self.localize is not None and self.parameters:
             raise ValueError("`localize` and `parameters` both say what may change: set one of them")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stop_from_text(cls, values: Any) -> Any:
+        """leave:every=10,margin=0.1, as on the command line."""
+        stop = values.get("stop") if isinstance(values, dict) else None
+        if not isinstance(stop, str) or ":" not in stop:
+            return values
+        name, given = parse_name(stop)
+        if name != "leave":
+            raise ValueError(f"`stop`: {name!r} has no options; `leave` has")
+        return {**values, "stop": name, "leave": given}
+
+    @model_validator(mode="after")
+    def _by_frequency(self) -> "TrainConfig":
+        if self.leave != LeaveConfig() and self.stop != "leave":
+            raise ValueError("`leave` says when examples leave, and they do with `stop: leave` only")
+        if self.curriculum is not None and self.max_steps is not None:
+            raise ValueError("a `curriculum` goes by epochs of each bucket: leave `max_steps` out")
+        if self.extrapolate is not None and self.extrapolate.per == "bucket":
+            if self.curriculum is None or self.curriculum.order == "mixed":
+                raise ValueError(
+                    "an alpha per bucket needs buckets that were trained one after the other: set `curriculum`, "
+                    "rare-first or frequent-first"
+                )
+            if self.lora is not None:
+                raise ValueError("an alpha per bucket needs changes of weights, and adapters have none: leave out lora")
         return self
 
 

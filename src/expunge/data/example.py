@@ -33,6 +33,8 @@ class Example:
     group: str | None = None  # person, document: what a bootstrap draws, and what ties a twin to its example
     count: int | None = None  # how often the fact stood in the training corpus
     popularity: float | None = None  # a proxy for `count` where there is none: higher is better known (any scale)
+    margin_proxy: float | None = None  # proxies read off a model (`frequency/proxies.py`): higher is more frequent
+    paraphrase_proxy: float | None = None
     weight: float = 1.0  # of its loss; the loop normalizes to mean 1 over the set
     source: str = ""  # "file.jsonl:12", for error messages
     passage: bool = False  # prompt and answer are one text cut in two: nothing is asked

@@ -81,7 +81,7 @@ def weight(value: Any) -> float:
     return float(number)
 
 
-def popularity(value: Any) -> float:
+def proxy(value: Any) -> float:
     """Any finite number: a proxy has the scale that its maker gave it."""
     return float(_number(value))
 
@@ -126,11 +126,11 @@ def _turn(value: Any, part: str) -> Turn:
 OPTIONAL: dict[str, Callable[[Any], Any]] = {
     "paraphrases": texts, "aliases": texts, "perturbed_answers": texts, "paraphrased_answer": text,
     "alternate": text, "subject": text, "group": name, "count": count,
-    "popularity": popularity, "weight": weight, "passage": flag,
+    "popularity": proxy, "margin_proxy": proxy, "paraphrase_proxy": proxy, "weight": weight, "passage": flag,
 }  # fmt: skip
 CONTENT = ("prompt", "answer", "messages", "text")
 FIELDS = ("id", *CONTENT, *OPTIONAL)
-_NUMBERS = ("count", "popularity", "weight")
+_NUMBERS = ("count", "popularity", "margin_proxy", "paraphrase_proxy", "weight")
 _STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", *_NUMBERS, "passage")
 
 

@@ -24,7 +24,8 @@ from expunge.parameters import parameters_of
 from expunge.provenance import versions
 
 _UNSEEN = (  # of an example: what no observation looks at
-    "id", "source", "group", "aliases", "subject", "count", "popularity", "weight", "alternate", "paraphrases",
+    "id", "source", "group", "aliases", "subject", "count", "popularity", "margin_proxy",
+    "paraphrase_proxy", "weight", "alternate", "paraphrases",
 )  # fmt: skip
 _NAMES_ONLY = ("_name_or_path", "transformers_version", "architectures")  # of a configuration: they change no number
 

@@ -15,6 +15,11 @@ from expunge.data.example import Example
 from expunge.errors import MissingExtraError
 
 
+def popularities(examples: Iterable[Example]) -> list[float]:
+    """Of every example: 0 where nobody writes it. Raises as `with_popularity`."""
+    return [each.popularity or 0.0 for each in with_popularity(examples)]
+
+
 def with_popularity(examples: Iterable[Example]) -> tuple[Example, ...]:
     """The examples with `popularity`; those without a subject are rated by their answer alone.
 

@@ -10,41 +10,47 @@ knows well, of which frequency is one cause. Their rank correlation with true co
 docs/frequency.md; `evaluate/ranks.py` takes it on data of one's own. Deviations: reconstructions.
 """
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from expunge.config import By
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example
 from expunge.data.forest import pack, plant
-from expunge.errors import ConfigError
-from expunge.frequency.popularity import with_popularity
+from expunge.frequency.ordering import check_proxy
+from expunge.frequency.popularity import popularities
 from expunge.models.model import Model
 from expunge.models.scoring import forward, score
 
-Proxy = Literal["margin", "paraphrase", "popularity"]
-PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 _BUDGET = 1024  # tokens of a forward pass: a margin needs the whole vocabulary at every answer token
 
 
 def proxy_values(
-    proxy: Proxy, model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET
-) -> list[float]:
-    """Of every example; higher stands for more frequent. Raises ConfigError for one that it cannot be had of."""
+    proxy: By, model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET,
+    tick: Callable[[int], object] = lambda _: None,
+) -> list[float]:  # fmt: skip
+    """Of every example; higher stands for more frequent. Raises DataError for one that it cannot be had of.
+
+    `tick` is called with how many examples were done.
+    """
+    assert proxy != "count", "a count is no proxy"
     if proxy == "popularity":
-        rated = [each.popularity for each in with_popularity(examples)]
-        assert None not in rated, "everything is rated: 0 where nobody writes it"
-        return [value for value in rated if value is not None]
+        return popularities(examples)
     if proxy == "margin":
-        return margins(model, encoder, examples, budget=budget)
-    return paraphrase_logprobs(model, encoder, examples, budget=budget)
+        return margins(model, encoder, examples, budget=budget, tick=tick)
+    values = paraphrase_logprobs(model, encoder, examples, budget=budget)
+    tick(len(values))
+    return values
 
 
 @torch.inference_mode()
-def margins(model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET) -> list[float]:
+def margins(
+    model: Model, encoder: Encoder, examples: Sequence[Example], *, budget: int = _BUDGET,
+    tick: Callable[[int], object] = lambda _: None,
+) -> list[float]:  # fmt: skip
     """The mean margin over the tokens of each answer."""
     encoded = encoder.encode_all(examples)
     found = [0.0] * len(encoded)
@@ -56,6 +62,7 @@ def margins(model: Model, encoder: Encoder, examples: Sequence[Example], *, budg
         each = zip(batch, logits.split(lengths), forest.targets.split(lengths), strict=True)
         for i, table, targets in each:
             found[i] = _open(_margins(table, targets), encoded[i])
+        tick(len(batch))
     return found
 
 
@@ -73,8 +80,7 @@ def paraphrase_logprobs(
 
     A mean would be that of the one wording that the model does not understand.
     """
-    if without := sum(not each.paraphrases for each in examples):
-        raise ConfigError(f"the proxy paraphrase: {without} of {len(examples)} examples have no other wordings")
+    check_proxy("paraphrase", examples)
     asked = [(example, text) for example in examples for text in example.paraphrases]
     encoded = encoder.encode_many((example, text, None) for example, text in asked)
     scored = score(model, [[each] for each in encoded], budget=budget)

@@ -2,14 +2,16 @@
 
 By tertiles of the counts (quantiles 1/3 and 2/3, as in the paper, arXiv:2504.05058), or by edges that are given: with
 10 and 100 the buckets are 0 to 9, 10 to 99, and 100 and more. What has no count is a bucket of its own, so that buckets
-add up to the whole. Counts that many examples share can make tertiles unequal, or two of them one.
+add up to the whole. Counts that many examples share can make tertiles unequal, or two of them one. Proxies are cut
+alike.
 
-    slope   of values y on x = log10(1 + count), by least squares: Σ (x - x̄)(y - ȳ) / Σ (x - x̄)²
+    slope   of values y on x, by least squares: Σ (x - x̄)(y - ȳ) / Σ (x - x̄)²
 
-is the change that a tenfold count brings. Deviations: none for the tertiles; edges and slope are ours.
+With x = log10(1 + count) it is the change that a tenfold count brings. Deviations: none for the tertiles; edges and
+slope are ours.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,15 +24,15 @@ UNCOUNTED = "not counted"
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Counts from `least` to `most`, both inside; None: examples without a count."""
+    """Counts (or values of a proxy) from `least` to `most`, both inside; None: examples without one."""
 
     name: str
     rows: tuple[int, ...]  # places of its examples
-    least: int | None = None
-    most: int | None = None
+    least: float | None = None
+    most: float | None = None
 
 
-def buckets(counts: Sequence[int | None], edges: Sequence[int] | None = None) -> tuple[Bucket, ...]:
+def buckets(counts: Sequence[float | None], edges: Sequence[float] | None = None) -> tuple[Bucket, ...]:
     """Those that hold an example, from rare to frequent; () where no example has a count.
 
     >>> [(each.name, each.least, each.most) for each in buckets([1, 3, 9, 27, 1, 3, 9, 27])]
@@ -39,12 +41,13 @@ def buckets(counts: Sequence[int | None], edges: Sequence[int] | None = None) ->
     known = sorted(each for each in counts if each is not None)
     if not known:
         return ()
-    # an edge is the smallest count of the bucket above it
-    cuts = [int(np.quantile(known, share, method="inverted_cdf")) + 1 for share in (1 / 3, 2 / 3)]
+    # what equals a quantile is in the bucket below it, what equals an edge in the one above
+    cuts = [float(np.quantile(known, share, method="inverted_cdf")) for share in (1 / 3, 2 / 3)]
     steps = sorted({*(cuts if edges is None else edges)})
+    above = bisect_left if edges is None else bisect_right
     inside: dict[int, list[int]] = {}
     for place, count in enumerate(counts):
-        inside.setdefault(-1 if count is None else bisect_right(steps, count), []).append(place)
+        inside.setdefault(-1 if count is None else above(steps, count), []).append(place)
     lost, several = inside.pop(-1, []), [inside[step] for step in sorted(inside)]
     found = []
     for name, rows in zip(_names(len(several)), several, strict=True):
@@ -55,15 +58,14 @@ def buckets(counts: Sequence[int | None], edges: Sequence[int] | None = None) ->
 
 def slopes(
     values: Float[np.ndarray, " rows"],
-    counts: Sequence[int],
+    x: Float[np.ndarray, " rows"],
     weights: Float[np.ndarray, "draws rows"],
 ) -> Float[np.ndarray, " draws"]:
-    """The slope under each row of weights; not a number where all that weighs has one count.
+    """The slope under each row of weights; not a number where all that weighs has one x.
 
-    >>> float(slopes(np.array([0.0, 0.5, 1.0]), [0, 9, 99], np.ones((1, 3)))[0])
+    >>> float(slopes(np.array([0.0, 0.5, 1.0]), np.log10([1.0, 10.0, 100.0]), np.ones((1, 3)))[0])
     0.5
     """
-    x = np.log10(1 + np.asarray(counts, dtype=np.float64))
     total = weights.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         centre = weights @ x / total

@@ -29,12 +29,19 @@ class Extrapolated(NamedTuple):
 
 def extrapolated_of(group: Group) -> list[Extrapolated]:
     """Of the methods that have one."""
-    found = [(column, column.outcome.extrapolation) for column in group.after if column.outcome]
+    found = [
+        (column, info)
+        for column in group.after if column.outcome
+        for info in (column.outcome.extrapolation, *column.outcome.by_bucket) if info
+    ]  # fmt: skip
     return [
-        Extrapolated(column, info, said_of(info), curve_of(info, column.label), table_of(info))
+        Extrapolated(column, info, said_of(info), curve_of(info, _named(column.label, info)), table_of(info))
         for column, info in found
-        if info
     ]
+
+
+def _named(label: str, info: ExtrapolationInfo) -> str:
+    return f"{label}, bucket {info.bucket}" if info.bucket else label
 
 
 def said_of(info: ExtrapolationInfo) -> tuple[str, ...]:
@@ -42,7 +49,8 @@ def said_of(info: ExtrapolationInfo) -> tuple[str, ...]:
     by = f"chosen by {info.selector!r}" if info.selector else "given"
     along = "" if info.direction == "whole" else f", along the {info.direction} change"
     start = "" if info.step is None else f" from step {info.step}"
-    lines = [f"α = {number(info.alpha)}{along}, {by}{start}: {info.why}."]
+    whose = f"Bucket {info.bucket}: " if info.bucket else ""
+    lines = [f"{whose}α = {number(info.alpha)}{along}, {by}{start}: {info.why}."]
     if info.tested is not None and info.utility_floor is not None:
         held = "held" if info.tested >= info.utility_floor else "missed"
         lines.append(

@@ -1,7 +1,7 @@
 """The run behind `expunge count`: the examples of a set with how often each stands in a corpus."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import quantiles
@@ -16,6 +16,7 @@ from expunge.frequency.corpus import Load, files_of, loads_of
 from expunge.frequency.crew import check_machines
 from expunge.frequency.documents import check_readable
 from expunge.frequency.names import Wanted, wanted
+from expunge.frequency.ordering import FIELDS
 from expunge.frequency.searching import automaton
 from expunge.frequency.stream import count_stream
 from expunge.frequency.tally import Counts, counts_of
@@ -25,6 +26,7 @@ from expunge.record_count import Counting
 from expunge.record_file import save_record
 from expunge.runs.counting_files import check_apart, check_out, kept_at, record_at
 from expunge.runs.counting_index import check_index, count_in_index
+from expunge.runs.counting_proxy import check_proxies, rated, rating, said_of
 from expunge.runs.phases import Phases
 
 
@@ -58,6 +60,8 @@ def run_count(
         phases.say(f"{out} holds a count with these settings that is done")
         kept_at(out).unlink(missing_ok=True)
         return done
+    if config.proxy is not None:
+        return _rate(config, out, arguments, phases)
     _check_engine(config, out)
     examples, warnings = load_examples(config.forget, config.columns)
     plan = wanted(examples, read_aliases(config.aliases), config.window)
@@ -76,19 +80,46 @@ def run_count(
         found = Found(*count_in_index(config, examples, plan, loads, out, phases))
     counts = [None if place is None else found.counts[place] for place in plan.places]
     counting = _counting(config, files, counts, found)
-    record = Record(
+    record = _record(config, arguments, counting, tuple(_said(counting)), phases, (*notes, *found.notes))
+    _write(record, out, list(counted_examples(examples, counts)), map(_columns, counts))
+    kept_at(out).unlink(missing_ok=True)
+    return record
+
+
+def _rate(config: CountConfig, out: Path, arguments: Sequence[str], phases: Phases) -> Record:
+    """A proxy in place of counts: nothing is counted, and counts that examples bring stay."""
+    assert config.proxy is not None
+    examples, warnings = load_examples(config.forget, config.columns)
+    check_apart(config, out, ())
+    check_proxies(config, examples)
+    values = rated(config, examples, phases)
+    counting = rating(config.proxy, examples, values)
+    told = said_of(counting, config.proxy, out)
+    record = _record(config, arguments, counting, told, phases, warnings)
+    field = FIELDS[config.proxy]
+    _write(record, out, [replace(e, **{field: value}) for e, value in zip(examples, values, strict=True)])
+    return record
+
+
+def _record(
+    config: CountConfig, arguments: Sequence[str], counting: Counting, said: tuple[str, ...], phases: Phases,
+    warnings: tuple[str, ...],
+) -> Record:  # fmt: skip
+    return Record(
         command="count", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts("cpu"), counting=counting,
-        headline=tuple(_said(counting)), seconds=phases.seconds, peak_memory=peak_memory(),
-        warnings=(*notes, *found.notes),
+        headline=said, seconds=phases.seconds, peak_memory=peak_memory(), warnings=warnings,
     )  # fmt: skip
-    # examples without their record could not be told from a file of somebody else: they come last
+
+
+def _write(
+    record: Record, out: Path, examples: Sequence[Example], beside: Iterable[Mapping[str, Any]] | None = None
+) -> None:
+    """Examples without their record could not be told from a file of somebody else: they come last."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
     save_record(record, record_at(out))
-    write_examples(list(counted_examples(examples, counts)), out, map(_columns, counts))
-    kept_at(out).unlink(missing_ok=True)
-    return record
+    write_examples(examples, out, beside)
 
 
 def counted_examples(examples: Sequence[Example], counts: Sequence[Counts | None]) -> Iterator[Example]:

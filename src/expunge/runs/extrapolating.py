@@ -115,13 +115,14 @@ def extrapolate(
     related: Sequence[Example] = (),
     unrelated: Sequence[Example] = (),
     step: int | None = None,
+    along: Direction | None = None,
     tick: Callable[[str], object] = lambda _: None,
 ) -> Extrapolated:
     """Go on along a change of `model`, which ends with the bits it had.
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
-    the checkpoint the change is; `related` and `unrelated` stand for the files of the settings. `tick` is called after
-    each α with what was measured.
+    the checkpoint the change is; `related` and `unrelated` stand for the files of the settings; `along` is a direction
+    in place of theirs. `tick` is called after each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
@@ -133,7 +134,7 @@ def extrapolate(
     never = meter.never(retrained)
     check_needs(config, never=never is not None, retain=bool(sets.retain))
     start, test_start = meter.point(-1.0), meter.tested()
-    line = Line(change, _direction(model, sets, aims["related"] or sets.forget, change, config, scoring, seed))
+    line = Line(change, along or _direction(model, sets, aims["related"] or sets.forget, change, config, scoring, seed))
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
     with line.on(model) as move:
 

@@ -87,8 +87,8 @@ def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen
         ceiling=ceiling([each for each in scored if each.controls], draws, config.delta) if whole else None,
         worst=_worst(cells), missing=models.missing, seconds=models.seconds,
         utility_kept=utility_kept(_means(models.original.evaluation), _means(models.unlearned.evaluation), stay),
-        reported=_reported(setting, sources, models), strata=strata_of(scored, sources, draws, config.edges),
-        misaligned=misaligned(sources, config.edges),
+        reported=_reported(setting, sources, models), strata=strata_of(scored, sources, draws, config.edges, config.by),
+        misaligned=misaligned(sources, config.edges, config.by),
     )  # fmt: skip
     attacked = setting.measured[setting.attacked].examples
     further = list(setting.notes)

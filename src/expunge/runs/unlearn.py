@@ -29,6 +29,7 @@ from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
+from expunge.runs.by_bucket import buckets_info, extrapolate_buckets, leaving_info
 from expunge.runs.editing import check_options, edit, files_of
 from expunge.runs.extrapolating import Scoring, check_extrapolate, check_needs, direction_of, extrapolate, remarks
 from expunge.runs.failing import recorded
@@ -42,7 +43,7 @@ from expunge.suites import Suite
 from expunge.train.levels import required
 from expunge.train.retrained import reads_retrained, retrained_for
 from expunge.train.trained import Trained
-from expunge.train.unlearn import train
+from expunge.train.unlearn import check_frequency, train
 from expunge.train.wrappers import bind_wrappers
 
 CHANGE = "change.safetensors"
@@ -106,6 +107,7 @@ def run_unlearn(
     sets = sets_of(config, suite, config.model)
     if config.train.localize is not None:
         check_sets(config.train.localize, sets.forget, sets.retain)
+    check_frequency(config.train, sets)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -155,7 +157,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if not (config.forget or suite):
         raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
-    if (config.train.stop == "never-known" or config.train.early_stop) and not controls:
+    if (config.train.stop != "never" or config.train.early_stop) and not controls:
         required(None)
     if further is not None:
         kept = config.retain or (suite and suite.sets.retain)
@@ -166,6 +168,7 @@ def check_method(config: TrainConfig) -> None:
     """Raises for unknown names and options, before anything is loaded."""
     if config.extrapolate is not None:
         check_extrapolate(config.extrapolate)
+    check_losses(config)
     if config.method in editors:
         editors.get(config.method).check(config.options)
         check_options(config)
@@ -187,6 +190,20 @@ def check_method(config: TrainConfig) -> None:
     bind_wrappers(config.wrap)
     if config.localize is not None:
         check_localize(config.localize, lora=config.lora)
+
+
+def check_losses(config: TrainConfig) -> None:
+    """Raises ConfigError for a method that has no loss per example, where examples are to have different ones."""
+    asked = {"strength": config.strength, "curriculum": config.curriculum, "stop": config.stop != "never"}
+    said = [name for name, value in asked.items() if value]
+    if said and config.method in editors:
+        raise ConfigError(
+            f"{config.method!r} is an editor: it has no loss that examples could have more or less of, and takes no "
+            f"steps. Leave {', '.join(said)} out, or choose an objective (`expunge ls objectives`)"
+        )
+    staged = [name for name, value in (("curriculum", config.curriculum), ("leave", config.stop == "leave")) if value]
+    if staged and config.method in procedures:
+        raise ConfigError(f"{config.method!r} has stages of its own: leave {', '.join(staged)} out")
 
 
 def _work(
@@ -244,6 +261,7 @@ def unlearn_once(
                     folder=out / CHECKPOINTS, resume=resume,
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
+    buckets = buckets_info(trained, bench.sets, settings, bench.model)
     trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label)
     change = signed(trained, config.model, settings, further)
     with change.applied_to(bench.model):
@@ -259,7 +277,10 @@ def unlearn_once(
         trajectory=tuple(Point.model_validate(point.as_json()) for point in trained.points),
         selection=_selection(trained, settings),
         mask=info,
-        extrapolation=further,
+        extrapolation=next((each for each in further if not each.bucket), None),
+        buckets=buckets,
+        by_bucket=tuple(each for each in further if each.bucket),
+        leaving=leaving_info(trained, bench.sets, settings),
         change=change_info(change),
         configuration=settings.model_dump(),
         seconds={"training": trained.points[-1].seconds},
@@ -292,22 +313,29 @@ def _proceed(
 def extended(
     model: Model, sets: Sets, trained: Trained, settings: TrainConfig, encoder: Encoder, phases: Phases,
     label: str = "", retrained: Model | None = None,
-) -> tuple[Trained, ExtrapolationInfo | None]:  # fmt: skip
-    """What was trained, extrapolated as the settings say."""
+) -> tuple[Trained, tuple[ExtrapolationInfo, ...]]:  # fmt: skip
+    """What was trained, extrapolated as the settings say: as a whole, or bucket by bucket."""
     config = settings.extrapolate
     if config is None:
-        return trained, None
+        return trained, ()
     scoring = Scoring(encoder, settings.budget(model.device.type), settings.precision == "bfloat16")
     floor = config.floor(settings.utility_floor)
     if retrained is None and settings.retrained is not None:
         retrained = retrained_for(model, settings.retrained)
     with phases.phase(f"extrapolating{label}") as tick:
-        found = extrapolate(
-            model, sets, trained.change, config, scoring, floor=floor, seed=settings.seed, retrained=retrained,
-            step=trained.kept.step, tick=lambda remark: tick(1, remark),
-        )  # fmt: skip
-    notes = (*trained.notes, *remarks(found.info))
-    return replace(trained, change=found.change.sealed(model), notes=notes), found.info
+        told = lambda remark: tick(1, remark)
+        if config.per == "bucket":
+            change, infos = extrapolate_buckets(
+                model, sets, trained, config, scoring, floor=floor, seed=settings.seed, retrained=retrained, tick=told
+            )
+        else:
+            found = extrapolate(
+                model, sets, trained.change, config, scoring, floor=floor, seed=settings.seed, retrained=retrained,
+                step=trained.kept.step, tick=told,
+            )  # fmt: skip
+            change, infos = found.change, (found.info,)
+    notes = (*trained.notes, *(remark for info in infos for remark in remarks(info)))
+    return replace(trained, change=change.sealed(model), notes=notes), infos
 
 
 def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> None:
@@ -321,16 +349,22 @@ def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> N
             model.save(folder)
 
 
-def signed(trained: Trained, model: str, settings: FitConfig, further: ExtrapolationInfo | None = None) -> WeightChange:
+def signed(
+    trained: Trained, model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()
+) -> WeightChange:
     """The change with a note of where it came from, which its file keeps."""
     kept: dict[str, Any] = {
         "step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held,
     }  # fmt: skip
-    if further is not None:
-        kept |= {
-            "alpha": further.alpha, "direction": further.direction, "why": further.why,
-            "utility_floor_held": further.holds, "overshoots": further.overshoots,
-        }  # fmt: skip
+    told = [
+        {"alpha": info.alpha, "direction": info.direction, "why": info.why, "utility_floor_held": info.holds,
+         "overshoots": info.overshoots, **({"bucket": info.bucket} if info.bucket else {})}
+        for info in further
+    ]  # fmt: skip
+    if any(info.bucket for info in further):
+        kept["by_bucket"] = told
+    elif told:
+        kept |= told[0]
     return replace(trained.change, record={"model": model, "train": settings.model_dump(mode="json"), "kept": kept})
 
 

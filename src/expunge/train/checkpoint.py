@@ -1,8 +1,8 @@
 """Checkpoints: everything a killed run needs to go on to the same bits. safetensors only, written atomically.
 
 A folder holds `step-N.safetensors` (masters, moments, wrapper state; the loop's state as JSON in its header),
-`best-N.safetensors` (weights of the kept point) and `start.safetensors` (weights before training). A new checkpoint
-is complete before the old one goes.
+`best-N.safetensors` (weights of the kept point), `phase-N.safetensors` (weights at the end of a phase, where they
+are asked for) and `start.safetensors` (weights before training). A new checkpoint is complete before the old one goes.
 """
 
 import json
@@ -59,6 +59,15 @@ class Checkpoints:
     def load_best(self, step: int) -> dict[str, Tensor]:
         return load_file(self._path("best", step))
 
+    def save_phase(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights at the end of a phase, beside those of other phases."""
+        if self._writes:
+            _write(weights, self._path("phase", step))
+
+    def load_phase(self, step: int) -> dict[str, Tensor]:
+        """Mapped from the file, not read."""
+        return load_file(self._path("phase", step))
+
     def save_start(self, weights: Mapping[str, Tensor], *, resume: bool) -> None:
         """Put the weights before training on disk, so that no second model lies in memory.
 
@@ -81,7 +90,7 @@ class Checkpoints:
                     "another folder"
                 )
         elif self._writes:
-            for kind in ("step", "best"):
+            for kind in ("step", "best", "phase"):
                 for old in self.folder.glob(f"{kind}-*.safetensors"):
                     old.unlink()
             _write(weights, path)

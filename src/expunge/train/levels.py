@@ -63,7 +63,7 @@ def required(level: NeverKnown | None) -> NeverKnown:
     """The level, or the error that says how to give one."""
     if level is None:
         raise ConfigError(
-            "stop='never-known' and early_stop need to know what never-known looks like: give `twins` (the same "
+            "stop (never-known, leave) and early_stop need to know what never-known looks like: give `twins` (the same "
             "kind of questions about names that do not exist) or `holdout` examples"
         )
     return level

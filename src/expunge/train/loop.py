@@ -8,7 +8,7 @@ two backward passes, never one graph. Only the model that is trained is in memor
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from expunge.errors import DivergedError
 from expunge.models.model import Model
 from expunge.objectives.binding import Bound
 from expunge.train.checkpoint import Checkpoints
+from expunge.train.leaving import Leaving, Turn
 from expunge.train.measure import Item, measure
 from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
@@ -73,13 +74,17 @@ class Progress:
     worse: int = 0  # steps in a row that were worse than chance
     ceiling: float = 0.0  # the retain loss above which a step is: guessing, or twice the first step's
     sums: dict[str, float] = field(default_factory=dict)  # since the last point
+    away: list[int] = field(default_factory=list)  # forget examples that left the batch
+    turns: list[Turn] = field(default_factory=list)  # when they left and came back
 
     def as_json(self) -> dict[str, Any]:
-        return {**vars(self), "points": [point.as_json() for point in self.points]}
+        points, turns = [point.as_json() for point in self.points], [asdict(turn) for turn in self.turns]
+        return {**vars(self), "points": points, "turns": turns}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> "Progress":
-        return cls(**{**state, "points": [Point(**point) for point in state["points"]]})
+        turns = [Turn(turn["step"], tuple(turn["left"]), tuple(turn["returned"])) for turn in state["turns"]]
+        return cls(**{**state, "points": [Point(**point) for point in state["points"]], "turns": turns})
 
 
 class Loop:
@@ -103,12 +108,16 @@ class Loop:
         checkpoints: Checkpoints,
         accelerator: Accelerator,
         tick: Callable[[Progress], object],
+        leaving: Leaving | None = None,
+        phases: bool = False,
     ) -> None:
+        """`leaving`: who is not drawn; `phases`: the weights at each of the plan's ends are kept."""
         self.model, self.parameters, self.optimizer = model, dict(parameters), optimizer
         self.forget, self.retain = forget, retain
         self.plan, self.config, self.steps, self.eval_every = plan, config, steps, eval_every
         self.wrappers, self.rule, self.watch = wrappers, rule, watch
         self.checkpoints, self.accelerator, self.tick = checkpoints, accelerator, tick
+        self.leaving, self.phases = leaving, phases
         self.progress = Progress(dual=forget.loss.state())
         self._saved = time.monotonic()
 
@@ -116,13 +125,15 @@ class Loop:
         """Train to the end (or to the early stop) and load the kept weights."""
         if not (resume and self._resume()):
             self._evaluate()
+            self._look()
         self.accelerator.wait_for_everyone()  # the one that writes must not go on while others still read
         started = time.monotonic() - self.progress.seconds
         while self.progress.step < self.steps and not self._met():
             self._step()
             self.progress.seconds = time.monotonic() - started
-            if self.progress.step % self.eval_every == 0 or self.progress.step == self.steps:
+            if self.progress.step % self.eval_every == 0 or self.progress.step in (self.steps, *self.plan.ends):
                 self._evaluate()
+            self._look()
             self._checkpoint()
             self.tick(self.progress)
         self._load_best()
@@ -138,7 +149,7 @@ class Loop:
         losses: dict[str, float] = {}
         gradient = self._gradient(drawn, losses)
         self._check(losses)
-        norm = self.optimizer.step(gradient, number)
+        norm = self.optimizer.step(gradient, number, self.plan.rate_at(number))
         if not math.isfinite(norm):
             self._diverged(f"the gradient's norm is {norm}")
         if self.progress.dual and self.retain is not None:
@@ -194,7 +205,8 @@ class Loop:
         """Accumulate the gradient of one stream's Σwℓ/Σw. Each process takes its part of the step's examples."""
         scale = self.progress.dual.get(f"{name}_weight", stream.weight)
         total = stream.total(items) or 1.0  # 1: all that was drawn weighs nothing, so the sum is zero
-        mine = items[self.accelerator.process_index :: self.accelerator.num_processes]
+        here = [item for item in items if item.index not in self.progress.away] if name == "forget" else items
+        mine = here[self.accelerator.process_index :: self.accelerator.num_processes]
         loss, resting = 0.0, 0
         for batch in pack([item.size for item in mine], self.config.budget(self.model.device.type)):
             value, idle = self._loss(stream, [mine[i] for i in batch], name)
@@ -208,6 +220,8 @@ class Loop:
         losses[name] = loss / total
         if stream.levels is not None:
             losses["resting"] = resting / len(items)
+        elif self.leaving is not None and name == "forget":
+            losses["resting"] = 1 - len(here) / len(items)
 
     def _loss(self, stream: Stream, items: list[Item], name: str) -> tuple[Tensor, int]:
         """Σwℓ of a micro-batch, and how many of its examples rest."""
@@ -225,7 +239,8 @@ class Loop:
                 stream.retrained,
             )
         losses = stream.loss({**measured, **stream.constants})
-        weights = torch.tensor([item.weight for item in items], dtype=losses.dtype, device=losses.device)
+        each = [item.weight * item.strength for item in items]
+        weights = torch.tensor(each, dtype=losses.dtype, device=losses.device)
         idle = 0
         if stream.levels is not None:
             level = stream.levels[[item.index for item in items]].to(losses)
@@ -263,6 +278,19 @@ class Loop:
         if best == progress.step and best > 0:
             self.checkpoints.save_best(best, {n: p.detach() for n, p in self.parameters.items()})
         progress.best = best
+
+        if self.phases and progress.step in self.plan.ends:
+            self.checkpoints.save_phase(progress.step, {n: p.detach() for n, p in self.parameters.items()})
+
+    def _look(self) -> None:
+        """Who leaves the batch, who comes back?"""
+        progress = self.progress
+        if self.leaving is None or not self.leaving.due(progress.step):
+            return
+        turn = self.leaving.turn(progress.step, progress.away)
+        if turn.left or turn.returned:
+            progress.turns.append(turn)
+        progress.away = sorted({*progress.away, *turn.left} - {*turn.returned})
 
     def _met(self) -> bool:
         points = self.progress.points

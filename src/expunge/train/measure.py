@@ -26,6 +26,7 @@ class Item:
     weight: float
     answer: Encoded
     alternate: Encoded | None = None
+    strength: float = 1.0  # factor of its loss; a weight says how much it counts in the mean
 
     @property
     def group(self) -> list[Encoded]:
@@ -37,16 +38,19 @@ class Item:
         return sum(len(encoded.ids) for encoded in self.group)
 
 
-def items_of(examples: Sequence[Example], encoder: Encoder, *, alternates: bool) -> list[Item]:
-    """A set as the loop sees it. Weights are normalized to mean 1 over the set."""
+def items_of(
+    examples: Sequence[Example], encoder: Encoder, *, alternates: bool, strengths: Sequence[float] = ()
+) -> list[Item]:
+    """A set as the loop sees it. Weights are normalized to mean 1 over the set; `strengths` are 1 where none are."""
     answers = encoder.encode_all(examples)
     mean = sum(example.weight for example in examples) / len(examples)
     if mean <= 0:
         raise ConfigError("the weights of a set must not all be zero")
     seconds = [encoder.encode(e, answer=e.alternate) for e in examples] if alternates else [None] * len(examples)
+    factors = strengths or [1.0] * len(examples)
     return [
-        Item(i, example.weight / mean, answer, second)
-        for i, (example, answer, second) in enumerate(zip(examples, answers, seconds))
+        Item(i, example.weight / mean, answer, second, factor)
+        for i, (example, answer, second, factor) in enumerate(zip(examples, answers, seconds, factors, strict=True))
     ]
 
 

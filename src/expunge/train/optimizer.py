@@ -34,8 +34,8 @@ class Optimizer:
         )
 
     @torch.no_grad()
-    def step(self, gradient: Gradient, number: int) -> float:
-        """Apply one gradient; `number` counts steps from 0. Returns the norm before clipping.
+    def step(self, gradient: Gradient, number: int, factor: float = 1.0) -> float:
+        """Apply one gradient; `number` counts steps from 0, `factor` is of the rate. Returns the norm before clipping.
 
         A norm that is not finite changes nothing: the caller decides.
         """
@@ -44,7 +44,7 @@ class Optimizer:
         norm = torch.stack([g.float().norm() for g in gradient.values()]).norm().item()
         if not math.isfinite(norm):
             return norm
-        rate = self.rate(number)
+        rate = self.rate(number) * factor
         for group in self.adam.param_groups:
             group["lr"] = rate
         shrink = min(1.0, self.config.clip / (norm + 1e-6)) if self.config.clip else 1.0

@@ -27,8 +27,18 @@ class Plan:
     def forget_at(self, step: int) -> list[int]:
         """Indices into the forget set for optimizer step `step`, counted from 0."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = _order(self.seed, 0, epoch, self.forget)
+        order = order_of(self.seed, 0, epoch, self.forget)
         return list(order[place * self.batch : (place + 1) * self.batch])
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Steps after which something ends that is worth a point of its own."""
+        return ()
+
+    def rate_at(self, step: int) -> float:
+        """Factor of the learning rate."""
+        del step
+        return 1.0
 
     def retain_at(self, step: int) -> list[int]:
         """Indices into the retain set; none when there is no retain set."""
@@ -36,9 +46,10 @@ class Plan:
             return []
         size = min(self.retain_batch, self.retain)
         places = range(step * size, (step + 1) * size)
-        return [_order(self.seed, 1, i // self.retain, self.retain)[i % self.retain] for i in places]
+        return [order_of(self.seed, 1, i // self.retain, self.retain)[i % self.retain] for i in places]
 
 
 @lru_cache(maxsize=8)
-def _order(seed: int, stream: int, epoch: int, size: int) -> tuple[int, ...]:
+def order_of(seed: int, stream: int, epoch: int, size: int) -> tuple[int, ...]:
+    """A random order of so many rows; `stream` says whose."""
     return tuple(np.random.default_rng([seed, stream, epoch]).permutation(size).tolist())

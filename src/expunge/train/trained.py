@@ -11,6 +11,8 @@ from expunge.change import WeightChange
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.train.checkpoint import Checkpoints
+from expunge.train.curriculum import Reached
+from expunge.train.leaving import Turn
 from expunge.train.levels import NeverKnown
 from expunge.train.selection import Point
 
@@ -27,6 +29,8 @@ class Trained:
     never_known: NeverKnown | None
     steps: int  # that were made: fewer than planned after an early stop
     notes: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()  # when examples left the batch and came back
+    phases: tuple[Reached, ...] = ()  # of a curriculum whose buckets are extrapolated apart
 
 
 def change_of(

@@ -15,6 +15,7 @@ from expunge.config import ConventionConfig, TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError, DivergedError
+from expunge.frequency.strengths import strengths_of
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
@@ -23,7 +24,9 @@ from expunge.objectives.refusals import with_refusals
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
+from expunge.train.curriculum import Curriculum, Reached, phases_of
 from expunge.train.early import Early
+from expunge.train.leaving import Leaving, said
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
 from expunge.train.measure import items_of
@@ -62,9 +65,10 @@ def train(
     replaces what is measured at each point (it gives `forget` and `utility`). `since` is an earlier stage whose result
     the model holds: points are judged against its start. `tick` is called after every step.
 
-    Raises ConfigError before anything is trained when settings, sets and model do not fit together, and
+    Raises ConfigError or DataError before anything is trained when settings, sets and model do not fit together, and
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
     """
+    check_frequency(config, sets)
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     loss, retain_loss = _losses(config, sets)
     gold = retrained or config.retrained
@@ -90,7 +94,7 @@ def train(
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
         plan = _plan(sets, config)
-        steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
+        steps = steps_of(plan, config)
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
                                   level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
@@ -101,6 +105,7 @@ def train(
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
             wrappers=wrappers, rule=rule, watch=watch or _watch(model, sets, encoder, config),
             checkpoints=checkpoints, accelerator=accelerator, tick=lambda progress: tick(progress, steps),
+            leaving=_leaving(model, sets, encoder, config, level), phases=_by_bucket(config),
         )  # fmt: skip
         diverged: DivergedError | None = None
         try:
@@ -109,9 +114,10 @@ def train(
             except DivergedError as error:
                 diverged = error
             change = change_of(model, wrapped, checkpoints, mask)
+            reached = _reached(plan, loop.progress, checkpoints) if _by_bucket(config) else ()
         finally:
             restore(parameters, checkpoints)
-    trained = _trained(change, loop.progress, rule, level, prepared.notes)
+    trained = _trained(change, loop.progress, rule, level, prepared.notes, len(sets.forget), reached)
     if diverged is not None:
         diverged.trained = trained
         raise diverged
@@ -119,14 +125,61 @@ def train(
 
 
 def _trained(
-    change: WeightChange, progress: Progress, rule: Rule, level: NeverKnown | None, notes: tuple[str, ...]
-) -> Trained:
+    change: WeightChange, progress: Progress, rule: Rule, level: NeverKnown | None, notes: tuple[str, ...], size: int,
+    reached: tuple[Reached, ...],
+) -> Trained:  # fmt: skip
     start = progress.points[0]
     kept = next(point for point in progress.points if point.step == progress.best)
+    notes = (*notes, said(progress.turns, progress.away, size)) if progress.turns else notes
     return Trained(
         change=change, points=tuple(progress.points), kept=kept, why=rule.why(kept, start),
         floor_held=rule.holds(kept, start), never_known=level, steps=progress.step, notes=notes,
+        turns=tuple(progress.turns), phases=reached,
     )  # fmt: skip
+
+
+def check_frequency(config: TrainConfig, sets: Sets) -> None:
+    """Raises DataError or ConfigError where the forget set lacks what strengths and curricula go by."""
+    if config.strength is not None:
+        strengths_of(sets.forget, config.strength)
+    if config.curriculum is not None:
+        phases_of(sets.forget, config.curriculum, DEFAULT_EPOCHS)
+
+
+def steps_of(plan: Plan, config: TrainConfig) -> int:
+    """The horizon."""
+    if isinstance(plan, Curriculum):
+        return plan.steps
+    return config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch
+
+
+def _by_bucket(config: TrainConfig) -> bool:
+    return config.extrapolate is not None and config.extrapolate.per == "bucket"
+
+
+def _reached(plan: Plan, progress: Progress, checkpoints: Checkpoints) -> tuple[Reached, ...]:
+    """Where each phase ended, up to the kept point."""
+    assert isinstance(plan, Curriculum)
+    found: list[Reached] = []
+    for phase, end in zip(plan.phases, plan.ends, strict=True):
+        if progress.best <= (found[-1].step if found else 0):
+            break
+        if progress.best <= end:
+            found.append(Reached(phase, progress.best, checkpoints.load_best(progress.best)))
+        else:
+            found.append(Reached(phase, end, checkpoints.load_phase(end)))
+    return tuple(found)
+
+
+def _leaving(
+    model: Model, sets: Sets, encoder: Encoder, config: TrainConfig, level: NeverKnown | None
+) -> Leaving | None:
+    """The rule by which examples leave the batch, where the settings have one."""
+    if config.stop != "leave":
+        return None
+    encoded, budget = encoder.encode_all(sets.forget), config.budget(model.device.type)
+    look = lambda: mean_log_probs(model, encoded, budget=budget, bf16=_bf16(config))
+    return Leaving(required(level).per_example, look, config.leave)
 
 
 def rule_of(config: TrainConfig, level: NeverKnown | None, origin: Point | None = None) -> Rule:
@@ -166,7 +219,7 @@ def starting_level(model: Model, sets: Sets, encoder: Encoder, config: TrainConf
         )
 
     level = never_known(sets, measure)
-    return required(level) if config.stop == "never-known" or config.early_stop else level
+    return required(level) if config.stop != "never" or config.early_stop else level
 
 
 def _bf16(config: TrainConfig) -> bool:
@@ -187,7 +240,11 @@ def _trains_head(model: Model, parameters: Mapping[str, nn.Parameter]) -> bool:
 
 def _plan(sets: Sets, config: TrainConfig) -> Plan:
     retain = config.retain_batch_size or config.batch_size
-    return Plan(len(sets.forget), len(sets.retain), config.batch_size, retain, config.seed)
+    plan = Plan(len(sets.forget), len(sets.retain), config.batch_size, retain, config.seed)
+    if config.curriculum is None:
+        return plan
+    phases = phases_of(sets.forget, config.curriculum, config.epochs or DEFAULT_EPOCHS)
+    return Curriculum(**vars(plan), phases=phases, mixed=config.curriculum.order == "mixed")
 
 
 def _streams(
@@ -208,8 +265,13 @@ def _streams(
     """Both streams with their references filled, for the examples that the plan will draw."""
     gold = retrained_for(model, gold) if gold is not None else None
 
-    def stream(bound: Bound, examples: Sequence[Example], weight: float, drawn: Callable[[int], list[int]]) -> Stream:
-        items = items_of(examples, encoder, alternates="alternate" in bound.objective.needs)
+    strengths = strengths_of(sets.forget, config.strength) if config.strength is not None else []
+
+    def stream(
+        bound: Bound, examples: Sequence[Example], weight: float, drawn: Callable[[int], list[int]],
+        strengths: Sequence[float] = (),
+    ) -> Stream:  # fmt: skip
+        items = items_of(examples, encoder, alternates="alternate" in bound.objective.needs, strengths=strengths)
         layer, needs = bound.layer(model.layout), bound.objective.needs
 
         def filled(by: Model, kinds: set[str], head_changes: bool) -> Reference:
@@ -223,7 +285,7 @@ def _streams(
         retrained = filled(gold, {"mlp"}, False) if gold is not None and "retrained" in needs else None
         return Stream(items, bound, weight, layer, constants, reference, retrained)
 
-    forget = stream(loss, sets.forget, config.forget_weight, plan.forget_at)
+    forget = stream(loss, sets.forget, config.forget_weight, plan.forget_at, strengths)
     if config.stop == "never-known":
         forget = replace(forget, levels=required(level).per_example)
     if retain_loss is None:

@@ -70,8 +70,8 @@ def misaligned(audited: Audited) -> list[tuple[str, ...]]:
     return [_misaligned(audited, each) for each in audited.audit.misaligned]
 
 
-def counted(bucket: Stratum) -> str:
-    """The bucket's counts in words.
+def counted(bucket: Stratum, by: str = "count") -> str:
+    """The bucket's counts (or values of a proxy) in words.
 
     >>> counted(Stratum(name="low", n=3, least=1, most=9))
     '1 to 9 times'
@@ -79,10 +79,10 @@ def counted(bucket: Stratum) -> str:
     if bucket.least is None or bucket.most is None:
         return bucket.name
     span = number(bucket.least) if bucket.least == bucket.most else f"{number(bucket.least)} to {number(bucket.most)}"
-    return f"{span} time{'s' * (bucket.most != 1)}"
+    return f"{span} time{'s' * (bucket.most != 1)}" if by == "count" else f"{by} {span}"
 
 
-def drawing(cell: StratifiedCell, buckets: tuple[Stratum, ...], title: str) -> Markup:
+def drawing(cell: StratifiedCell, buckets: tuple[Stratum, ...], title: str, by: str = "count") -> Markup:
     """The knowledge of each model in each bucket that has counts."""
     pairs = [(b, v) for b, v in zip(buckets, cell.values, strict=True) if b.least is not None and v.n]
     x, y = Scale(-0.5, len(pairs) - 0.5, LEFT, WIDTH - RIGHT), Scale(0, 1, HEIGHT - BOTTOM, TOP)
@@ -92,10 +92,11 @@ def drawing(cell: StratifiedCell, buckets: tuple[Stratum, ...], title: str) -> M
         parts.append(text(LEFT - 6, y(at) + 3.5, tick(at), "end", "tick"))
     for place, (bucket, _) in enumerate(pairs):
         parts.append(text(x(place), HEIGHT - BOTTOM + 14, counted(bucket).rpartition(" ")[0], "middle", "tick"))
-    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "times in the corpus", "middle", "label"))
+    across = "times in the corpus" if by == "count" else f"{by}, a proxy of frequency"
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, across, "middle", "label"))
     for label, model in _MODELS:
         parts += _line(label, model, [value for _, value in pairs], x, y)
-    told = [f"{counted(b)}: {', '.join(f'{label} {number(k)}' for label, k in v.k.items())}" for b, v in pairs]
+    told = [f"{counted(b, by)}: {', '.join(f'{label} {number(k)}' for label, k in v.k.items())}" for b, v in pairs]
     return picture(WIDTH, HEIGHT, f"{title} by frequency", "; ".join(told), parts)
 
 
@@ -113,9 +114,10 @@ def _line(label: str, model: int, values: list[InBucket], x: Scale, y: Scale) ->
 
 
 def _shown(audited: Audited, found: Strata) -> Shown:
-    head = ("Cell", *(f"{counted(b)}, {number(b.n)} facts" for b in found.buckets), "Slope, left", "Slope, original")
+    spans = (f"{counted(b, found.by)}, {number(b.n)} facts" for b in found.buckets)
+    head = ("Cell", *spans, "Slope, left", "Slope, original")
     pictures = [
-        (title, drawing(cell, found.buckets, title))
+        (title, drawing(cell, found.buckets, title, found.by))
         for name in SHOWN for cell in found.cells if cell.name == name
         for title in (_title(audited, cell),)
     ]  # fmt: skip
@@ -130,9 +132,10 @@ def _said(found: Strata) -> str:
     down = sum(high is not None and high < 0 for _, high in known)
     if not known:
         return "No slope has an interval: there are too few groups."
+    change = "with a tenfold count" if found.by == "count" else "from the rarest to the most frequent fact, by rank"
     return (
-        f"Of {len(known)} cells with a slope, {up} keep measurably more of frequent facts than of rare ones, "
-        f"{down} measurably less."
+        f"Slopes: the change {change}. Of {len(known)} cells with a slope, {up} keep measurably more of frequent facts "
+        f"than of rare ones, {down} measurably less."
     )
 
 
