@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def finished(process: BaseProcess) -> int | None:
 def run(
     config: dict[str, Any], folder: Path, out: Path, *, resume: bool = False, kill: tuple[str, int] | None = None
 ) -> None:
-    """Train the tiny model; save the change, and beside it the losses and a digest of the last step's weights.
+    """Train the tiny model; save the change, and beside it losses, turns and digests of the last step's and the phases'
+    weights. The forget examples have counts from 0 to 3.
 
     At `kill` this process ends as by `kill -9`.
     """
@@ -48,22 +50,25 @@ def run(
 
     torch.set_num_threads(1)
     made, last = 0, ""
-    model = tiny_model()
+    model, sets = tiny_model(), tiny_sets()
+    sets = replace(sets, forget=tuple(replace(each, count=i) for i, each in enumerate(sets.forget)))
+    digest = lambda weights: Fingerprint.of(Parameters(dict(weights), {})).id
 
     def tick(*_: object) -> None:
         nonlocal made, last
         made += 1
-        parameters = dict(model.network.named_parameters())
-        last = Fingerprint.of(Parameters(parameters, {})).id
+        last = digest(model.network.named_parameters())
         if kill == ("step", made):
             _die()
 
     if kill and kill[0] != "step":
         _arm(*kill)
-    trained = train(model, tiny_sets(), TrainConfig(**config), folder=folder, resume=resume, tick=tick)
+    trained = train(model, sets, TrainConfig(**config), folder=folder, resume=resume, tick=tick)
     trained.change.save(out)
     losses = [(point.loss, point.retain_loss) for point in trained.points]
-    out.with_suffix(".json").write_text(json.dumps([last, losses]))
+    turns = [asdict(turn) for turn in trained.turns]
+    phases = [(each.step, digest(each.weights)) for each in trained.phases]
+    out.with_suffix(".json").write_text(json.dumps([last, losses, turns, phases]))
 
 
 def run_in_pair(rank: int, port: int, config: dict[str, Any], folder: Path, out: Path) -> None:

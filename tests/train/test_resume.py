@@ -1,5 +1,6 @@
 """A run that is killed at any moment and resumed ends with the bytes of one that was left alone."""
 
+import json
 import random
 import time
 from contextlib import AbstractContextManager
@@ -23,6 +24,18 @@ RUNS = {
     "gru and sam": {"method": "npo", "wrap": ("gru", "sam")},  # the running mean of the retain gradients
     "adapter": {"method": "undial", "lora": 2, "retain_loss": "kl"},
     "draws": {"method": "dpo", "checkpoint_every": 3, "stop": "never-known"},
+    "by frequency": {  # who is away, when they turned, and the weights at each phase's end
+        "method": "gradient_ascent",
+        "retain_loss": "kl",
+        "max_steps": None,
+        "batch_size": 1,
+        "stop": "leave",
+        "leave": {"every": 2, "margin": 0.0},
+        "strength": {},
+        "extrapolate": {"per": "bucket", "alpha": 0.5, "start": "kept"},
+        "utility_floor": 0.0,
+        "curriculum": {"edges": (2,), "epochs": (3,), "rates": (1.0, 2.0), "at_least": 2},
+    },
 }
 
 
@@ -71,6 +84,8 @@ def test_state_of_every_kind_survives(name: str, tmp_path: Path) -> None:
     """Killed after the fifth step, then in the middle of the second write after that."""
     config = {**USUAL, **RUNS[name]}
     expected = whole_run(config, tmp_path)
+    *_, turns, phases = json.loads(expected[1])
+    assert (bool(turns), len(phases)) == ((True, 2) if name == "by frequency" else (False, 0))
     folder, out = tmp_path / "killed", tmp_path / "killed.safetensors"
     for resume, kill in ((False, ("step", 5)), (True, ("write", 2))):
         process = workers.start(workers.run, config, folder, out, resume=resume, kill=kill)

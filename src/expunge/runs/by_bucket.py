@@ -62,11 +62,12 @@ def _along(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> Directi
     """What one phase changed, in float32."""
 
     def direction(name: str, v: Tensor) -> Tensor:
-        return (after[name].to(v) - before[name].to(v)) if name in after else torch.zeros_like(v)
+        return after[name].detach().to(v) - before[name].detach().to(v) if name in after else torch.zeros_like(v)
 
     return direction
 
 
+@torch.no_grad()
 def buckets_info(trained: Trained, sets: Sets, config: TrainConfig, model: Model) -> tuple[TrainedBucket, ...]:
     """For the record: the buckets of a curriculum in the order of training; () without one."""
     if config.curriculum is None:
