@@ -42,6 +42,7 @@ from expunge.config.runs import UnlearnConfig as UnlearnConfig
 from expunge.config.runs import WorldConfig as WorldConfig
 from expunge.config.studies import ClueStudyConfig as ClueStudyConfig
 from expunge.config.studies import EditingStudyConfig as EditingStudyConfig
+from expunge.config.studies import FrequencyStudyConfig as FrequencyStudyConfig
 from expunge.config.studies import LocalizationStudyConfig as LocalizationStudyConfig
 from expunge.config.studies import UipeStudyConfig as UipeStudyConfig
 from expunge.config.training import FinetuneConfig as FinetuneConfig

@@ -1,0 +1,167 @@
+"""From results to comparisons: rare against frequent, what is said against what is likely, uniform against forms."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from expunge.config import FrequencyStudyConfig
+from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM
+from expunge.studies.frequency.outcomes import Arm
+from expunge.studies.frequency.plan import cells
+from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION
+from expunge.studies.holm import holm
+from expunge.studies.paired import LEVEL, Paired, paired
+from expunge.studies.running import read_result
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The result of one method on one model."""
+
+    result: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        return self.result["seed"]
+
+    def arm(self, name: str = UNIFORM) -> Arm:
+        return Arm(name, self.result["arms"][name], self.result["never"])
+
+    def has(self, name: str) -> bool:
+        return name in self.result["arms"]
+
+
+Cells = Mapping[tuple[str, str], Sequence[Cell]]
+
+
+def load(config: FrequencyStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
+    """Size and method → its cells, by seed, where there are any."""
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for size, method, _, place in cells(config):
+        if (result := read_result(out / place)) is not None:
+            found.setdefault((size, method), []).append(Cell(result))
+    return found
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One paired comparison among several that are corrected together."""
+
+    name: str
+    found: Paired
+    values: tuple[float, ...]  # differences, by seed
+    holm: float
+
+    @property
+    def finding(self) -> str:
+        if self.holm <= LEVEL:
+            return "differ"
+        return "equivalent" if self.found.equivalent else "unresolved"
+
+
+def corrected(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], margin: float) -> list[Compared]:
+    """First minus second of each, with Holm's correction over all of them. Those with one seed are left out."""
+    found = {name: paired(a, b, margin=margin) for name, (a, b) in pairs.items() if len(a) > 1}
+    p = holm({name: each.permutation_p if each.t_p is None else each.t_p for name, each in found.items()})
+    differences = {name: tuple(x - y for x, y in zip(*pairs[name], strict=True)) for name in found}
+    return [Compared(name, each, differences[name], p[name]) for name, each in found.items()]
+
+
+# ---- rare against frequent
+
+
+def areas(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) -> list[Compared]:
+    """Area of the most frequent bucket minus that of the rarest, for each method, size and form."""
+    pairs: dict[str, tuple[list[float], list[float]]] = {}
+    for (size, method), several in found.items():
+        for form in several[0].arm().forms:
+            both = [each for cell in several if (each := _both(cell, form, config.steps, alone=alone)) is not None]
+            if both:
+                pairs[f"{method}, {size}, {form}"] = ([high for high, _ in both], [low for _, low in both])
+    return corrected(pairs, config.margin)
+
+
+def _both(cell: Cell, form: str, steps: int, *, alone: bool) -> tuple[float, float] | None:
+    names = cell.arm().buckets
+    if len(names) < 2 or (alone and not (cell.has(LOW) and cell.has(HIGH))):
+        return None
+    arms = (HIGH, LOW) if alone else (UNIFORM, UNIFORM)
+    high, low = (cell.arm(arm).area(form, bucket, steps) for arm, bucket in zip(arms, (names[-1], names[0])))
+    return None if high is None or low is None else (high, low)
+
+
+def halves_of(several: Sequence[Cell], form: str, bucket: str) -> tuple[list[float], int]:
+    """The steps at which half was gone, and in how many seeds it never was."""
+    found = [cell.arm().half(form, bucket) for cell in several]
+    return [each for each in found if each is not None], sum(each is None for each in found)
+
+
+# ---- said against likely
+
+
+def misaligned(
+    config: FrequencyStudyConfig, several: Sequence[Cell], form: str, test: str
+) -> Iterator[Mapping[str, float]]:
+    """M, D and the two shares at the point that unlearning keeps, seed by seed; where 20 facts passed both before."""
+    for cell in several:
+        point = cell.arm().by_rule(config.utility_floor)
+        if (told := point["apart"].get(form, {}).get(test)) is not None:
+            yield told
+
+
+def by_size(config: FrequencyStudyConfig, found: Cells) -> list[Compared]:
+    """M and D of the largest size minus those of the smallest, on the seeds that both have."""
+    sizes = list(dict.fromkeys(size for size, _ in found))
+    pairs: dict[str, tuple[list[float], list[float]]] = {}
+    for method in dict.fromkeys(method for _, method in found):
+        ends = [{c.seed: c for c in found.get((size, method), [])} for size in (sizes[-1], sizes[0])]
+        shared = sorted(ends[0].keys() & ends[1].keys()) if len(sizes) > 1 else []
+        for test in ("likely", "choice"):
+            for measure in ("M", "D"):
+                two = [[*misaligned(config, [end[seed] for seed in shared], QUESTION, test)] for end in ends]
+                if shared and all(len(each) == len(shared) for each in two):
+                    pairs[f"{method}, {measure}, {test}"] = tuple([t[measure] for t in each] for each in two)  # type: ignore[assignment]
+    return corrected(pairs, config.margin)
+
+
+# ---- forms against uniform
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The form that was chosen for a method in one size, and how it did on the seeds that chose nothing."""
+
+    method: str
+    size: str
+    form: str
+    selecting: Mapping[str, float]  # arm → mean residual on the seeds that chose
+    tested: Mapping[str, tuple[float, ...]]  # arm → residuals on the others
+
+
+def forms_chosen(config: FrequencyStudyConfig, found: Cells, by: str = "utility") -> list[Chosen]:
+    """For each method and size with forms; none while seeds are missing."""
+    floor = config.neighbour_floor if by == NEIGHBOURS else config.utility_floor
+    chosen = []
+    for (size, method), several in found.items():
+        forms = [form for form in config.forms if all(cell.has(form) for cell in several)]
+        first = [cell for cell in several if cell.seed < config.selecting]
+        others = [cell for cell in several if cell.seed >= config.selecting]
+        if not forms or len(first) < config.selecting or not first or len(others) < 2:
+            continue
+        if by == NEIGHBOURS and NEIGHBOURS not in first[0].arm().points[0]["measures"]:
+            continue
+        mean = {name: fmean(cell.arm(name).residual(floor, by) for cell in first) for name in (UNIFORM, *forms)}
+        best = min(forms, key=lambda form: mean[form])
+        tested = {name: tuple(cell.arm(name).residual(floor, by) for cell in others) for name in (UNIFORM, *forms)}
+        chosen.append(Chosen(method, size, best, mean, tested))
+    return chosen
+
+
+def against_uniform(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> list[Compared]:
+    """Residual of the chosen form minus that of the uniform arm, on the seeds that chose nothing."""
+    pairs = {
+        f"{each.method}, {each.size}: {each.form}": (each.tested[each.form], each.tested[UNIFORM]) for each in chosen
+    }
+    return corrected(pairs, config.margin)

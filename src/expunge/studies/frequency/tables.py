@@ -1,0 +1,139 @@
+"""The tables of the report."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from expunge.config import FrequencyStudyConfig
+from expunge.report.numbers import number, percent, signed
+from expunge.studies.frequency.arms import UNIFORM
+from expunge.studies.frequency.comparing import Cells, Chosen, Compared, halves_of, misaligned
+from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST
+from expunge.studies.page import Table
+from expunge.studies.uipe.wording import spread
+
+_TESTS = {"likely": "level of 1/2", "choice": "right against wrong"}
+
+
+def compared_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
+    """A row a comparison, with its tests."""
+    rows = [
+        [c.name, str(c.found.n), number(c.found.means[0]), number(c.found.means[1]), signed(c.found.difference),
+         "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
+         number(c.found.permutation_p if c.found.t_p is None else c.found.t_p), number(c.holm), c.finding]
+        for c in several
+    ]  # fmt: skip
+    head = ["Comparison", "Seeds", first, second, "Difference", "95 %", "p", "Holm", "Finding"]
+    return Table(head, rows, caption)
+
+
+def steps_table(found: Cells) -> Table:
+    """When half of what was said is gone, bucket by bucket."""
+    some = next(iter(found.values()))[0].arm()
+    rows = []
+    for (size, method), several in found.items():
+        for form in several[0].arm().forms:
+            row = [f"{method}, {size}, {form}"]
+            for bucket in some.buckets:
+                steps, never = halves_of(several, form, bucket)
+                row.append(spread(steps, "{:.1f}") + (f" (never: {never} of {len(several)})" if never else ""))
+            rows.append(row)
+    head = ["Method, size, form", *some.buckets]
+    return Table(head, rows, "Steps until half of the facts that were said before are no longer said, means ± sd.")
+
+
+def known_table(found: Cells, form: str) -> Table:
+    """What the models know before."""
+    some = next(iter(found.values()))[0]
+    rows = []
+    sizes = {size: several for (size, _), several in found.items()}
+    for size, several in sizes.items():
+        start = [cell.arm().points[0]["measures"][form] for cell in several]
+        never = [cell.result["never"][form] for cell in several]
+        for name, measure, source in (
+            ("said", "said", start),
+            ("level", "level", start),
+            ("never-known", "level", never),
+        ):
+            values = [spread([each[bucket][measure] for each in source]) for bucket in some.arm().buckets]
+            rows.append([f"{size}, {name}", *values])
+    return Table([f"Before, {form}", *spans(some.result["buckets"])], rows)
+
+
+def spans(buckets: Sequence[dict]) -> list[str]:
+    """Each bucket with what it holds."""
+    ends = lambda b: f"{b['least']:g}" if b["least"] == b["most"] else f"{b['least']:g} to {b['most']:g}"
+    return [f"{each['name']} ({ends(each)}; {each['n']} facts)" for each in buckets]
+
+
+def kept_table(found: Cells, config: FrequencyStudyConfig) -> Table:
+    """What unlearning keeps of each bucket at the point that it chooses itself, and what it costs."""
+    some = next(iter(found.values()))[0].arm()
+    beside = NEIGHBOURS in some.points[0]["measures"]
+    rows = []
+    for (size, method), several in found.items():
+        at = [(cell.arm(), cell.arm().by_rule(config.utility_floor)) for cell in several]
+        for form in some.forms:
+            shares = [arm.shares(point, form) for arm, point in at]
+            rows.append([
+                f"{method}, {size}, {form}", *(spread([each[b] for each in shares]) for b in some.buckets),
+                spread([arm.overshoot(point, form, some.buckets[0]) for arm, point in at]),
+                percent(fmean(arm.kept(point, TEST) for arm, point in at)),
+                *([_neighbours(at, bucket) for bucket in some.buckets] if beside else []),
+            ])  # fmt: skip
+    costs = [f"Neighbours kept, {bucket}" for bucket in some.buckets] if beside else []
+    head = ["Method, size, form", *(f"Left, {b}" for b in some.buckets), "Rarest beyond never-known, nats",
+            "Retained kept", *costs]  # fmt: skip
+    return Table(head, rows, "At the checkpoint that unlearning keeps: what is left of the way from never-known to the "
+                 "start (below 0: over-forgotten), and what of other facts is kept.")  # fmt: skip
+
+
+def _neighbours(at: Sequence[tuple], bucket: str) -> str:
+    level = lambda point: point["measures"][NEIGHBOURS][bucket]["level"]
+    return percent(fmean(level(point) / level(arm.points[0]) for arm, point in at))
+
+
+def misaligned_table(found: Cells, config: FrequencyStudyConfig) -> Table:
+    rows = []
+    for (size, method), several in found.items():
+        for form in several[0].arm().forms:
+            for test, title in _TESTS.items():
+                told = list(misaligned(config, several, form, test))
+                if told:
+                    values = [spread([each[name] for each in told]) for name in ("said", "test", "M", "D")]
+                    rows.append([f"{method}, {size}, {form}", title, str(len(told)), *values])
+    head = ["Method, size, form", "Test of probability", "Seeds", "Gone by what is said", "Gone by the test", "M", "D"]
+    return Table(head, rows, "At the checkpoint that unlearning keeps, over facts that passed both tests before.")
+
+
+def forms_table(chosen: Sequence[Chosen]) -> Table:
+    """Residuals of every form: on the seeds that chose, and on the others."""
+    rows = [
+        [f"{each.method}, {each.size}: {name}", number(each.selecting[name]), spread(each.tested[name]),
+         "chosen" if name == each.form else ""]
+        for each in chosen for name in each.tested
+    ]  # fmt: skip
+    head = ["Method, size: form", "Residual, choosing", "Residual, testing", ""]
+    return Table(head, rows)
+
+
+def gaps_table(found: Cells, chosen: Sequence[Chosen], config: FrequencyStudyConfig) -> Table:
+    """At those points: the most frequent bucket's residual minus the rarest's, and what is kept of other facts."""
+    rows = []
+    for each in chosen:
+        cells = [cell for cell in found[each.size, each.method] if cell.seed >= config.selecting]
+        for name in (UNIFORM, each.form):
+            arms = [cell.arm(name) for cell in cells]
+            at = [(arm, arm.chosen(config.utility_floor)) for arm in arms]
+            gaps = [[arm.shares(p, form)[arm.buckets[-1]] - arm.shares(p, form)[arm.buckets[0]] for arm, p in at]
+                    for form in arms[0].forms]  # fmt: skip
+            beyond = [arm.overshoot(point, QUESTION, arm.buckets[0]) for arm, point in at]
+            beside = [arm.kept(p, NEIGHBOURS) for arm, p in at if NEIGHBOURS in p["measures"]]
+            rows.append([
+                f"{each.method}, {each.size}: {name}", spread([p["step"] for _, p in at], "{:.0f}"),
+                *(f"{spread(gap)}" for gap in gaps), spread(beyond),
+                percent(fmean(arm.kept(p) for arm, p in at)), percent(fmean(beside)) if beside else "–",
+            ])  # fmt: skip
+    forms = next(iter(found.values()))[0].arm().forms
+    head = ["Method, size: arm", "Step", *(f"Frequent minus rare, {form}" for form in forms),
+            "Rarest beyond never-known, nats", "Retained kept", "Neighbours kept"]  # fmt: skip
+    return Table(head, rows, "At those points, on the seeds that test.")

@@ -1,0 +1,110 @@
+"""What the report says in words."""
+
+from collections.abc import Mapping, Sequence
+
+from expunge.config import FrequencyStudyConfig
+from expunge.report.numbers import listed, number, percent
+from expunge.studies.frequency.comparing import Cells, Compared
+from expunge.studies.paired import sentence
+
+CLAIM = (
+    "Krishnan, Reddy and Mosbach (arXiv 2504.05058) claim that knowledge which stood often in the training text is "
+    "harder to unlearn (GPT-2 trained from nothing on fictitious biographies, and OLMo-7B), and that evaluations by "
+    "what a model generates and by how likely it finds an answer disagree, more so in larger models. They ask for "
+    "methods that look at frequency, and have none."
+)
+READING = (
+    "Facts are those of one attribute, in buckets by how often they stood in the text. They are unlearnt as questions; "
+    "“statement” asks for the same facts in the form in which the text told them. Said means that greedy generation "
+    "gives the answer. The area is the share still said of what was said before, averaged over the steps: higher is "
+    "harder to unlearn. Neighbours are other facts about the same persons. Never-known is what the model says of "
+    "twins, persons who do not exist."
+)
+APART = (
+    "M is the difference of the shares of facts that are gone by what is said and by a test of probability, D the "
+    "share of facts on which the two disagree."
+)
+FORMS = (
+    "Residual: the worst bucket's distance to never-known as a share of the way there, a mean over the forms of "
+    "asking, at the point where it is smallest among those that keep the utility. All arms of a method have its "
+    "learning rate, which was tuned for the uniform arm, and as many steps. For each method the form with the smallest "
+    "residual on the seeds that choose is compared with the uniform arm on the other seeds."
+)
+
+
+def headline(
+    harder: Sequence[Compared], sizes: Sequence[Compared], better: Sequence[Compared], found: Cells
+) -> tuple[str, ...]:
+    """What came out, in sentences."""
+    if not found:
+        return ("No cell is done yet.",)
+    lines = []
+    if harder:
+        lines.append(f"More frequent facts are harder to unlearn: {_counted(harder, 'higher', 'lower')}.")
+    if sizes:
+        lines.append(f"Said and likely disagree more in the largest model: {_counted(sizes, 'more', 'less')}.")
+    if better:
+        lines.append(
+            f"At equal utility, against uniform unlearning: {_counted(better, 'a larger residual', 'a smaller one')}."
+        )
+    return tuple(lines)
+
+
+def _counted(several: Sequence[Compared], up: str, down: str) -> str:
+    """After Holm's correction."""
+    more = sum(each.finding == "differ" and each.found.difference > 0 for each in several)
+    less = sum(each.finding == "differ" and each.found.difference < 0 for each in several)
+    same = sum(each.finding == "equivalent" for each in several)
+    parts = [f"{up} in {more}", f"{down} in {less}"]
+    if same:
+        parts.append(f"equivalent in {same}")
+    if rest := len(several) - more - less - same:
+        parts.append(f"unresolved in {rest}")
+    return f"{listed(parts)} of {len(several)} comparisons"
+
+
+def told(several: Sequence[Compared], names: tuple[str, str], unit: str) -> list[str]:
+    """Each in a sentence, uncorrected."""
+    return [f"{each.name}: {sentence(each.found, names, unit)}" for each in several]
+
+
+def how(config: FrequencyStudyConfig, rates: Mapping[str, float] | None) -> list[str]:
+    every = max(1, config.steps // config.evaluations)
+    said = listed([f"{method} {rate:g}" for method, rate in (rates or {}).items()]) or "not chosen yet"
+    tuned = (
+        f"Learning rates were chosen on a pilot seed (number {config.seeds}) that no result below has, on the smallest "
+        f"model, by the residual of the uniform arm with the floor of {percent(config.utility_floor)} held: {said}."
+        if len(config.rates) > 1
+        else f"Learning rates were given, not tuned: {said}."
+    )
+    return [
+        f"{config.steps} steps of {config.batch_size} forget rows and as many retained rows (whose likelihood is the "
+        f"retain loss); AdamW without weight decay; measured every {every} steps. All buckets are unlearnt together; "
+        "“alone” is one bucket by itself, as in the paper.",
+        tuned,
+        "Each seed has its own rows and order, and in the world its own model. Of the first size there are "
+        f"{config.seeds} seeds, of others up to {config.further_seeds}.",
+    ]
+
+
+def limits(harder: Sequence[Compared], config: FrequencyStudyConfig) -> list[str]:
+    least = [each.found.detectable for each in harder if each.found.detectable is not None]
+    power = (
+        [f"Differences of areas below {number(min(least))} to {number(max(least))} (80 % power, by the spread seen "
+         "here) would have been missed."]
+        if least else []
+    )  # fmt: skip
+    scale = (
+        "Networks of up to eight million parameters that learnt two hundred persons; the paper's have 20 to 210 "
+        "million and 10,000 persons, and OLMo has 7 billion. Frequencies are 1 to 27 in each form; a fact of a real "
+        "corpus stands up to millions of times."
+        if config.base is None
+        else "One real model, and a proxy or a count that is not of its own corpus: what is told here is descriptive."
+    )
+    return [
+        *power, scale,
+        "The paper's figures were not available to us as numbers, so directions are compared. It has no test of "
+        "probability for GPT-2; ours ask for a level of 1/2 and for the right answer before five wrong ones. Forms, "
+        "residual and the rule of equal utility are ours, and were fixed before the study was run.",
+        "Intervals are over seeds of the model, rows and order; the persons are the same in all.",
+    ]  # fmt: skip
