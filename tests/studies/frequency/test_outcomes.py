@@ -1,0 +1,71 @@
+"""Areas, steps and residuals by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from expunge.studies.frequency.comparing import Cell
+from expunge.studies.frequency.outcomes import Arm
+from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION
+from made_up_frequency import arm, cell, falling, point
+
+LINE = falling((1.0, 0.6, 0.2), (1.0, 1.0, 0.4))  # steps 0, 5, 10
+
+
+def read(result: dict, **more: object) -> Arm:
+    return Cell(cell({"uniform": {**result, **more}})).arm()
+
+
+def test_areas_are_trapezoids_and_what_stopped_stays() -> None:
+    assert read(LINE).area(QUESTION, "low", 10) == pytest.approx((0.8 + 0.4) / 2)
+    assert read(LINE).area(QUESTION, "high", 10) == pytest.approx((1.0 + 0.7) / 2)
+    assert read(LINE).area(QUESTION, "low", 20) == pytest.approx((5 * 0.8 + 5 * 0.4 + 10 * 0.2) / 20)
+    only = read(arm(point(0, 0.9, 0.9)))
+    assert only.area(QUESTION, "low", 10) == pytest.approx(0.9)
+
+
+def test_half_is_between_points() -> None:
+    assert read(LINE).half(QUESTION, "low") == pytest.approx(5 + 5 * 0.1 / 0.4)
+    assert read(LINE).half(QUESTION, "high") == pytest.approx(5 + 5 * 0.5 / 0.6)
+    assert read(falling((1.0, 0.6), (1.0, 0.5))).half(QUESTION, "high") is None
+
+
+def test_what_was_never_said_has_no_curve() -> None:
+    found = read(LINE)
+    points = [
+        {**p, "measures": {**p["measures"], QUESTION: {"low": {"level": 0.2, "log": -1.0}}}} for p in found.points
+    ]
+    silent = replace(found, result={"points": points})
+    assert silent.area(QUESTION, "low", 10) is None and silent.half(QUESTION, "low") is None
+
+
+def test_the_worst_bucket_counts_and_so_does_going_too_far() -> None:
+    """The way is .9, from 1 to the never-known .1."""
+    found = read(arm(point(0, 1.0, 1.0), point(5, 0.1, 0.55), point(10, 0.0, 0.1)))
+    assert found.shares(found.points[1], QUESTION) == pytest.approx({"low": 0.0, "high": 0.5})
+    assert found.worst(found.points[1]) == pytest.approx(0.5)
+    assert found.worst(found.points[2]) == pytest.approx(0.1 / 0.9)
+    assert found.overshoot(found.points[0], QUESTION, "low") == 0  # log -1 is above -2.3
+    assert found.overshoot({**found.points[0], "measures": {QUESTION: {"low": {"log": -3.3}}}}, QUESTION, "low") == (
+        pytest.approx(1.0)
+    )
+
+
+def test_equal_utility() -> None:
+    """The best point among those that keep enough: of the retained rows that choose, or of the neighbours."""
+    result = arm(
+        point(0, 1.0, 1.0), point(5, 0.1, 0.55, kept=0.97, beside=0.5), point(10, 0.1, 0.1, kept=0.9, beside=0.95)
+    )
+    found = read(result)
+    assert found.chosen(0.95)["step"] == 5 and found.residual(0.95) == pytest.approx(0.5)
+    assert found.chosen(0.9)["step"] == 10 and found.residual(0.9) == pytest.approx(0.0)
+    assert found.chosen(0.9, NEIGHBOURS)["step"] == 10
+    assert found.chosen(0.99)["step"] == 0 and found.residual(0.99) == pytest.approx(1.0)
+    further = read({**result, "further": point(5, 0.1, 0.19, kept=0.96)})
+    assert further.residual(0.95) == pytest.approx(0.1)  # the extrapolated point is one of its points
+
+
+def test_the_point_that_unlearning_keeps_is_the_usual_rules() -> None:
+    found = read(arm(point(0, 1.0, 1.0), point(5, 0.3, 0.5, kept=0.97), point(10, 0.0, 0.0, kept=0.97),
+                     point(15, 0.1, 0.1, kept=0.5)))  # fmt: skip
+    assert found.by_rule(0.95)["step"] == 10  # .1 from never-known; step 5 is .3 away, step 15 breaks the floor
