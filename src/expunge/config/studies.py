@@ -155,7 +155,6 @@ class EditingStudyConfig(Config):
     replay: NonNegative = 4.0  # retained texts for each text that is taught
     full: bool = False  # every part on fine-tuned knowledge, too
     threads: PositiveInt = 1  # of a job
-    threads: PositiveInt = 1  # of a job
 
 
 class FrequencyStudyConfig(Config):
