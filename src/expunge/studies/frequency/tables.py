@@ -9,7 +9,7 @@ from expunge.studies.frequency.arms import UNIFORM
 from expunge.studies.frequency.comparing import Cells, Chosen, Compared, halves_of, misaligned
 from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST
 from expunge.studies.page import Table
-from expunge.studies.uipe.wording import spread
+from expunge.studies.spread import spread
 
 _TESTS = {"likely": "level of 1/2", "choice": "right against wrong"}
 
