@@ -53,9 +53,7 @@ class UipeStudyConfig(Config):
         "gradient_ascent", "grad_diff", "kl_min", "npo", "simnpo",
     )  # fmt: skip
     seeds: Annotated[int, Field(ge=2)] = 6
-    first_seed: NonNegativeInt = (
-        0  # a rule that was changed after a run wants seeds that it has not seen
-    )
+    first_seed: NonNegativeInt = 0  # a rule that was changed after a run wants seeds that it has not seen
     target: str = "employer"  # the attribute that is unlearnt; in suites without attributes: the forget set
     related: tuple[str, ...] = ("city",)  # attributes that follow from it
     unrelated: tuple[str, ...] = ("hobby", "birthday")

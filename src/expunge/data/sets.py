@@ -109,8 +109,10 @@ def _table(name: str, part: Part, labels: Mapping[str, str], problems: Problems)
 def _split(name: str) -> tuple[str, Part | None]:
     """FILE#PART; a file whose name ends like that is that file."""
     place, mark, part = name.rpartition("#")
-    found = next((each for each in PARTS if each == part), None)
-    return (place, found) if mark and found and not _exists(name) else (name, None)
+    found: Part | None = next((each for each in PARTS if each == part), None)
+    if not mark or found is None or _exists(name):
+        return name, None
+    return place, found
 
 
 def _exists(name: str) -> bool:

@@ -21,6 +21,7 @@ from expunge.circuits.scene import DIRECTIONS, scene_of
 from expunge.circuits.scene import Scene as Contrasted
 from expunge.config import CircuitsConfig, ClueStudyConfig
 from expunge.data.example import Example
+from expunge.evaluate.ranks import spearman
 from expunge.record_circuits import CLASSES, Circuits
 from expunge.studies.clue import scene as scenes
 from expunge.studies.clue.nodes import ONE, OTHER_CONTRASTS, SEVERAL, found_in, moved, random_nodes, read, retained
@@ -126,8 +127,6 @@ def without(graph: Graph, nodes: Collection[str]) -> Float[Tensor, "writers read
 
 def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int) -> dict[str, Any]:
     """Rank correlation with exact patching of every edge: of the halves, and of the whole path, which is EAP-IG."""
-    from scipy.stats import spearmanr
-
     graph = graph_of(scene.model, how.granularity)
     told = contrasts(scene.sets.forget, scene.encoder, among=scene.sets.retain, pairs=pairs, seed=how.seed)
     looked = scene_of(scene.model, graph, told, seed=scene.seed)
@@ -138,7 +137,7 @@ def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int) -> dict[
         exact = patch(looked, direction, places)
         for name, values in ((direction, scores[direction]), (f"{direction}, whole path", whole(scores))):
             ours = torch.stack([values[place] for place in places])
-            found[name] = {"rank": float(spearmanr(exact, ours).statistic), "top": shared_top(exact, ours)}
+            found[name] = {"rank": spearman(exact.numpy(), ours.numpy()), "top": shared_top(exact, ours)}
     return found
 
 

@@ -103,7 +103,7 @@ def scene_of(config: FrequencyStudyConfig, size: str, seed: int, *, margin: bool
     groups: dict[str, Sequence[Example]] = {QUESTION: sets.forget}
     if all(each.paraphrases for each in (*sets.forget, *sets.twins, *sets.holdout)):
         groups[STATEMENT] = reworded(sets.forget, 0)
-    parts = {form: {each.name: each.rows for each in found} for form in groups}
+    parts: dict[str, Mapping[str, Sequence[int]]] = {form: {each.name: each.rows for each in found} for form in groups}
     if is_world(config):
         groups[NEIGHBOURS] = sample_of(about(suite.sets.forget, config.neighbours), 2 * config.rows, seed)
         parts[NEIGHBOURS] = _same_persons(groups[NEIGHBOURS], sets.forget, found)
