@@ -44,7 +44,7 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
     seeds = max((len(each.seeds) for each in found), default=0)
     under = f"expunge study clue · {config.suite} · {seeds} seeds"
     numbers = {
-        "rates": chosen_rates(config, out) or {},
+        "rates": chosen_rates(config, out),
         "comparisons": [_plain(each) for one in several.values() for each in one],
         "cells": [{"granularity": f.granularity, "objective": f.objective, "seeds": f.seeds} for f in found],
         "checks": {g: _checks(config, out, g) for g in config.granularities},

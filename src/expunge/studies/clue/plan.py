@@ -76,8 +76,8 @@ def pilots(config: ClueStudyConfig) -> Iterator[tuple[str, str, Path]]:
             yield objective, arm, Path("pilot") / slug(objective) / slug(arm)
 
 
-def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, float]] | None:
-    """Objective → arm → the rate that came nearest to never-known with the utility kept; None while trials are missing.
+def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, float]]:
+    """Objective → arm → the rate that came nearest to never-known with the utility kept; whole objectives only.
 
     An arm that has nothing to train on the pilot seed has the first arm's rate.
     """
@@ -85,12 +85,13 @@ def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, floa
         return {objective: dict.fromkeys(tuned(config), config.rates[0]) for objective in config.objectives}
     best: dict[str, dict[str, float]] = {}
     for objective, arm, place in pilots(config):
-        if (result := read_result(out / place)) is None:
-            return None
-        losses = {rate: loss for rate, loss in zip(config.rates, result["losses"]) if loss is not None}
-        of = best.setdefault(objective, {})
-        of[arm] = min(losses, key=lambda rate: losses[rate]) if losses else of[tuned(config)[0]]
-    return best
+        if (result := read_result(out / place)) is not None:
+            losses = {rate: loss for rate, loss in zip(config.rates, result["losses"]) if loss is not None}
+            of = best.setdefault(objective, {})
+            of[arm] = (
+                min(losses, key=lambda rate: losses[rate]) if losses else of.get(tuned(config)[0], config.rates[0])
+            )
+    return {objective: rates for objective, rates in best.items() if len(rates) == len(tuned(config))}
 
 
 def cells(config: ClueStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
@@ -103,7 +104,7 @@ def cells(config: ClueStudyConfig) -> Iterator[tuple[str, str, int, Path]]:
 
 def jobs(config: ClueStudyConfig, out: Path) -> list[Job]:
     """All jobs; those that need chosen rates have none in their values until these are known."""
-    plain, rates = config.model_dump(mode="json"), chosen_rates(config, out) or {}
+    plain, rates = config.model_dump(mode="json"), chosen_rates(config, out)
 
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
         return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")

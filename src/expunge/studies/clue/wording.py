@@ -89,10 +89,10 @@ def _gap(ours: Sequence[float], theirs: Sequence[float]) -> str:
     return signed(fmean(ours) - fmean(theirs)) if ours and theirs else "–"
 
 
-def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]] | None) -> list[str]:
+def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> list[str]:
     said = [
         f"{objective}: {', '.join(f'{arm} {rate:g}' for arm, rate in each.items())}"
-        for objective, each in (rates or {}).items()
+        for objective, each in rates.items()
     ]
     tuned = (
         f"Learning rates were chosen for each objective and arm on a pilot seed (number {config.seeds}) that no "
