@@ -111,7 +111,7 @@ def test_cells_wait_for_the_rates_the_model_and_its_circuits(tmp_path: Path) -> 
 
 
 def test_in_full_there_are_all_granularities() -> None:
-    assert check(ClueStudyConfig(full=True)).granularities == ("matrices", "heads", "neurons")
+    assert check(ClueStudyConfig(full=True)).granularities == ("heads", "matrices", "neurons")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from expunge.studies.running import read_result
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.clue"
-FULL = ("matrices", "heads", "neurons")
+FULL = ("heads", "matrices", "neurons")
 
 
 def check(config: ClueStudyConfig) -> ClueStudyConfig:
