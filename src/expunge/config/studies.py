@@ -82,10 +82,8 @@ class ClueStudyConfig(Config):
     suite: str = "world:people"
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("idk", "npo", "gradient_ascent")
     localizers: tuple[str, ...] = ("wagle", "saliency")  # by gradients, of as many single weights
-    granularities: Annotated[tuple[Granularity, ...], Field(min_length=1)] = (
-        "heads",
-        "matrices",
-    )  # the code's, the text's
+    # nodes of the released code, and of the text
+    granularities: Annotated[tuple[Granularity, ...], Field(min_length=1)] = ("heads", "matrices")
     surveyed: tuple[Granularity, ...] = ("matrices", "heads", "neurons")  # of which only the classes are looked at
     share: Annotated[float, Field(gt=0, le=1)] = 0.1  # of the edges that a circuit has: the released code's
     pairs: PositiveInt = 32  # contrasts of each set
