@@ -111,7 +111,7 @@ def _numbers(results: Results, families: Families, knowledge: str, counts: Seque
 
 def _trade(results: Results, knowledge: str, counts: Sequence[int]) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
-    for label in results.labels("numbers", counts[0]):
+    for label in _plain(results, counts[0]):
         curve = []
         for count in counts:
             arm = results.of(knowledge, "numbers", count, label).values()
@@ -174,7 +174,7 @@ def _lens(results: Results, knowledge: str) -> dict[str, Curve]:
             for which in ("unedited", "never")}  # fmt: skip
     rows |= {
         label: list(results.of(knowledge, "numbers", count, label).values())
-        for label in results.labels("numbers", count)
+        for label in _plain(results, count)
     }
     found: dict[str, Curve] = {}
     for label, several in rows.items():
@@ -182,6 +182,11 @@ def _lens(results: Results, knowledge: str) -> dict[str, Curve]:
         if curves:
             found[label] = [(points[0][0], fmean(p[1] for p in points)) for points in zip(*curves)]
     return found
+
+
+def _plain(results: Results, count: int) -> list[str]:
+    """Methods as they are: pictures with every variant could not be read."""
+    return [label for label in results.labels("numbers", count) if ":" not in label]
 
 
 def _dots(several: Sequence[Comparison]) -> list[Difference]:

@@ -58,7 +58,7 @@ def headline(results: Results, families: Mapping[str, Sequence[Comparison]]) -> 
             lines.append(
                 f"{knowledge.capitalize()} knowledge, relearned, against a model that never knew: {told(several)}."
             )
-    return tuple(lines)
+    return tuple(lines) or ("Nothing can be compared yet: that needs two seeds.",)
 
 
 def told(several: Sequence[Comparison]) -> str:
