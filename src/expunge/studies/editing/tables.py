@@ -46,7 +46,8 @@ def arms_table(results: Results, knowledge: str, part: str, count: int, caption:
          _cell(each, lambda r: r.get("seconds"), "{:.1f}")]
         for label, each in every
     ]  # fmt: skip
-    return Table(["", "Seeds", "Selectivity", *heads, "Processor s"], body, caption)
+    said = f"{caption} Values that another arm had fitted were found again, so seconds are not comparable."
+    return Table(["", "Seeds", "Selectivity", *heads, "Processor s"], body, said)
 
 
 def attacks_table(results: Results, knowledge: str, part: str, caption: str) -> Table:
