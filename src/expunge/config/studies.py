@@ -183,6 +183,7 @@ class FrequencyStudyConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3)  # tried on the pilot seed
     utility_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
+    forget_weight: PositiveFloat = 0.5  # beside 1 of the retain loss, as in the paper
     neighbour_floor: Annotated[float, Field(gt=0, le=1)] = 0.9  # of the second comparison: what neighbours keep
     margin: PositiveFloat = 0.05  # within which two areas, shares or rates are called equivalent
     full: bool = False  # the forms in every size

@@ -5,7 +5,7 @@ log      mean over facts of the mean log-probability
 said     share of facts each of whose tokens is the likeliest (what greedy generation would say)
 left     share, of the facts that were said before, of those that still are
 likely   share of facts with a level of 1/2 or more
-choice   share of facts whose right answer is likelier than all wrong ones
+choice   share of facts whose right answer is likelier than all wrong ones; of the questions only: it takes longest
 
 Of the forget set also M and D of what is said against `likely` and against `choice` (`evaluate/misalignment.py`), over
 the facts that passed both before; absent under 20 of them.
@@ -42,7 +42,7 @@ def columns_of(model: Model, scene: Scene, *, bf16: bool = False) -> dict[str, C
     """Of every group, as the model is now."""
     found = {}
     for group, rows in scene.groups.items():
-        wrong = group in (QUESTION, STATEMENT) and all(each.perturbed_answers for each in rows)
+        wrong = group == QUESTION and all(each.perturbed_answers for each in rows)
         found[group] = _columns(model, rows, scene, wrong=wrong, bf16=bf16)
     return found
 
