@@ -39,8 +39,8 @@ def training(config: FrequencyStudyConfig, method: str, rate: float, seed: int) 
     """The settings of the uniform arm."""
     return settings(TrainConfig, {
         **METHODS[method], "forget_weight": config.forget_weight, "learning_rate": rate, "max_steps": config.steps,
-        "batch_size": config.batch_size, "eval_every": max(1, config.steps // config.evaluations), "precision": config.precision,
-        "utility_floor": config.utility_floor, "seed": seed,
+        "batch_size": config.batch_size, "eval_every": max(1, config.steps // config.evaluations),
+        "precision": config.precision, "utility_floor": config.utility_floor, "seed": seed,
     })  # fmt: skip
 
 

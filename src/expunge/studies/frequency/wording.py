@@ -80,7 +80,8 @@ def how(config: FrequencyStudyConfig, rates: Mapping[str, float] | None) -> list
     return [
         f"{config.steps} steps of {config.batch_size} forget rows and as many retained rows (whose likelihood is the "
         f"retain loss, of weight 1; that of the forget loss is {config.forget_weight:g}); AdamW without weight decay; "
-        f"measured every {every} steps. All buckets are unlearnt together; “alone” is one bucket by itself, as in the paper.",
+        f"measured every {every} steps. All buckets are unlearnt together; “alone” is one bucket by itself, as in the "
+        "paper.",
         tuned,
         "Each seed has its own rows and order, and in the world its own model. Of the first size there are "
         f"{config.seeds} seeds, of others up to {config.further_seeds}.",
