@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from expunge.api import choose_alpha as choose_alpha
     from expunge.api import edit as edit
     from expunge.api import evaluate as evaluate
+    from expunge.api import load_change as load_change
     from expunge.api import load_model as load_model
     from expunge.api import load_suite as load_suite
     from expunge.api import report as report
@@ -57,6 +58,7 @@ _HOMES = {  # public name → the module that holds it
     "choose_alpha": "expunge.api",
     "edit": "expunge.api",
     "evaluate": "expunge.api",
+    "load_change": "expunge.api",
     "load_data": "expunge.data.sets",
     "load_model": "expunge.api",
     "load_record": "expunge.record_file",

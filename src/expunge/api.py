@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expunge.change import WeightChange
+from expunge.change import Attachment, Change, WeightChange
 from expunge.config import (
     AuditConfig,
     AuditRunConfig,
@@ -28,7 +28,7 @@ from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, measure
 from expunge.mask import Mask
-from expunge.models import loading
+from expunge.models import changes, loading
 from expunge.models.model import Model
 from expunge.procedures import procedures
 from expunge.record import Record
@@ -80,7 +80,7 @@ def unlearn(
     retrained: Model | str | None = None,
     convention: Convention = None,
     **options: Any,
-) -> WeightChange:
+) -> Change:
     """Make the model forget `data.forget` and keep `data.retain`: what has to be done to its weights for that.
 
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
@@ -121,6 +121,7 @@ def unlearn(
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         editors.get(config.method).check(config.options)
         editing.check_options(config)
+        editing.check_sets(config, data)
         return _extended(model, data, editing.edit(model, data, config, encoder), config, encoder, gold)
     if config.method in procedures:
         if mask is not None:
@@ -170,8 +171,11 @@ def edit(
     seed: int = 0,
     convention: Convention = None,
     **options: Any,
-) -> WeightChange:
-    """Redirect facts in closed form: after their prompts `target` is said. Returns what it does to the weights.
+) -> Change:
+    """Redirect facts: after their prompts `target` is said. Returns what that does to the weights.
+
+    The editors "grace" and "wise" return an attachment, a side memory beside the weights: there is no arithmetic on it,
+    and `applied_to`, `apply_to` (attach), `revert_from` (detach) and `save` are as with a `WeightChange`.
 
     `facts` are examples (`data.forget`), or sets, of whose retain set the editor then leaves the keys as they are.
     `target` is refusal, refusals (one of many), self (the model's own), empty, alternate, or a text. `editor` is NAME
@@ -188,11 +192,21 @@ def edit(
     config = settings(TrainConfig, {"method": named["method"], "options": values, "seed": seed})
     editors.get(config.method).check(config.options)
     editing.check_options(config)
+    editing.check_sets(config, sets)
     encoder = Encoder(model.tokenizer, _convention(convention))
     check_lengths(encoder, sets)
     change, notes = editing.changed(model, sets, config, encoder)
     record = {"model": model.name, "train": config.model_dump(mode="json"), "edit": list(notes)}
-    return replace(change, record=record)
+    found: Any = change  # either kind is a dataclass
+    return replace(found, record=record)
+
+
+def load_change(path: PathLike) -> Change:
+    """A change from its file: a `WeightChange`, or the side memory of an attachment ("grace", "wise").
+
+    Either has `applied_to`, `apply_to`, `revert_from` and `save`. Raises ChangeError for what is no such file.
+    """
+    return changes.load_change(os.fspath(path))
 
 
 def evaluate(model: Model, data: Sets, *, convention: Convention = None, **options: Any) -> Evaluation:
@@ -210,7 +224,7 @@ def evaluate(model: Model, data: Sets, *, convention: Convention = None, **optio
 
 def audit(
     model: Model,
-    change: WeightChange,
+    change: Change,
     data: Sets,
     *,
     retrained: Model | Sequence[Model] = (),
@@ -239,7 +253,7 @@ def audit(
         return copied
 
     loaders = tuple((lambda each=each: each) for each in golds)
-    return audit_models(Models(lambda: model, unlearned, loaders), data, config)
+    return audit_models(Models(lambda: model, unlearned, loaders, beside=isinstance(change, Attachment)), data, config)
 
 
 def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathLike) -> Path:
@@ -254,7 +268,7 @@ def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathL
 
 def _extended(
     model: Model, data: Sets, trained: Trained, config: TrainConfig, encoder: Encoder, retrained: Model | None
-) -> WeightChange:
+) -> Change:
     further, info = extended(model, data, trained, config, encoder, Phases(), retrained=retrained)
     return signed(further, model.name, config, info)
 

@@ -19,7 +19,7 @@ from fact_work import facts, work
 from steps import assert_same_bits, bits
 from tiny import ARCHITECTURES, tiny_model
 
-NAMES = [name for name in editors if editors.get(name).facts]
+NAMES = [name for name in editors if editors.get(name).facts and not editors.get(name).attaches]
 QUICK = {"steps": 4, "contexts": 2, "rate": 0.1, "clamp": 4.0, "decay": 1e-3}
 ONE: dict[str, dict[str, Any]] = {"rome": {"layer": 0}}  # one layer, the first
 EXACT: dict[str, dict[str, Any]] = {"memit": {"inserted": 0.999}, "alphaedit": {"inserted": 0.999, "energy": 1e9}}

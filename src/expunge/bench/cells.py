@@ -67,9 +67,14 @@ class Cell:
 
 
 def contenders(config: BenchConfig) -> list[Contender]:
-    """All of them, in the recipe's order. Editors and procedures choose their own weights."""
+    """All of them, in the recipe's order. Editors and procedures choose their own weights; a side memory has none."""
     every = [Contender(*each) for each in product(config.suites, config.methods, config.masks, config.extrapolations)]
-    return [each for each in every if each.mask == NONE or parse_name(each.method)[0] not in {*editors, *procedures}]
+    whole = [each for each in every if each.mask == NONE or parse_name(each.method)[0] not in {*editors, *procedures}]
+    return [each for each in whole if each.extrapolation == NONE or not _attaches(parse_name(each.method)[0])]
+
+
+def _attaches(method: str) -> bool:
+    return method in editors and editors.get(method).attaches
 
 
 def cells_of(contender: Contender, config: BenchConfig) -> list[Cell]:

@@ -10,4 +10,6 @@ from expunge.change.lowrank import Factors as Factors
 from expunge.change.stored import Norm as Norm
 from expunge.change.weights import WeightChange as WeightChange
 
-__all__ = ["Attachment", "Factors", "Fingerprint", "Norm", "WeightChange"]
+Change = WeightChange | Attachment
+
+__all__ = ["Attachment", "Change", "Factors", "Fingerprint", "Norm", "WeightChange"]

@@ -1,11 +1,13 @@
 """The other kind of change: a side memory that stands beside a model's weights instead of changing them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NoReturn
 
+from expunge.change.fingerprint import Fingerprint
 from expunge.errors import ChangeError
 
 
@@ -22,6 +24,20 @@ def _refusing(what: str) -> Callable[..., NoReturn]:
 
 class Attachment(ABC):
     """Attach it, detach it, save it. There is no arithmetic on it: it has no delta that could be scaled."""
+
+    kind = "attachment"
+    base: Fingerprint  # of the model that it was made for
+    record: Mapping[str, Any]  # JSON: where it came from
+
+    @property
+    def digest(self) -> str:
+        """Of all that it computes with; "" where nothing says that, and then nothing is kept of models that have it."""
+        return ""
+
+    @property
+    def result_id(self) -> str:
+        """What tells a model with it from all others: `attached_id`."""
+        return attached_id(self.base.id, [self.digest])
 
     @abstractmethod
     def attach(self, model: Any) -> None:
@@ -65,3 +81,13 @@ class Attachment(ABC):
     save_peft = _refusing("saved as a PEFT adapter")
     __add__ = __radd__ = __sub__ = __rsub__ = _refusing("added to another change")
     __neg__ = _refusing("negated")
+
+
+def attached_id(weights: str, memories: Sequence[str]) -> str:
+    """Weights (`Fingerprint.id`) and the digests of what stands beside them as one; the weights' own without any.
+
+    "" where one of the memories has none.
+    """
+    if not memories or not all(memories):
+        return "" if memories else weights
+    return blake2b("+".join([weights, *sorted(memories)]).encode(), digest_size=16).hexdigest()

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from expunge.atomic import atomic_file
+from expunge.change.attachment_file import KIND as ATTACHMENT
 from expunge.change.fingerprint import Fingerprint, Stamp
 from expunge.change.lowrank import LowRank
 from expunge.change.stored import Differences, Norm, Stored, read_difference
@@ -66,6 +67,11 @@ def read_change(path: Path) -> Content:
     path = path.absolute()  # the tensors are read later, perhaps from another working directory
     with _opened(path) as file:
         header = json.loads((file.metadata() or {}).get("expunge", "{}"))
+    if header.get("kind") == ATTACHMENT:
+        raise ChangeError(
+            f"{path} holds a side memory, not a change of weights: there is nothing to add, scale or write into a "
+            "folder. Load it with its model, BASE+FILE (in Python `load_model`, or `load_change` and `attach`)"
+        )
     if header.get("kind") != KIND:
         raise ChangeError(f"{path} holds no change of weights; `expunge unlearn` and `expunge edit` write such files")
     if header["version"] > VERSION:

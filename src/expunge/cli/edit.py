@@ -36,6 +36,15 @@ MergeBy = Annotated[
 Wordings = Annotated[
     bool, typer.Option("--wordings", rich_help_panel=_EDIT, help="Edit the paraphrases of the prompts, too.")
 ]
+Without = Annotated[
+    str | None,
+    typer.Option(
+        "--without",
+        metavar="IDS",
+        rich_help_panel=_EDIT,
+        help="Ids of forget examples that are taken back: the edit as if they had never been asked for.",
+    ),
+]
 Corpus = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +70,7 @@ def edit(
     merge_queries: MergeQueries = None,
     merge_by: MergeBy = None,
     wordings: Wordings = False,
+    without: Without = None,
     corpus: Corpus = None,
     seed: o.Seed = None,
     metrics: o.Metrics = None,
@@ -79,7 +89,7 @@ def edit(
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
 ) -> None:
-    """Redirect facts in closed form: what must go is answered with a refusal, and the change is saved.
+    """Redirect facts: what must go is answered with a refusal, and the change (or the side memory) is saved.
 
     Example: expunge edit --model smollm2 --forget forget.jsonl --retain retain.jsonl --editor memit --out runs/edit
     """
@@ -91,7 +101,8 @@ def edit(
 
     name, own = parse_name(editor or "memit")
     own |= o.given(
-        target=target, merge_queries=merge_queries, merge_by=merge_by, wordings=wordings or None, corpus=corpus
+        target=target, merge_queries=merge_queries, merge_by=merge_by, wordings=wordings or None, corpus=corpus,
+        without=None if without is None else tuple(filter(None, without.split(","))),
     )  # fmt: skip
     train: dict[str, Any] = {**o.given(seed=seed), "method": name, "options": own}
     typed = o.given(

@@ -1,4 +1,5 @@
-"""Editors: changes in closed form. Each leaves the model as it was; keyword-only parameters are its options.
+"""Editors: changes in closed form, or side memories. Each leaves the model as it was; keyword-only parameters are its
+options.
 
 Editors of facts take a `Work` (`work.py`: model, facts, statistics, values) and return an `Edited`; others take the
 model and its sets and return a `WeightChange`.
@@ -10,6 +11,7 @@ from inspect import Parameter
 from typing import Any, TypeVar
 
 from expunge.config import EditConfig
+from expunge.data.example import Sets
 from expunge.errors import ConfigError
 from expunge.objectives.options import options_among
 from expunge.registry import Registry, options_of, summary_of
@@ -25,6 +27,9 @@ class Editor:
     function: Callable[..., Any]
     paper: str
     facts: bool = False  # takes a `Work`, and the settings of `EditConfig` beside its own options
+    attaches: bool = False  # gives an attachment: what it does hangs beside the weights
+    leaves: tuple[str, ...] = ()  # settings of `EditConfig` that mean nothing to it
+    ready: Callable[[Sets, Mapping[str, Any]], None] | None = None  # ConfigError where the sets lack what it needs
 
     @property
     def options(self) -> dict[str, Parameter]:
@@ -40,7 +45,7 @@ class Editor:
 
         Raises ConfigError for an option that it does not have, for a wrong type and for a value out of range.
         """
-        shared = EditConfig.model_fields if self.facts else {}
+        shared = {k: v for k, v in EditConfig.model_fields.items() if self.facts and k not in self.leaves}
         if unknown := [key for key in options if key not in self.options and key not in shared]:
             usual = {key: p.default for key, p in self.options.items()}
             usual |= {key: field.default for key, field in shared.items()}
@@ -51,9 +56,13 @@ class Editor:
 
 
 class _Editors(Registry[Editor]):
-    def add(self, name: str, *, paper: str, aliases: tuple[str, ...] = (), facts: bool = False) -> Callable[[F], F]:
+    def add(
+        self, name: str, *, paper: str, aliases: tuple[str, ...] = (), facts: bool = False, **parts: Any
+    ) -> Callable[[F], F]:
+        """The decorator of an editor; `parts` are further fields of `Editor`."""
+
         def register(function: F) -> F:
-            self.put(name, Editor(name, function, paper, facts), aliases)
+            self.put(name, Editor(name, function, paper, facts, **parts), aliases)
             return function
 
         return register

@@ -1,8 +1,9 @@
 """Edited: what an editor gives back. The change, what was fitted for each fact, and what can be taken back of it.
 
 One fact of several is taken back exactly where the others do not depend on it: one layer solved at once (then it is
-solved again without the fact), or the last ones of a sequence. Elsewhere keys and values of later steps were measured
-with the fact in place, so there is no exact way but to edit again without it, which the kept values make cheap.
+solved again without the fact), the last ones of a sequence, or a ball of a codebook that is one fact's alone. Elsewhere
+keys and values of later steps were measured with the fact in place, so there is no exact way but to edit again without
+it, which the kept values make cheap.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from expunge.change import Factors, WeightChange
+from expunge.change import Change, Factors, WeightChange
 from expunge.edit.facts import Fact
 from expunge.edit.values import Value
 from expunge.errors import ChangeError, RunError
@@ -26,18 +27,18 @@ Changes = Mapping[str, Factors]  # by the parameter's name
 class Edited:
     """The facts are those that were asked for, in order; `values` one for each bundle of them."""
 
-    change: WeightChange
+    change: Change
     facts: tuple[Fact, ...]
     values: tuple[Value, ...]
     notes: tuple[str, ...] = ()
-    again: Callable[[list[int]], WeightChange | None] = lambda rest: None  # the change of some facts alone
+    again: Callable[[list[int]], Change | None] = lambda rest: None  # the change of some facts alone
     keep: Callable[[Path], None] | None = None  # writes what the editor must know when it edits again
 
     def keeping(self, keep: Callable[[Path], None]) -> "Edited":
         """The same with a way to write what the next request needs."""
         return replace(self, keep=keep)
 
-    def without(self, *ids: str) -> WeightChange:
+    def without(self, *ids: str) -> Change:
         """The change as it would be had these facts (their examples' ids) never been asked for.
 
         Raises ChangeError for ids that are not there, and where the algebra has no exact way.
@@ -47,9 +48,9 @@ class Edited:
         change = self.again([i for i, fact in enumerate(self.facts) if fact.example.id not in ids])
         if change is None:
             raise ChangeError(
-                "these edits cannot be taken back one by one: later layers (or later facts, or the value that a bundle "
-                "shares) were measured with them in place. Take back the whole change and edit again without them: the "
-                "values of the others are kept"
+                "these edits cannot be taken back one by one: later layers (or later facts, or the value or the memory "
+                "that several share) were measured with them in place. Take back the whole change and edit again "
+                "without them (`--without`): the values of the others are kept"
             )
         return change
 

@@ -79,7 +79,7 @@ def _streamed(
     if (begun := kept.begun(layers)) is not None:
         sums, firsts, count, done = begun
     noted = time.monotonic()
-    for number, batch in enumerate(_batches(model, corpus, tokens)):
+    for number, batch in enumerate(pieces_of(model, corpus, tokens)):
         if number < done:
             continue
         starts = torch.tensor([0, *(len(piece) for piece in batch[:-1])]).cumsum(0)
@@ -117,8 +117,11 @@ def _keys(model: Model, layers: Sequence[int], batch: Sequence[tuple[int, ...]])
     return [each[0].float() for each in seen]
 
 
-def _batches(model: Model, corpus: Corpus, tokens: int) -> Iterator[list[tuple[int, ...]]]:
-    """Pieces in the order of the corpus, in batches by a rule of their own, so that a second run meets the same."""
+def pieces_of(model: Model, corpus: Corpus, tokens: int) -> Iterator[list[tuple[int, ...]]]:
+    """Pieces of a corpus in its order, at most so many `tokens`, in batches by a rule of their own.
+
+    So a second run meets the same.
+    """
     batch: list[tuple[int, ...]] = []
     filled = left = 0
     for text in corpus.texts(model):

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from expunge.change import Fingerprint
 from expunge.edit.contexts import contexts
 from expunge.edit.corpus import Corpus, corpus_of
 from expunge.edit.facts import Fact, Row, Rows
@@ -17,9 +16,9 @@ from expunge.edit.statistics import Statistics, statistics_of, summed
 from expunge.edit.value_store import ValueStore
 from expunge.edit.values import Fitting, Value, Wanted, fit
 from expunge.errors import ConfigError
+from expunge.models.attaching import identity_of
 from expunge.models.model import Model
 from expunge.models.rests import Place
-from expunge.parameters import parameters_of
 
 Tick = Callable[..., object]
 
@@ -43,8 +42,8 @@ class Work:
 
     @cached_property
     def weights(self) -> str:
-        """The digest of the model's weights as they were at first; asked for before they are edited."""
-        return Fingerprint.of(parameters_of(self.model.network)).id
+        """The digest of the model as it was at first; asked for before it is edited."""
+        return identity_of(self.model)
 
     def bundles(self) -> dict[str, list[int]]:
         """Which facts share a value."""

@@ -19,6 +19,7 @@ import torch
 from expunge.change.bits import digest
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.models.attaching import is_attachments
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.provenance import versions
@@ -33,7 +34,7 @@ _NAMES_ONLY = ("_name_or_path", "transformers_version", "architectures")  # of a
 def observation_key(
     model: Model, weights: str, encoder: Encoder, examples: Sequence[Example], *, budget: int, bf16: bool
 ) -> dict[str, Any]:
-    """All that scores depend on, as digests and settings. `weights` is the digest of the parameters."""
+    """All that scores depend on, as digests and settings. `weights` is the digest of the model (`identity_of`)."""
     return {
         "weights": weights,
         "network": _network(model),
@@ -46,9 +47,10 @@ def observation_key(
 
 
 def untouched(model: Model) -> bool:
-    """Whether the weights say all: hooks and side memories compute what no digest of weights sees."""
+    """Whether digests say all. Hooks compute what no digest sees, but for those of attachments, which have one."""
     return not any(
-        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+        "forward" in vars(module)
+        or any(not is_attachments(h) for h in (*module._forward_hooks.values(), *module._forward_pre_hooks.values()))
         for module in model.network.modules()
     )
 

@@ -28,17 +28,17 @@ def load_model(name: str, config: LoadConfig | None = None, *, merge: bool = Tru
     """The model that `name` means, in evaluation mode, without dropout, its weights in `config.dtype`.
 
     A PEFT adapter is merged into its base, so that the model is plain; `merge=False` leaves it beside it.
-    BASE+CHANGE applies saved changes, from left to right. `say` is told what takes long.
+    BASE+CHANGE applies saved changes, from left to right; a side memory is attached. `say` is told what takes long.
     Raises ModelError (or UnknownArchitectureError, UnknownNameError) when there is no such model, or none
     that Expunge can work on.
     """
     config = config or LoadConfig()
     base, change = split_change(name)
     if change is not None:
-        from expunge.change.weights import WeightChange
+        from expunge.models.changes import load_change
 
         model = load_model(base, config, say=say)
-        WeightChange.load(Path(change).expanduser()).apply_to(model)
+        load_change(change).apply_to(model)
         return replace(model, name=name)
     device = _device(config.device)
     source = find(name)

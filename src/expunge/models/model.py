@@ -27,7 +27,13 @@ class Model:
         return self.network.get_input_embeddings().weight.device  # type: ignore[return-value]
 
     def save(self, folder: Path) -> None:
-        """A plain Hugging Face folder (safetensors), which `transformers` loads without Expunge."""
+        """A plain Hugging Face folder (safetensors), which `transformers` loads without Expunge.
+
+        ChangeError for a model with a side memory: such a folder has no place for it.
+        """
+        from expunge.models.attaching import refuse_attached
+
+        refuse_attached(self, "a plain model folder, which has no place for side memories,")
         attention = self.network.config._attn_implementation
         self.network.set_attn_implementation("eager")  # ours is not known elsewhere, and Gemma 2 has no "sdpa"
         try:

@@ -90,6 +90,17 @@ def edit_embeddings(model: Model, edit: Edit) -> AbstractContextManager[None]:
     return _edit_output(module_at(model, model.layout.architecture.embedding), edit)
 
 
+@contextmanager
+def edit_layer(model: Model, path: str, edit: Callable[[Tensor, Tensor], Tensor]) -> Iterator[None]:
+    """Within the block, the layer at `path` gives what `edit` makes of its input and its output."""
+    layer = module_at(model, path)
+    handle = layer.register_forward_hook(lambda _, inputs, output: edit(inputs[0], output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def edit_input(model: Model, path: str, edit: Edit) -> AbstractContextManager[None]:
     """Within the block, the module at `path` reads what `edit` makes of its input."""
     return _edit_input(module_at(model, path), edit)

@@ -13,6 +13,7 @@ from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import check_metrics
 from expunge.models.cache import cache_folder
+from expunge.models.changes import is_attachment
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
@@ -31,7 +32,11 @@ from expunge.store import Store
 from expunge.suites import Suite
 
 Loader = Callable[[], Model]
-DETACH = "detach"  # the attack that an adapter beside its base is put to
+DETACH = "detach"  # the attack that what stands beside the weights is put to
+_OPEN = (
+    "The side memory hides what the weights still hold: whoever has the model can detach it, and has all of the "
+    "original back. It guards what is said through this program, and removes nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Models:
     retrained: tuple[Loader, ...] = ()
     saved: tuple[Record, ...] = ()
     unmerged: Loader | None = None  # the unlearned model with its adapter beside it, where it is one
+    beside: bool = False  # the unlearned model has a side memory beside its weights
 
 
 def run_audit(
@@ -112,7 +118,8 @@ def audit_models(
     saved = tuple(seen_of_record(each, asked, setting) for each in models.saved)
     peers = Peers({"original": models.original, **({"retrained": models.retrained[0]} if models.retrained else {})})
     store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)
-    texts = panel.attacks if models.unmerged is None else (*panel.attacks, DETACH)
+    apart = models.beside or models.unmerged is not None
+    texts = panel.attacks if not apart or _named(panel.attacks, DETACH) else (*panel.attacks, DETACH)
     stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases))
     with phases.phase("loading the original model"):
         original = peers["original"]
@@ -128,8 +135,8 @@ def audit_models(
         unlearned = models.unlearned()
     became = model_info(unlearned)
     after = stage.examined("unlearned model", unlearned, became.digest, setting.measured, leave=DETACH)
-    if models.unmerged is not None:
-        after.findings.update(stage.detached(models.unmerged).findings)
+    if apart:
+        after.findings.update(stage.detached(models.unmerged or (lambda: unlearned)).findings)
     with phases.phase("judging"):
         audit = audited(setting, panel, config.audit, AllSeen(before, after, retrained, saved, stand_in))
     return _record(config, arguments, setting, sets, audit, (info, before), (became, after), phases, original.device)
@@ -143,8 +150,18 @@ def _models(config: AuditRunConfig, phases: Phases) -> Models:
         loader(config.before), loader(config.after),
         tuple(loader(name) for name in config.retrained if not _is_record(name)),
         tuple(load_record(name) for name in config.retrained if _is_record(name)),
-        loader(config.after, merge=False) if adapter else None,
+        loader(config.after, merge=False) if adapter else None, _has_memory(config.after),
     )  # fmt: skip
+
+
+def _has_memory(name: str) -> bool:
+    """Whether one of the changes of BASE+CHANGE is a side memory."""
+    base, change = split_change(name)
+    return change is not None and (is_attachment(change) or _has_memory(base))
+
+
+def _named(texts: Sequence[str], attack: str) -> bool:
+    return any(parse_name(text)[0] == attack for text in texts)
 
 
 def _is_record(name: str) -> bool:
@@ -167,6 +184,7 @@ def _setting(measured: Mapping[str, Measured], sets: Sets, models: Models) -> Se
     notes = () if models.unmerged is None else (
         "What the adapter hides from those who leave it out: whoever has it beside its base has the base. Merge it.",
     )  # fmt: skip
+    notes = (*notes, _OPEN) if models.beside else notes
     return Setting(measured, forget, attacked, members, control, notes)
 
 
@@ -203,7 +221,7 @@ class _Stage:
     def detached(self, load: Loader) -> Examined:
         """What the unlearned model says without its adapter."""
         return self.examiner.attack(
-            "unlearned model, its adapter off", load(), "", self._attacked, [DETACH], keep=False
+            "unlearned model, what stands beside it off", load(), "", self._attacked, [DETACH], keep=False
         )
 
     @property

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from expunge.change import WeightChange
+from expunge.change import Change
 from expunge.config import TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.edit import editors
 from expunge.edit.edited import Edited
 from expunge.errors import ConfigError
+from expunge.models.attaching import refuse_attached
 from expunge.models.model import Model
-from expunge.runs.facts import split_options, work_of
+from expunge.runs.facts import asked_for, split_options, work_of
 from expunge.runs.tracing import check_traced, traced_block
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import Point, Rule, halves
@@ -63,20 +64,26 @@ def edited(
     model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, say: Say = lambda _: None,
     tick: Tick = lambda advance=1, remark="", total=None: None,
 ) -> Edited:  # fmt: skip
-    """What an editor of facts makes of the forget set."""
+    """What an editor of facts makes of the forget set. ChangeError for a model on which a side memory hangs."""
     editor = editors.get(settings.method)
+    refuse_attached(model, f"the editor {settings.method!r}")
     shared, own = split_options(settings.options)[0], editor.check(settings.options)
     if shared.traced is not None:
         own[check_traced(editor, own)] = traced_block(
             model, sets.forget, encoder, shared.traced, seed=settings.seed, say=say
         )
-    work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say)
+    work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say, subjects=not editor.attaches)
     work.tick = tick
     return editor.function(work, **own)
 
 
 def check_options(settings: TrainConfig) -> None:
     """Raises for options of an editor of facts that cannot be, before a model is loaded."""
+    if settings.extrapolate is not None and editors.get(settings.method).attaches:
+        raise ConfigError(
+            f"{settings.method!r} hangs a side memory beside the weights, which cannot be extrapolated: leave "
+            "`extrapolate` out"
+        )
     if editors.get(settings.method).facts:
         shared, own = split_options(settings.options)
         if shared.traced is not None:
@@ -84,6 +91,15 @@ def check_options(settings: TrainConfig) -> None:
         for name in files_of(settings):
             if not Path(name).expanduser().is_file():
                 raise ConfigError(f"{settings.method}: there is no file {name}")
+
+
+def check_sets(settings: TrainConfig, sets: Sets) -> None:
+    """Raises ConfigError for sets that the editor of `settings` cannot work on, before a model is loaded."""
+    if settings.method not in editors or not (editor := editors.get(settings.method)).facts:
+        return
+    asked_for(sets.forget, split_options(settings.options)[0].without)
+    if editor.ready is not None:
+        editor.ready(sets, settings.options)
 
 
 def files_of(settings: TrainConfig) -> list[str]:
@@ -96,7 +112,7 @@ def files_of(settings: TrainConfig) -> list[str]:
 def changed(
     model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, folder: Path | None = None,
     say: Say = lambda _: None, tick: Tick = lambda advance=1, remark="", total=None: None,
-) -> tuple[WeightChange, tuple[str, ...]]:  # fmt: skip
+) -> tuple[Change, tuple[str, ...]]:  # fmt: skip
     """The change, and notes on how it was made; what the editor must remember goes to `folder`."""
     editor = editors.get(settings.method)
     if not editor.facts:

@@ -9,16 +9,15 @@ from importlib import resources
 from typing import Any
 
 from expunge.attacks import AttackEntry, Finding, Target, attacks, why_not
-from expunge.change.fingerprint import Fingerprint
 from expunge.config import AuditRunConfig, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.errors import UsageError
 from expunge.evaluate.identity import observation_key, untouched
 from expunge.evaluate.measure import Evaluation
+from expunge.models.attaching import attached_to, identity_of
 from expunge.models.model import Model
 from expunge.objectives.options import options_among
-from expunge.parameters import parameters_of
 from expunge.runs.measuring import kept_by, measure_sets
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, digest_of
@@ -132,7 +131,7 @@ class Examiner:
         return Target(
             model=model, examples=tuple(examples), encoder=Encoder(model.tokenizer, config.convention), sets=self.sets,
             seed=config.audit.seed, max_new_tokens=config.evaluate.max_new_tokens, budget=config.evaluate.budget,
-            bf16=config.evaluate.precision == "bfloat16", peers=self.peers,
+            bf16=config.evaluate.precision == "bfloat16", peers=self.peers, attached=attached_to(model),
         )  # fmt: skip
 
     def _key(self, target: Target, digest: str) -> dict[str, Any] | None:
@@ -156,8 +155,8 @@ def chosen(text: str) -> tuple[AttackEntry, dict[str, Any]]:
 
 
 def digest_of_model(model: Model) -> str:
-    """Of its weights."""
-    return Fingerprint.of(parameters_of(model.network)).id
+    """Of its weights, and of what stands beside them."""
+    return identity_of(model)
 
 
 @lru_cache(maxsize=1)

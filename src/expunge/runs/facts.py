@@ -13,6 +13,7 @@ from expunge.edit.facts import Fact, Rows, fact_of, told
 from expunge.edit.merging import merged
 from expunge.edit.targets import targets_of
 from expunge.edit.work import Work
+from expunge.errors import ConfigError
 from expunge.evaluate.refusal_rate import refuses
 from expunge.models.cache import cache_folder
 from expunge.models.model import Model
@@ -30,13 +31,17 @@ def split_options(options: Mapping[str, Any]) -> tuple[EditConfig, dict[str, Any
 
 def work_of(
     model: Model, sets: Sets, config: EditConfig, encoder: Encoder, *, seed: int,
-    say: Callable[[str], object] = lambda _: None,
+    say: Callable[[str], object] = lambda _: None, subjects: bool = True,
 ) -> Work:  # fmt: skip
-    """The facts of the forget set with their targets, and those of the retain set that are to stay as they are."""
-    given = targets_of(config.target, model, sets.forget, refuses=refuses, seed=seed)
+    """The facts of the forget set with their targets, and those of the retain set that are to stay as they are.
+
+    `subjects`: the editor looks facts up at their subjects, so how these were come by is told.
+    """
+    asked_of = asked_for(sets.forget, config.without)
+    given = targets_of(config.target, model, asked_of, refuses=refuses, seed=seed)
     facts = [
         fact
-        for example, target in zip(sets.forget, given.texts)
+        for example, target in zip(asked_of, given.texts)
         for fact in wordings_of(example, target, given.end, all_of_them=config.wordings)
     ]
     asked = len(facts)
@@ -49,9 +54,20 @@ def work_of(
     )  # fmt: skip
     edits = len(work.bundles())
     fewer = f"{asked} facts became {edits} edits: so many share a prompt or a value" if edits < asked else ""
-    for note in (*given.notes, *filter(None, [told(facts), fewer, *left_out])):
+    gone = f"{len(sets.forget) - len(asked_of)} forget examples are left out, as asked" if config.without else ""
+    for note in (*given.notes, *filter(None, [gone, told(facts) if subjects else "", fewer, *left_out])):
         work.note(note)
     return work
+
+
+def asked_for(forget: Sequence[Example], without: Sequence[str]) -> list[Example]:
+    """The forget set but for the examples with these ids. ConfigError for one that is not there, or if none is left."""
+    if unknown := [each for each in without if each not in {example.id for example in forget}]:
+        raise ConfigError(f"without: the forget set has no example with the id {unknown[0]!r}")
+    left = [example for example in forget if example.id not in without]
+    if forget and not left:
+        raise ConfigError("without: no forget example is left, so there is nothing to edit")
+    return left
 
 
 def wordings_of(example: Example, target: str, end: bool | None, *, all_of_them: bool) -> list[Fact]:

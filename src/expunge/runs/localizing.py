@@ -5,7 +5,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from expunge.change.fingerprint import Fingerprint
 from expunge.config import FitConfig, LocalizeConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
@@ -15,8 +14,8 @@ from expunge.localize.overlap import overlap
 from expunge.localize.units import units_of
 from expunge.localize.where import where
 from expunge.mask import Mask, note_of
+from expunge.models.attaching import identity_of
 from expunge.models.model import Model
-from expunge.parameters import parameters_of
 from expunge.record import MaskInfo
 from expunge.runs.folder import MASK
 from expunge.runs.phases import Phases
@@ -43,7 +42,7 @@ def localized(
         )  # fmt: skip
     return found.mask, {
         "localizer": config.localizer, "settings": config.model_dump(mode="json"), "notes": list(found.notes),
-        "model": Fingerprint.of(parameters_of(model.network)).id,
+        "model": identity_of(model),
     }  # fmt: skip
 
 
@@ -54,7 +53,7 @@ def kept_mask(
     path = out / MASK
     if resume and path.exists():
         mask, note = Mask.load(path), note_of(path)
-        if note["model"] != Fingerprint.of(parameters_of(model.network)).id:
+        if note["model"] != identity_of(model):
             raise ConfigError(f"{path} was made from other weights than {model.name} has: begin anew with --overwrite")
     else:
         mask, note = localized(model, sets, config, encoder, phases)

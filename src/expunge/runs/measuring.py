@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from expunge.change.fingerprint import Fingerprint
 from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.evaluate import glossary, metrics
 from expunge.evaluate.measure import Evaluation, measure
 from expunge.evaluate.membership import SUFFIX, reading
 from expunge.evaluate.store import Kept
+from expunge.models.attaching import identity_of
 from expunge.models.cache import cache_folder
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
@@ -66,11 +66,11 @@ def readings(names: Iterable[str]) -> dict[str, Reading]:
 
 
 def model_info(model: Model) -> ModelInfo:
-    """The starting model for the record; the digest is that of its weights."""
+    """The starting model for the record; the digest is that of its weights and of what stands beside them."""
     weights = parameters_of(model.network)
     return ModelInfo(
         name=model.name,
-        digest=Fingerprint.of(weights).id,
+        digest=identity_of(model),
         architecture=model.layout.model_type,
         parameters=sum(weight.numel() for weight in weights.values()),
         dtype=str(model.network.dtype).removeprefix("torch."),

@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from expunge.atomic import atomic_file, atomic_folder
-from expunge.change import WeightChange
+from expunge.change import Attachment, Change, WeightChange
 from expunge.config import FitConfig, TrainConfig, UnlearnConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
@@ -31,6 +32,7 @@ from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Poi
 from expunge.record_file import save_record
 from expunge.runs.by_bucket import buckets_info, extrapolate_buckets, leaving_info
 from expunge.runs.editing import check_options, edit, files_of
+from expunge.runs.editing import check_sets as check_edited
 from expunge.runs.extrapolating import Scoring, check_extrapolate, check_needs, direction_of, extrapolate, remarks
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
@@ -108,6 +110,7 @@ def run_unlearn(
     if config.train.localize is not None:
         check_sets(config.train.localize, sets.forget, sets.retain)
     check_frequency(config.train, sets)
+    check_edited(config.train, sets)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -152,6 +155,11 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if config.save_as == "peft" and config.train.lora is None and not by_factors:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     further = config.train.extrapolate
+    if config.save_as != "change" and config.train.method in editors and editors.get(config.train.method).attaches:
+        raise ConfigError(
+            f"save_as={config.save_as!r}: {config.train.method!r} changes no weights, it hangs a side memory beside "
+            "them, for which a folder has no place: leave `save_as` out, and load the result as BASE+FILE"
+        )
     if config.save_as == "peft" and further is not None and direction_of(further) != "whole":
         raise ConfigError(f"along {direction_of(further)!r} an adapter does not stay one: leave save_as='peft' out")
     if not (config.forget or suite):
@@ -241,7 +249,7 @@ def unlearn_once(
     *,
     resume: bool = False,
     name: str = "",
-) -> tuple[Outcome, WeightChange, Evaluation]:
+) -> tuple[Outcome, Change, Evaluation]:
     """One method on a bench: train, measure again, save the change to `out`. The model ends as it was."""
     label, mask = f" ({name})" if name else "", None
     info: MaskInfo | None = None
@@ -338,20 +346,18 @@ def extended(
     return replace(trained, change=change.sealed(model), notes=notes), infos
 
 
-def save_model(change: WeightChange, model: Model, save_as: str, out: Path) -> None:
+def save_model(change: Change, model: Model, save_as: str, out: Path) -> None:
     """The change is saved always; beside it a PEFT adapter or a full Hugging Face folder."""
     for left in (out / "adapter", out / "model"):  # by a run that was killed just before its end
         shutil.rmtree(left, ignore_errors=True)
     if save_as == "peft":
-        change.save_peft(out / "adapter", model.name)
+        change.save_peft(out / "adapter", model.name)  # an attachment refuses, and `_check` has before
     if save_as == "full":
         with atomic_folder(out / "model") as folder, change.applied_to(model):
             model.save(folder)
 
 
-def signed(
-    trained: Trained, model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()
-) -> WeightChange:
+def signed(trained: Trained, model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()) -> Change:
     """The change with a note of where it came from, which its file keeps."""
     kept: dict[str, Any] = {
         "step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held,
@@ -365,11 +371,19 @@ def signed(
         kept["by_bucket"] = told
     elif told:
         kept |= told[0]
-    return replace(trained.change, record={"model": model, "train": settings.model_dump(mode="json"), "kept": kept})
+    record = {"model": model, "train": settings.model_dump(mode="json"), "kept": kept}
+    change: Any = trained.change  # either kind is a dataclass
+    return replace(change, record=record)
 
 
-def change_info(change: WeightChange) -> ChangeInfo:
-    """For the record: what was touched and how far it moved."""
+def change_info(change: Change) -> ChangeInfo:
+    """For the record: what was touched and how far it moved, or what hangs beside the weights."""
+    if isinstance(change, Attachment):
+        return ChangeInfo(
+            kind=change.kind, file=CHANGE, base_digest=change.base.id, result_digest=change.result_id,
+            touched_weights=0, total_weights=sum(map(prod, (stamp.shape for stamp in change.base.stamps.values()))),
+            note=f"beside the weights, which stay as they are: {change!r}",
+        )  # fmt: skip
     norms = change.norms()
     return ChangeInfo(
         kind=change.kind,
@@ -387,10 +401,7 @@ def _warnings(trained: Trained) -> tuple[str, ...]:
 
 
 def _size(change: WeightChange, tensor: str) -> int:
-    size = 1
-    for length in change.base.stamps[tensor].shape:
-        size *= length
-    return size
+    return prod(change.base.stamps[tensor].shape)
 
 
 def _selection(trained: Trained, settings: TrainConfig) -> Selection:

@@ -7,7 +7,7 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-from expunge.change import WeightChange
+from expunge.change import Change, WeightChange
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.train.checkpoint import Checkpoints
@@ -21,7 +21,7 @@ from expunge.train.selection import Point
 class Trained:
     """What a run gives back."""
 
-    change: WeightChange
+    change: Change
     points: tuple[Point, ...]
     kept: Point
     why: str  # the kept point was kept

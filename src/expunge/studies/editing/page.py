@@ -172,10 +172,7 @@ def _lens(results: Results, knowledge: str) -> dict[str, Curve]:
     count = max(results.config.numbers)
     rows = {which: [c[which] for c in results.controls.get(knowledge, {}).values() if c.get(which)]
             for which in ("unedited", "never")}  # fmt: skip
-    rows |= {
-        label: list(results.of(knowledge, "numbers", count, label).values())
-        for label in _plain(results, count)
-    }
+    rows |= {label: list(results.of(knowledge, "numbers", count, label).values()) for label in _plain(results, count)}
     found: dict[str, Curve] = {}
     for label, several in rows.items():
         curves = [c for r in several if (c := r.get("attacks", {}).get("logit_lens", {}).get("curve"))]

@@ -16,15 +16,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from expunge.atomic import atomic_file
-from expunge.change.fingerprint import Fingerprint
 from expunge.config import CapitalsConfig, ConventionConfig, FactKind
 from expunge.data.convention import Encoder
 from expunge.evaluate.observations import observe
+from expunge.models.attaching import identity_of
 from expunge.models.builtin import Say
 from expunge.models.cache import cache_folder
 from expunge.models.loading import load_model
 from expunge.models.model import Model
-from expunge.parameters import parameters_of
 from expunge.worlds.capitals import nowhere
 from expunge.worlds.capitals.calibrating import calibrate_kind
 from expunge.worlds.capitals.calibration import Calibration
@@ -63,7 +62,7 @@ def calibrated(config: CapitalsConfig, *, say: Say = lambda _: None) -> Calibrat
 
 def calibrate(model: Model, config: CapitalsConfig, *, say: Say = lambda _: None) -> Calibrated:
     """What a loaded model knows, from the cache or asked now. `config.model` is not used."""
-    weights = Fingerprint.of(parameters_of(model.network)).id
+    weights = identity_of(model)
     encoder = Encoder(model.tokenizer, CONVENTION)
 
     def answer(examples: Sequence) -> list[str]:

@@ -1,0 +1,298 @@
+"""WISE: a copy of a layer's weights learns the edits; texts are routed to it by how differently it answers. Wang et al.
+2024, arXiv:2405.14768.
+
+    L = L_ft + L_a,   L_ft: mean loss of the target's tokens through W', over contexts
+    L_a = [Δ_out - α]₊ + [β - Δ_in]₊ + [γ + Δ_out - Δ_in]₊,   Δ(x) = mean over x's prompt of ‖a W' - a W‖₂
+
+Δ_in is that of an edit's prompt, Δ_out that of an irrelevant one. SGD on W', one edit after the other, only at entries
+drawn once a shard (Bernoulli ρ), none further than `norm` from W. After `save_every` edits W' is put aside and begins
+anew; after `merge_every`, and at the end, shards become one memory by TIES. ε = min over its edits of Δ_in; a text
+with Δ ≥ `ratio` · ε goes through the memory (`models/memories.py`). With `retrieve` each merge gives a memory of its
+own, and the one with the largest Δ answers; without, one memory goes on through all merges.
+Irrelevant prompts are those of the retain set, drawn by the seed, else pieces of the corpus.
+
+α, β, γ (published: 5, 20, 10 for 7B models) and the rate (1.0) mean something else in every model. Unless given, β is
+`margin` times the mean norm of what the layer gives at irrelevant tokens, α = β/4 and γ = β/2, as in the published
+settings; and a step has the size with which [β - Δ_in]₊ alone would be met in ten. This rule is ours.
+Deviations: that rule; entries that are not drawn keep their bits, so weight decay spares them, too; the first
+token counts for no Δ; ε is measured on the finished memory, where all of its edits are therefore routed to it (authors'
+code: at the end of each edit); a run that is shorter than `save_every` gives a memory as well (there: none is merged);
+contexts: see `contexts.py`. `activation` has Δ as in the authors' code, behind the model's activation function.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expunge.arithmetic import Place as Spot
+from expunge.arithmetic.ranking import kth_largest, share_of
+from expunge.arithmetic.ties import ties
+from expunge.change import Fingerprint
+from expunge.data.convention import Encoded
+from expunge.data.example import Sets
+from expunge.edit import editors
+from expunge.edit.edited import Edited
+from expunge.edit.options import Share
+from expunge.edit.reading import corpus_pieces, read_tokens
+from expunge.edit.side_training import Learning, Margins, Shard, Side, margins_for, rate_for
+from expunge.edit.work import Work, blocks
+from expunge.errors import ChangeError, ConfigError, RunError
+from expunge.models.halfway import Halfway
+from expunge.models.memories import Memories, apart, through
+from expunge.models.watching import module_at
+from expunge.objectives.options import AtLeastOne, Count, Depth, Finite, Layer, NonNegative, Positive
+from expunge.parameters import parameters_of
+from expunge.store import hash_of
+
+LENGTHS = (5, 10)  # tokens of the contexts, in turn
+WANTING = (
+    "'wise' needs texts that are not to go through its memory: give a retain set with prompts (`--retain`), or a "
+    "`--corpus`"
+)
+PIECE = 32  # tokens of an irrelevant piece of the corpus
+
+
+def _ready(sets: Sets, options: Mapping[str, Any]) -> None:
+    if not any(example.prompt is not None for example in sets.retain) and options.get("corpus") is None:
+        raise ConfigError(WANTING)
+
+
+@editors.add("wise", paper="arXiv:2405.14768", facts=True, attaches=True, leaves=("protect",), ready=_ready)
+def wise(
+    work: Work,
+    *,
+    layer: Layer = 0.85,
+    alpha: Positive | None = None,
+    beta: Positive | None = None,
+    gamma: Positive | None = None,
+    margin: Positive = 1.0,
+    rate: Positive | None = None,
+    steps: AtLeastOne = 70,
+    stop: Finite = 0.02,
+    settled: NonNegative = 1e-4,
+    decay: NonNegative = 1e-5,
+    drawn: Depth = 0.2,
+    norm: Positive = 1.0,
+    irrelevant: AtLeastOne = 1,
+    contexts: Count = 10,
+    ratio: Share = 0.88,
+    activation: bool = False,
+    save_every: AtLeastOne = 500,
+    merge_every: AtLeastOne = 1000,
+    density: Depth = 0.53,
+    retrieve: bool = False,
+    earlier: str | None = None,
+) -> Edited:
+    """`drawn` is ρ; an edit ends early at a loss up to `stop` that moved by at most `settled`.
+
+    `earlier`: the memories of an earlier request, which stay beside the new ones (`retrieve`). Raises ConfigError where
+    there are neither a retain set with prompts nor a corpus.
+    """
+    model, (block,) = work.model, blocks(work.model.layout.depth, layer, 1)
+    base, path = Fingerprint.of(parameters_of(model.network)), model.layout.mlp_out(block)
+    act = _activation(work) if activation else ""
+    old = None if earlier is None else _earlier(earlier, base, path, act, ratio, retrieve)
+    others = _irrelevant(work)
+    scale = margins_for(work, block, others, margin, act)
+    usual = scale.margins
+    margins = Margins(alpha or usual.alpha, beta or usual.beta, gamma or usual.gamma)
+    how = Learning(rate or rate_for(margins, scale, drawn), steps, stop, settled, decay, norm)
+    side = Side(work, block, margins, how, act, work.contexts(contexts, LENGTHS), others, irrelevant)
+    stream = _Stream(side, drawn, save_every, merge_every, density, retrieve)
+    found = stream.run(list(work.bundles().values()))
+    thresholds = tuple(_threshold(work, block, weight, edits, act) for weight, edits in found)
+    memories = Memories(
+        base, path, {} if old is None else old.record, (*(old.weights if old else ()), *(w for w, _ in found)),
+        (*(old.thresholds if old else ()), *thresholds), ratio, act,
+        (old.edits if old else 0) + sum(len(edits) for _, edits in found),
+    )  # fmt: skip
+    _tell(work, side, memories)
+    return Edited(memories, tuple(work.facts), (), tuple(work.notes))
+
+
+@dataclass
+class _Stream:
+    """The edits one after the other, and what becomes of W' between them."""
+
+    side: Side
+    drawn: float
+    save_every: int
+    merge_every: int
+    density: float
+    retrieve: bool
+    shards: list[Tensor] = field(default_factory=list)  # finished ones, not yet merged
+    waiting: list[list[int]] = field(default_factory=list)  # the edits (bundles) in them
+    memories: list[tuple[Tensor, list[list[int]]]] = field(default_factory=list)
+
+    def run(self, bundles: Sequence[list[int]]) -> list[tuple[Tensor, list[list[int]]]]:
+        """Memories with the edits that went into them. Goes on where a run that was killed had been."""
+        side, work = self.side, self.side.work
+        kept, place = self._halfway(bundles)
+        done, shard = self._begin(kept.load(), bundles)
+        work.tick(done, "", len(bundles))
+        for number in range(done, len(bundles)):
+            if shard is None:
+                shard = self._shard(number)
+            loss, count = side.learn(shard, bundles[number], number)
+            self.waiting.append(bundles[number])
+            work.tick(1, f"loss {loss:.2g} after {count} steps", len(bundles))
+            if self._full(number + 1, self.save_every, len(bundles)):
+                self.shards.append(shard.weight)
+                shard = None
+            if self._full(number + 1, self.merge_every, len(bundles)):
+                self._merge()
+            self._keep(kept, number + 1, shard)
+        if place is not None:
+            place.unlink(missing_ok=True)
+        return self.memories
+
+    @staticmethod
+    def _full(done: int, every: int, total: int) -> bool:
+        return done % every == 0 or done == total
+
+    def _shard(self, number: int) -> Shard:
+        """Begins with W; its entries are drawn by the seed and its number."""
+        main = self.side.main
+        generator = torch.Generator().manual_seed(1_000_003 * self.side.work.seed + number // self.save_every)
+        mask = torch.rand(main.shape, generator=generator) < self.drawn
+        return Shard(main.clone(), mask.to(main.device))
+
+    def _merge(self) -> None:
+        """Shards (and, without `retrieve`, the memory so far) become one."""
+        if not self.shards:
+            return  # those at hand are not finished
+        before = [] if self.retrieve or not self.memories else [self.memories.pop()]
+        weight = merged(self.side.main, [*(w for w, _ in before), *self.shards], self.density)
+        edits = [bundle for _, several in before for bundle in several] + self.waiting
+        self.memories.append((weight, edits))
+        self.shards, self.waiting = [], []
+
+    def _halfway(self, bundles: Sequence[list[int]]) -> tuple[Halfway, Path | None]:
+        work, side = self.side.work, self.side
+        if work.folder is None:
+            return Halfway(None, {}), None
+        rows = [[list(row.encoded.ids) for row in side.rows(bundle)] for bundle in bundles]
+        key = {
+            "weights": work.weights, "block": side.block, "rows": rows, "others": [list(e.ids) for e in side.others],
+            "margins": asdict(side.margins), "how": asdict(side.how), "act": side.activation, "seed": work.seed,
+            "irrelevant": side.irrelevant, "stream": [self.drawn, self.save_every, self.merge_every, self.density,
+            self.retrieve], "type": str(work.model.network.dtype), "device": work.model.device.type,
+        }  # fmt: skip
+        place = work.folder / "wise" / f"{hash_of(key)}.safetensors"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return Halfway(place, key), place
+
+    def _begin(self, kept: Mapping[str, Tensor], bundles: Sequence[list[int]]) -> tuple[int, Shard | None]:
+        if not kept:
+            return 0, None
+        device = self.side.main.device
+        done, self.shards = int(kept["done"][0]), _listed(kept, "shard", device)
+        counts = kept["counts"].tolist()
+        start = 0
+        for weight, count in zip(_listed(kept, "memory", device), counts):
+            self.memories.append((weight, [list(each) for each in bundles[start : start + count]]))
+            start += count
+        self.waiting = [list(each) for each in bundles[start:done]]
+        if "weight" not in kept:
+            return done, None
+        shard = self._shard(done - 1)
+        return done, Shard(kept["weight"].to(device), shard.mask)
+
+    def _keep(self, kept: Halfway, done: int, shard: Shard | None) -> None:
+        if not kept.due:
+            return
+        tensors = {f"shard.{i}": each for i, each in enumerate(self.shards)}
+        tensors |= {f"memory.{i}": weight for i, (weight, _) in enumerate(self.memories)}
+        tensors |= {} if shard is None else {"weight": shard.weight}
+        counts = torch.tensor([len(edits) for _, edits in self.memories], dtype=torch.int64)
+        kept.save(done=torch.tensor([done]), counts=counts, **tensors)
+
+
+def merged(main: Tensor, shards: Sequence[Tensor], density: float) -> Tensor:
+    """W plus the TIES mean of what the shards add to it (`arithmetic/ties.py`): trimmed, signs elected, averaged.
+
+    A single shard is itself: all of it agrees, and what it has from W is trimmed only by `density`.
+    """
+    wide = torch.promote_types(main.dtype, torch.float32)
+    vectors = torch.stack([(shard.to(wide) - main.to(wide)).flatten() for shard in shards])
+    keep = max(1, share_of(density, vectors.shape[1]))
+    limits = kth_largest(lambda: [vectors], len(vectors), keep).to(vectors)
+    step = ties(vectors, Spot("", 0), {"": limits}, density=density).view_as(main)
+    return torch.where(step == 0, main, (main.to(wide) + step).to(main.dtype))
+
+
+def _listed(kept: Mapping[str, Tensor], name: str, device: torch.device) -> list[Tensor]:
+    return [kept[f"{name}.{i}"].to(device) for i in range(sum(key.startswith(f"{name}.") for key in kept))]
+
+
+def _activation(work: Work) -> str:
+    """The model's own, by the name that Transformers has for it."""
+    config = work.model.network.config.get_text_config()
+    names = ("hidden_activation", "hidden_act", "activation_function")
+    found = next((each for name in names if isinstance(each := getattr(config, name, None), str)), None)
+    if found is None:
+        raise ConfigError("activation: this model's configuration names no activation function; leave it out")
+    return found
+
+
+def _irrelevant(work: Work) -> list[Encoded]:
+    """What must not go through the memory, as prompts: those of the retain set, else pieces of the corpus."""
+    rows = [work.rows.of(fact)[0].encoded for fact in work.kept]
+    found = [Encoded(row.ids[: row.start + 1], row.start, row.example) for row in rows if row.start > 1]
+    if not found and work.corpus is not None:
+        cut = [p[i : i + PIECE] for p in corpus_pieces(work) for i in range(0, len(p), PIECE)]
+        found = [Encoded(piece, len(piece) - 1, "") for piece in cut if len(piece) > 2]
+    if not found:
+        raise ConfigError(WANTING)
+    return found
+
+
+@torch.no_grad()
+def _threshold(work: Work, block: int, weight: Tensor, edits: Sequence[Sequence[int]], act: str) -> float:
+    """ε = min over the edits' prompts of Δ."""
+    layer: Any = module_at(work.model, work.model.layout.mlp_out(block))
+    facts = [i for bundle in edits for i in bundle]
+    rows = [work.rows.of(work.facts[i])[0].encoded for i in facts]
+    least = torch.inf
+    for read in read_tokens(work.model, block, [row.ids[: row.start] for row in rows]):
+        read = (read[1:] if len(read) > 1 else read).to(layer.weight)
+        least = min(least, float(apart(through(layer, read, weight), layer.forward(read), act).mean()))
+    return least
+
+
+def _earlier(path: str, base: Fingerprint, layer: str, act: str, ratio: float, retrieve: bool) -> Memories:
+    if not retrieve:
+        raise ConfigError(
+            "earlier: a merge would change the memory that the first request's prompts are routed by: set "
+            "`retrieve=true`, and both keep a memory of their own"
+        )
+    try:
+        found = Memories.load(Path(path).expanduser())
+    except ChangeError as error:
+        raise ConfigError(f"earlier={path}: {error}") from None
+    if found.base.id != base.id:
+        raise ConfigError(f"earlier={path} was made for another model: name the very model that it was made for")
+    if (found.path, found.activation, found.ratio) != (layer, act, ratio):
+        raise ConfigError(
+            f"earlier={path} hangs on {found.path}, routed with ratio {found.ratio:g} and "
+            f"{found.activation or 'no'} activation: name the same `layer`, `ratio` and `activation`"
+        )
+    return found
+
+
+def _tell(work: Work, side: Side, memories: Memories) -> None:
+    lost = [each for each in memories.thresholds if not 0 < each < torch.inf]
+    if lost:
+        raise RunError("a side memory answers an edit just as the main weights do: raise `steps` or `margin`")
+    work.note(
+        f"alpha={side.margins.alpha:.3g}, beta={side.margins.beta:.3g}, gamma={side.margins.gamma:.3g}, "
+        f"rate={side.how.rate:.3g}; texts are routed from Δ = {min(memories.floors):.3g} on"
+    )
+    work.note(
+        f"{len(memories.weights)} side memories hang on {memories.path}; whoever detaches them has all of the original "
+        "back"
+    )
