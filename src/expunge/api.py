@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expunge.change import Attachment, Change, WeightChange
+from expunge.change import Attachment, Change
 from expunge.config import (
     AuditConfig,
     AuditRunConfig,
@@ -137,7 +137,7 @@ def unlearn(
 
 def choose_alpha(
     model: Model,
-    change: WeightChange,
+    change: Change,
     data: Sets,
     selector: str = "nearest",
     *,
@@ -152,7 +152,8 @@ def choose_alpha(
     `config.ExtrapolateConfig` (direction, grid, related, …). What never-known looks like is learnt from `retrained`,
     else from `data.twins`, else from `data.holdout`. The model is left with the bits it had.
 
-    Raises UnknownNameError or ConfigError for what is wrong or missing, ChangeError for a change of another model.
+    Raises UnknownNameError or ConfigError for what is wrong or missing, ChangeError for a change of another model and
+    for a side memory.
     """
     config = settings(ExtrapolateConfig, {**extrapolate_settings(selector), **options})
     usual = TrainConfig()

@@ -102,7 +102,7 @@ def edit(
     name, own = parse_name(editor or "memit")
     own |= o.given(
         target=target, merge_queries=merge_queries, merge_by=merge_by, wordings=wordings or None, corpus=corpus,
-        without=None if without is None else tuple(filter(None, without.split(","))),
+        without=without,
     )  # fmt: skip
     train: dict[str, Any] = {**o.given(seed=seed), "method": name, "options": own}
     typed = o.given(

@@ -1,16 +1,10 @@
 """Edits in closed form: what is to be said instead, and how facts are put together."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, NonNegativeInt, PositiveInt
 
 from expunge.config.base import Config, NonNegative
-
-
-def _ids(value: Any) -> Any:
-    """One id may stand for a tuple of it, and an id may look like a number."""
-    several = value if isinstance(value, list | tuple) else (value,)
-    return tuple(str(each) for each in several)
 
 
 class EditConfig(Config):
@@ -25,7 +19,6 @@ class EditConfig(Config):
     corpus: str | None = None  # texts for the key statistics; None: the model's own
     corpus_tokens: PositiveInt | None = None  # at most so many of them; None: 16 for each neuron of a block
     traced: PositiveInt | None = None  # facts by whose causal tracing the block is chosen; None: the editor's own
-    without: Annotated[
-        tuple[str, ...], BeforeValidator(_ids)
-    ] = ()  # ids of forget examples that are left out, as if they had never been asked for
+    # ids of forget examples, comma-separated, that are left out as if they had never been asked for
+    without: Annotated[str, BeforeValidator(str)] = ""
     cache: bool = True  # statistics and values are kept and found again (no texts)

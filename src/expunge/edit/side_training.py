@@ -1,7 +1,8 @@
 """Training of a side memory: one edit, a few rows, one matrix. The equations are in `wise.py`.
 
-All rows of an edit run together: its facts in every context, and irrelevant prompts. What stands below the edited block
-is computed once for an edit; W' answers for all tokens of a row, and the vocabulary is projected at the targets only.
+All rows of an edit, its facts in every context, run together. What stands below the edited block is computed once for an
+edit; W' answers for all tokens of a row, and the vocabulary is projected at the targets only. Irrelevant prompts need
+no passes: what the layer reads of them never changes, and Δ asks for no more.
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from expunge.data.convention import Encoded
 from expunge.data.forest import Forest, plant
 from expunge.edit.facts import Row
 from expunge.edit.reading import read_tokens
 from expunge.edit.work import Work
 from expunge.errors import RunError
 from expunge.models.memories import apart, through
+from expunge.models.model import Model
 from expunge.models.resuming import output_seen, resumed
 from expunge.models.scoring import forward
 from expunge.models.texts import Texts, of_forest
@@ -67,18 +68,39 @@ class Shard:
 
 
 @torch.no_grad()
-def margins_for(work: Work, block: int, others: Sequence[Encoded], times: float, act: str) -> Scale:
+def margins_for(layer: Any, reads: Float[Tensor, "tokens in"], times: float, act: str) -> Scale:
     """β: `times` the mean norm of what the layer gives, without its bias; α = β/4, γ = β/2."""
-    layer: Any = module_at(work.model, work.model.layout.mlp_out(block))
-    reads = torch.cat([read[1:] for read in read_tokens(work.model, block, [e.ids[: e.start] for e in others])])
-    reads = reads.to(layer.weight)
-    beta = times * float(apart(layer.forward(reads), through(layer, reads, torch.zeros_like(layer.weight)), act).mean())
+    nothing = through(layer, reads, torch.zeros_like(layer.weight))
+    beta = times * float(apart(layer.forward(reads), nothing, act).mean())
     return Scale(Margins(beta / 4, beta, beta / 2), float(reads.double().square().sum(1).mean()))
 
 
 def rate_for(margins: Margins, scale: Scale, drawn: float) -> float:
     """A step of [β - Δ]₊ moves Δ by about rate · ρ · ‖a‖²."""
     return margins.beta / (STEPS * drawn * scale.energy)
+
+
+@dataclass(frozen=True)
+class Irrelevant:
+    """Prompts that must not go through the memory, by where they come from, and what the layer reads of them."""
+
+    prompts: Sequence[Sequence[tuple[int, ...]]]
+    reads: Sequence[Sequence[Float[Tensor, "tokens in"]]]  # but of each first token
+
+    @classmethod
+    def of(cls, model: Model, block: int, prompts: Sequence[Sequence[tuple[int, ...]]]) -> "Irrelevant":
+        """Of prompts of two tokens and more."""
+        weight: Any = module_at(model, model.layout.mlp_out(block)).weight
+        return cls(prompts, [[r[1:].to(weight) for r in read_tokens(model, block, each)] for each in prompts])
+
+    @property
+    def tokens(self) -> Float[Tensor, "tokens in"]:
+        return torch.cat([read for several in self.reads for read in several])
+
+    def drawn(self, count: int, generator: torch.Generator) -> list[Float[Tensor, "tokens in"]]:
+        """So many of each kind, no one twice."""
+        orders = [torch.randperm(len(each), generator=generator).tolist()[:count] for each in self.reads]
+        return [each[i] for each, order in zip(self.reads, orders) for i in order]
 
 
 @dataclass(frozen=True)
@@ -91,8 +113,8 @@ class Side:
     how: Learning
     activation: str
     contexts: Sequence[str]
-    others: Sequence[Encoded]  # irrelevant prompts
-    irrelevant: int  # of them a row each in an edit
+    others: Irrelevant
+    irrelevant: int  # of each kind in an edit
 
     @cached_property
     def layer(self) -> Any:
@@ -125,21 +147,22 @@ class Side:
             for parameter in frozen:
                 parameter.requires_grad_(True)
 
-    def _drawn(self, number: int) -> list[Encoded]:
-        """Irrelevant prompts of an edit: no one twice while there are others."""
-        generator = torch.Generator().manual_seed(7_919 * self.work.seed + 31 * number + 1)
-        order = torch.randperm(len(self.others), generator=generator).tolist()
-        return [self.others[i] for i in order[: self.irrelevant]]
+    def _drawn(self, number: int) -> list[Tensor]:
+        """What the layer reads of an edit's irrelevant prompts."""
+        return self.others.drawn(
+            self.irrelevant, torch.Generator().manual_seed(7_919 * self.work.seed + 31 * number + 1)
+        )
 
 
 class _Edit:
     """One edit's rows, what stands below the block, and the steps."""
 
-    def __init__(self, side: Side, rows: Sequence[Row], others: Sequence[Encoded]) -> None:
-        self.side, self.inside = side, len(rows)
-        encoded = [row.encoded for row in rows]
-        self.forest: Forest = plant([[each] for each in (*encoded, *others)]).to(side.work.model.device)
+    def __init__(self, side: Side, rows: Sequence[Row], others: Sequence[Tensor]) -> None:
+        self.side = side
+        self.forest: Forest = plant([[row.encoded] for row in rows]).to(side.work.model.device)
         self.texts: Texts = of_forest(self.forest)
+        self.outside = torch.cat(list(others))
+        self.sizes = [len(each) for each in others]
         self.below = self._below()
 
     def run(self, shard: Shard) -> tuple[float, int]:
@@ -174,16 +197,17 @@ class _Edit:
                 stack.enter_context(resumed(model, side.block, [self.below] * side.block))
             stack.enter_context(edit_layer(model, side.path, answer))
             seen = forward(model, self.forest)
-        distances = found[0]
-        likely = self._likelihood(seen.log_probs)
-        return -likely + activation_loss(distances[: self.inside], distances[self.inside :], side.margins)
+        away = apart(
+            through(side.layer, self.outside, weight), side.layer.forward(self.outside).detach(), side.activation
+        )
+        outside = torch.stack([each.mean() for each in away.split(self.sizes)])
+        return -self._likelihood(seen.log_probs) + activation_loss(found[0], outside, side.margins)
 
     def _likelihood(self, log_probs: Float[Tensor, " tokens"]) -> Float[Tensor, ""]:
         """Mean over the edit's rows of the mean over their targets' tokens."""
         owner = self.forest.owner
         lengths = torch.bincount(owner, minlength=self.forest.branches)
-        weight = (owner < self.inside) / (lengths[owner] * self.inside)
-        return (log_probs * weight).sum()
+        return (log_probs / lengths[owner]).sum() / self.forest.branches
 
     @torch.no_grad()
     def _below(self) -> Any:

@@ -9,7 +9,8 @@ drawn once a shard (Bernoulli ρ), none further than `norm` from W. After `save_
 anew; after `merge_every`, and at the end, shards become one memory by TIES. ε = min over its edits of Δ_in; a text
 with Δ ≥ `ratio` · ε goes through the memory (`models/memories.py`). With `retrieve` each merge gives a memory of its
 own, and the one with the largest Δ answers; without, one memory goes on through all merges.
-Irrelevant prompts are those of the retain set, drawn by the seed, else pieces of the corpus.
+Irrelevant are prompts of the retain set and pieces of the corpus, `irrelevant` of either for each edit (authors: one
+text), drawn by the seed; one of the two will do.
 
 α, β, γ (published: 5, 20, 10 for 7B models) and the rate (1.0) mean something else in every model. Unless given, β is
 `margin` times the mean norm of what the layer gives at irrelevant tokens, α = β/4 and γ = β/2, as in the published
@@ -29,16 +30,15 @@ import torch
 from torch import Tensor
 
 from expunge.arithmetic import Place as Spot
-from expunge.arithmetic.ranking import kth_largest, share_of
+from expunge.arithmetic.ranking import share_of
 from expunge.arithmetic.ties import ties
 from expunge.change import Fingerprint
-from expunge.data.convention import Encoded
 from expunge.data.example import Sets
 from expunge.edit import editors
 from expunge.edit.edited import Edited
 from expunge.edit.options import Share
 from expunge.edit.reading import corpus_pieces, read_tokens
-from expunge.edit.side_training import Learning, Margins, Shard, Side, margins_for, rate_for
+from expunge.edit.side_training import Irrelevant, Learning, Margins, Shard, Side, margins_for, rate_for
 from expunge.edit.work import Work, blocks
 from expunge.errors import ChangeError, ConfigError, RunError
 from expunge.models.halfway import Halfway
@@ -77,7 +77,7 @@ def wise(
     decay: NonNegative = 1e-5,
     drawn: Depth = 0.2,
     norm: Positive = 1.0,
-    irrelevant: AtLeastOne = 1,
+    irrelevant: AtLeastOne = 16,
     contexts: Count = 10,
     ratio: Share = 0.88,
     activation: bool = False,
@@ -96,8 +96,8 @@ def wise(
     base, path = Fingerprint.of(parameters_of(model.network)), model.layout.mlp_out(block)
     act = _activation(work) if activation else ""
     old = None if earlier is None else _earlier(earlier, base, path, act, ratio, retrieve)
-    others = _irrelevant(work)
-    scale = margins_for(work, block, others, margin, act)
+    others = Irrelevant.of(model, block, _irrelevant(work))
+    scale = margins_for(module_at(model, path), others.tokens, margin, act)
     usual = scale.margins
     margins = Margins(alpha or usual.alpha, beta or usual.beta, gamma or usual.gamma)
     how = Learning(rate or rate_for(margins, scale, drawn), steps, stop, settled, decay, norm)
@@ -175,12 +175,13 @@ class _Stream:
         work, side = self.side.work, self.side
         if work.folder is None:
             return Halfway(None, {}), None
-        rows = [[list(row.encoded.ids) for row in side.rows(bundle)] for bundle in bundles]
         key = {
-            "weights": work.weights, "block": side.block, "rows": rows, "others": [list(e.ids) for e in side.others],
-            "margins": asdict(side.margins), "how": asdict(side.how), "act": side.activation, "seed": work.seed,
-            "irrelevant": side.irrelevant, "stream": [self.drawn, self.save_every, self.merge_every, self.density,
-            self.retrieve], "type": str(work.model.network.dtype), "device": work.model.device.type,
+            "weights": work.weights, "block": side.block, "margins": asdict(side.margins), "how": asdict(side.how),
+            "rows": [[list(row.encoded.ids) for row in side.rows(bundle)] for bundle in bundles],
+            "others": [[list(each) for each in several] for several in side.others.prompts], "act": side.activation,
+            "irrelevant": side.irrelevant, "seed": work.seed,
+            "stream": [self.drawn, self.save_every, self.merge_every, self.density, self.retrieve],
+            "type": str(work.model.network.dtype), "device": work.model.device.type,
         }  # fmt: skip
         place = work.folder / "wise" / f"{hash_of(key)}.safetensors"
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -215,12 +216,14 @@ class _Stream:
 def merged(main: Tensor, shards: Sequence[Tensor], density: float) -> Tensor:
     """W plus the TIES mean of what the shards add to it (`arithmetic/ties.py`): trimmed, signs elected, averaged.
 
-    A single shard is itself: all of it agrees, and what it has from W is trimmed only by `density`.
+    A single shard is left as it is: there is nothing that it could get in the way of.
     """
+    if len(shards) == 1:
+        return shards[0]
     wide = torch.promote_types(main.dtype, torch.float32)
     vectors = torch.stack([(shard.to(wide) - main.to(wide)).flatten() for shard in shards])
-    keep = max(1, share_of(density, vectors.shape[1]))
-    limits = kth_largest(lambda: [vectors], len(vectors), keep).to(vectors)
+    size = vectors.shape[1]
+    limits = vectors.abs().kthvalue(size - max(1, share_of(density, size)) + 1, dim=1, keepdim=True).values
     step = ties(vectors, Spot("", 0), {"": limits}, density=density).view_as(main)
     return torch.where(step == 0, main, (main.to(wide) + step).to(main.dtype))
 
@@ -239,16 +242,15 @@ def _activation(work: Work) -> str:
     return found
 
 
-def _irrelevant(work: Work) -> list[Encoded]:
-    """What must not go through the memory, as prompts: those of the retain set, else pieces of the corpus."""
+def _irrelevant(work: Work) -> list[list[tuple[int, ...]]]:
+    """What must not go through the memory, as prompts: those of the retain set, and pieces of the corpus."""
     rows = [work.rows.of(fact)[0].encoded for fact in work.kept]
-    found = [Encoded(row.ids[: row.start + 1], row.start, row.example) for row in rows if row.start > 1]
-    if not found and work.corpus is not None:
-        cut = [p[i : i + PIECE] for p in corpus_pieces(work) for i in range(0, len(p), PIECE)]
-        found = [Encoded(piece, len(piece) - 1, "") for piece in cut if len(piece) > 2]
-    if not found:
+    pieces = [p[i : i + PIECE] for p in corpus_pieces(work) for i in range(0, len(p), PIECE)] if work.corpus else []
+    found = [[row.ids[: row.start] for row in rows], pieces]
+    found = [[prompt for prompt in each if len(prompt) > 1] for each in found]
+    if not any(found):
         raise ConfigError(WANTING)
-    return found
+    return [each for each in found if each]
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Any
 from expunge.arithmetic.apply import apply_to_folder, revert_from_folder
 from expunge.change import WeightChange
 from expunge.errors import OutputError
-from expunge.runs.model_folder import model_folder
+from expunge.runs.model_folder import check_model, model_folder
 from expunge.runs.phases import Phases
 
 
@@ -21,6 +21,7 @@ def run_apply(model: str, change: Path, out: Path, *, revert: bool, phases: Phas
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"--out {out}: exists and is not empty; choose another folder")
     what = WeightChange.load(change)
+    check_model(model)
     with ExitStack() as stack:
         with phases.phase("finding the model"):
             folder = model_folder(model, stack, phases)

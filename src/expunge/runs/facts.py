@@ -60,11 +60,12 @@ def work_of(
     return work
 
 
-def asked_for(forget: Sequence[Example], without: Sequence[str]) -> list[Example]:
-    """The forget set but for the examples with these ids. ConfigError for one that is not there, or if none is left."""
-    if unknown := [each for each in without if each not in {example.id for example in forget}]:
+def asked_for(forget: Sequence[Example], without: str) -> list[Example]:
+    """The forget set but for these ids (comma-separated). ConfigError for one that is not there, or if none is left."""
+    ids = list(filter(None, without.split(",")))
+    if unknown := [each for each in ids if each not in {example.id for example in forget}]:
         raise ConfigError(f"without: the forget set has no example with the id {unknown[0]!r}")
-    left = [example for example in forget if example.id not in without]
+    left = [example for example in forget if example.id not in ids]
     if forget and not left:
         raise ConfigError("without: no forget example is left, so there is nothing to edit")
     return left

@@ -5,19 +5,29 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from expunge.config import LoadConfig
+from expunge.errors import ChangeError
 from expunge.models.builtin import BUILTIN
+from expunge.models.changes import is_attachment
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.runs.phases import Phases
 
 
 def check_model(name: str) -> None:
-    """Raises as `find` when it can be seen at once that there is no such model; reads no weights."""
+    """Raises as `find` when it can be seen at once that there is no such model; reads no weights.
+
+    ChangeError for a model with a side memory, which no folder of weights can hold.
+    """
     base, change = split_change(name)
     if change is None:
         find(base)
-    else:
-        check_model(base)
+        return
+    if is_attachment(change):
+        raise ChangeError(
+            f"{change} is a side memory beside the weights of {base}: a folder of weights has no place for it, and "
+            "there is nothing to add, scale or go on from. Name the model without it, or a change of weights"
+        )
+    check_model(base)
 
 
 def model_folder(name: str, stack: ExitStack, phases: Phases) -> Path:
