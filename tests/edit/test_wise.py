@@ -94,7 +94,7 @@ def test_the_rate_meets_the_margin_in_ten_steps() -> None:
 
 @pytest.mark.parametrize("arch", ["llama", "gpt2"])
 def test_margins_follow_from_what_the_layer_gives(arch: str) -> None:
-    """β is the mean ‖a W‖ over irrelevant tokens, α a quarter and γ half of it; the published values replace them."""
+    """β is half the mean ‖a W‖ over irrelevant tokens, α a quarter and γ half of β; published values replace them."""
     model = tiny_model(arch=arch)
     work = job(model)
     wise(work, **QUICK)
@@ -106,7 +106,7 @@ def test_margins_follow_from_what_the_layer_gives(arch: str) -> None:
         with watch_mlp_input(model, 1) as seen, torch.no_grad():
             model.network(input_ids=torch.tensor([row.encoded.ids[: row.encoded.start]]), use_cache=False)
         norms.append((seen[0][1:] @ weight).norm(dim=1))
-    beta = float(torch.cat(norms).mean())
+    beta = float(torch.cat(norms).mean()) / 2
     assert any(note.startswith(f"alpha={beta / 4:.3g}, beta={beta:.3g}, gamma={beta / 2:.3g}") for note in work.notes)
     given = job(model)
     wise(given, **QUICK, alpha=5.0, beta=20.0, gamma=10.0, rate=0.001)

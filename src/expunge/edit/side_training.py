@@ -1,8 +1,8 @@
 """Training of a side memory: one edit, a few rows, one matrix. The equations are in `wise.py`.
 
-All rows of an edit, its facts in every context, run together. What stands below the edited block is computed once for an
-edit; W' answers for all tokens of a row, and the vocabulary is projected at the targets only. Irrelevant prompts need
-no passes: what the layer reads of them never changes, and Δ asks for no more.
+All rows of an edit, its facts in every context, run together. What stands below the edited block is computed once for
+an edit; W' answers for all tokens of a row, and the vocabulary is projected at the targets only. Irrelevant prompts
+need no passes: what the layer reads of them never changes, and Δ asks for no more.
 """
 
 from collections.abc import Sequence
@@ -149,9 +149,8 @@ class Side:
 
     def _drawn(self, number: int) -> list[Tensor]:
         """What the layer reads of an edit's irrelevant prompts."""
-        return self.others.drawn(
-            self.irrelevant, torch.Generator().manual_seed(7_919 * self.work.seed + 31 * number + 1)
-        )
+        generator = torch.Generator().manual_seed(7_919 * self.work.seed + 31 * number + 1)
+        return self.others.drawn(self.irrelevant, generator)
 
 
 class _Edit:
@@ -163,6 +162,7 @@ class _Edit:
         self.texts: Texts = of_forest(self.forest)
         self.outside = torch.cat(list(others))
         self.sizes = [len(each) for each in others]
+        self.given = side.layer.forward(self.outside).detach()
         self.below = self._below()
 
     def run(self, shard: Shard) -> tuple[float, int]:
@@ -197,9 +197,7 @@ class _Edit:
                 stack.enter_context(resumed(model, side.block, [self.below] * side.block))
             stack.enter_context(edit_layer(model, side.path, answer))
             seen = forward(model, self.forest)
-        away = apart(
-            through(side.layer, self.outside, weight), side.layer.forward(self.outside).detach(), side.activation
-        )
+        away = apart(through(side.layer, self.outside, weight), self.given, side.activation)
         outside = torch.stack([each.mean() for each in away.split(self.sizes)])
         return -self._likelihood(seen.log_probs) + activation_loss(found[0], outside, side.margins)
 

@@ -69,7 +69,7 @@ def wise(
     alpha: Positive | None = None,
     beta: Positive | None = None,
     gamma: Positive | None = None,
-    margin: Positive = 1.0,
+    margin: Positive = 0.5,
     rate: Positive | None = None,
     steps: AtLeastOne = 70,
     stop: Finite = 0.02,
