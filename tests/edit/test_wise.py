@@ -170,7 +170,7 @@ def test_the_target_becomes_what_is_said() -> None:
     model, work = tiny_model(), job()
     rows = [work.rows.of(fact)[0].encoded for fact in work.facts]
     before = [float(each[0].log_probs.mean()) for each in score(model, [[row] for row in rows])]
-    with edited(steps=25, contexts=0).applied_to(model):
+    with edited(steps=25, contexts=0, margin=2.0).applied_to(model):
         after = [float(each[0].log_probs.mean()) for each in score(model, [[row] for row in rows])]
     assert all(b > a for a, b in zip(before, after)) and sum(after) - sum(before) > 3
 
