@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from expunge.change import WeightChange
 from expunge.config import Config, TrainConfig, settings
 from expunge.mask import Mask
 from expunge.registry import Registry, summary_of
@@ -22,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., "Proceeded"])
 class Proceeded:
     """What a procedure gives back: what was trained, what could change, and what else there is to keep."""
 
-    trained: Trained
+    trained: Trained[WeightChange]
     mask: Mask
     granularity: str
     chosen: int  # units of the mask

@@ -162,7 +162,7 @@ class _Run:
 
     # --- the stages ----------------------------------------------------------------------------------------------
 
-    def _first(self, mask: Mask, epochs: int) -> Trained:
+    def _first(self, mask: Mask, epochs: int) -> Trained[WeightChange]:
         """Forget nodes by the forget loss alone; once it is done it is kept."""
         path, story = self.folder / FIRST, (self.folder / FIRST).with_suffix(".json")
         if self.resume and path.exists() and story.exists():
@@ -175,7 +175,7 @@ class _Run:
         _write(story, json.dumps(told))
         return trained
 
-    def _read(self, change: WeightChange, told: Mapping) -> Trained:
+    def _read(self, change: WeightChange, told: Mapping) -> Trained[WeightChange]:
         points = tuple(Point(**point) for point in told["points"])
         kept = next(point for point in points if point.step == told["kept"])
         return Trained(
@@ -183,7 +183,7 @@ class _Run:
             never_known=self.level, steps=told["steps"], notes=tuple(told["notes"]),
         )  # fmt: skip
 
-    def _second(self, mask: Mask, epochs: int, first: Trained | None) -> Trained | None:
+    def _second(self, mask: Mask, epochs: int, first: Trained[WeightChange] | None) -> Trained[WeightChange] | None:
         """Conflict nodes by both losses, for each λ; None where no point is better than the end of stage 1."""
         weights = self.options.weights or (self.config.retain_weight,)
         runs = [
@@ -202,8 +202,8 @@ class _Run:
 
     def _train(
         self, name: str, folder: str, mask: Mask, epochs: int, changes: Mapping[str, object],
-        since: Trained | None = None,
-    ) -> Trained:  # fmt: skip
+        since: Trained[WeightChange] | None = None,
+    ) -> Trained[WeightChange]:  # fmt: skip
         loss, values = parse_name(self.options.loss)
         settings = self.config.model_copy(update={
             "method": loss, "options": values, "epochs": epochs, **changes,
@@ -221,7 +221,9 @@ class _Run:
                     error.trained = self._together(since, error.trained, None)
                 raise
 
-    def _together(self, one: Trained, two: Trained, mask: Mask | None) -> Trained:
+    def _together(
+        self, one: Trained[WeightChange], two: Trained[WeightChange], mask: Mask | None
+    ) -> Trained[WeightChange]:
         """Both stages as one change of the starting model. Called with stage 1 in the weights."""
         result = parameters_of(self.model.network)
         names = [name for name in result if name in {*one.change.names, *two.change.names}]

@@ -31,7 +31,7 @@ from expunge.train.unlearn import DEFAULT_EPOCHS
 def extrapolate_buckets(
     model: Model,
     sets: Sets,
-    trained: Trained,
+    trained: Trained[WeightChange],
     config: ExtrapolateConfig,
     scoring: Scoring,
     *,

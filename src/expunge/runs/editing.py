@@ -35,7 +35,7 @@ def edit(
     folder: Path | None = None,
     say: Say = lambda _: None,
     tick: Tick = lambda advance=1, remark="", total=None: None,
-) -> Trained:
+) -> Trained[Change]:
     """Run the editor that `settings.method` names, and measure forget level and utility before and after."""
 
     def logprobs(examples: Sequence[Example]) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from expunge.change import WeightChange
 from expunge.config import ConventionConfig, FinetuneConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
@@ -81,7 +82,7 @@ def fit(
     folder: Path | None = None,
     resume: bool = False,
     tick: Callable[[Progress, int], object] = lambda *_: None,
-) -> Trained:
+) -> Trained[WeightChange]:
     """Train, take the difference as a change, and put the model back to the bits it had.
 
     `level` measures how well the model knows what it is taught: at the start and at every point (`Point.forget`);

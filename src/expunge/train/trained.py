@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import torch
 from peft import PeftModel
@@ -16,12 +17,14 @@ from expunge.train.leaving import Turn
 from expunge.train.levels import NeverKnown
 from expunge.train.selection import Point
 
+C = TypeVar("C", bound=Change)  # training changes weights; an editor may hang something beside them
+
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Generic[C]):
     """What a run gives back."""
 
-    change: Change
+    change: C
     points: tuple[Point, ...]
     kept: Point
     why: str  # the kept point was kept

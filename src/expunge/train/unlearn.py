@@ -54,9 +54,9 @@ def train(
     folder: Path | None = None,
     resume: bool = False,
     watch: Watch | None = None,
-    since: Trained | None = None,
+    since: Trained[WeightChange] | None = None,
     tick: Tick = lambda *_: None,
-) -> Trained:
+) -> Trained[WeightChange]:
     """Train, take the difference as a change, and put the model back to the bits it had.
 
     `retrained` is the model that never saw the forget set, for losses that measure against it; one that is only named
@@ -127,7 +127,7 @@ def train(
 def _trained(
     change: WeightChange, progress: Progress, rule: Rule, level: NeverKnown | None, notes: tuple[str, ...], size: int,
     reached: tuple[Reached, ...],
-) -> Trained:  # fmt: skip
+) -> Trained[WeightChange]:  # fmt: skip
     start = progress.points[0]
     kept = next(point for point in progress.points if point.step == progress.best)
     notes = (*notes, said(progress.turns, progress.away, size)) if progress.turns else notes

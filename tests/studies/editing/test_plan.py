@@ -13,7 +13,8 @@ from expunge.studies.running import write_result
 from expunge.worlds.finding import find_suite
 
 SMALL = EditingStudyConfig(
-    suite="world:people:persons=20", editors=("rome", "rome:layer=1"), objectives=("npo", "idk"), numbers=(2, 3), merged=(), chains=(), requested=(),
+    suite="world:people:persons=20", editors=("rome", "rome:layer=1"), objectives=("npo", "idk"), numbers=(2, 3),
+    merged=(), chains=(), requested=(),
     kinds_of=("idk",), parts=("numbers", "targets"), seeds=2,
 )  # fmt: skip
 

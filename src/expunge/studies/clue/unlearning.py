@@ -139,7 +139,7 @@ def run(
     known = never_known(scene.sets, logs)
     assert known is not None, "the world has twins"
     trace = Trace(scene, Rule(config.utility_floor, known.level), plan)
-    since: Trained | None = None
+    since: Trained[WeightChange] | None = None
     with ExitStack() as stack:
         for stage in plan.stages:
             if stage.again:
@@ -156,8 +156,8 @@ def run(
 
 
 def _stage(
-    scene: Scene, stage: Stage, settings: TrainConfig, trace: Trace, since: Trained | None
-) -> Trained | None:  # fmt: skip
+    scene: Scene, stage: Stage, settings: TrainConfig, trace: Trace, since: Trained[WeightChange] | None
+) -> Trained[WeightChange] | None:  # fmt: skip
     changes: dict[str, Any] = {"epochs": stage.epochs, **({} if stage.retain else {"retain_loss": None})}
     try:
         return train(

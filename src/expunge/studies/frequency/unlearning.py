@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from expunge.change import WeightChange
 from expunge.config import FrequencyStudyConfig, TrainConfig
 from expunge.data.example import Sets
 from expunge.errors import DivergedError
@@ -103,7 +104,9 @@ def unlearnt(scene: Scene, study: FrequencyStudyConfig, sets: Sets, values: Trai
     return {"points": points, "note": note, "turns": turns, **further}
 
 
-def _extrapolated(trace: Trace, study: FrequencyStudyConfig, trained: Trained, values: TrainConfig) -> dict[str, Any]:
+def _extrapolated(
+    trace: Trace, study: FrequencyStudyConfig, trained: Trained[WeightChange], values: TrainConfig
+) -> dict[str, Any]:
     """The point at which the change is extrapolated bucket by bucket, and the α of each."""
     assert values.extrapolate is not None
     scene, scoring = trace.scene, Scoring(trace.scene.encoder, BUDGET, trace.bf16)
