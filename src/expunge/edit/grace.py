@@ -122,12 +122,13 @@ class _Asked:
         return cls(codebook.queries, codebook.first, codebook.limits, codebook.labels, codebook.ids)
 
     def and_then(self, other: "_Asked") -> "_Asked":
-        joined = [torch.cat(pair) for pair in zip(self._tensors, (each.to(self.queries) for each in other._tensors))]
-        return _Asked(*joined, self.labels + other.labels, self.ids + other.ids)
+        pairs = zip(self._tensors, (each.to(self.queries) for each in other._tensors))
+        queries, first, limits = (torch.cat(pair) for pair in pairs)
+        return _Asked(queries, first, limits, self.labels + other.labels, self.ids + other.ids)
 
     def some(self, rest: Sequence[int]) -> "_Asked":
-        chosen = [each[list(rest)] for each in self._tensors]
-        return _Asked(*chosen, tuple(self.labels[i] for i in rest), tuple(self.ids[i] for i in rest))
+        queries, first, limits = (each[list(rest)] for each in self._tensors)
+        return _Asked(queries, first, limits, tuple(self.labels[i] for i in rest), tuple(self.ids[i] for i in rest))
 
     @property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:

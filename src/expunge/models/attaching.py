@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -21,6 +21,8 @@ from expunge.change.fingerprint import Fingerprint
 from expunge.errors import ChangeError
 from expunge.models.naming import plain_network
 from expunge.parameters import parameters_of
+
+L = TypeVar("L", bound="LayerAttachment")
 
 # where PyTorch keeps hooks, and what it notes beside them
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -81,12 +83,14 @@ class LayerAttachment(Attachment):
         write_attachment(Path(path), self.held)
 
     @classmethod
-    def load(cls, path: str | Path) -> "LayerAttachment":
+    def load(cls: type[L], path: str | Path) -> L:
         """What `save` wrote. ChangeError where it is none of these."""
         held = read_attachment(Path(path))
         if held.form != cls.form:
             raise ChangeError(f"{path} holds {held.form}, not {cls.form}: `load_change` takes either")
-        return cls.of(held)
+        found = cls.of(held)
+        assert isinstance(found, cls)
+        return found
 
     @property
     def held(self) -> Held:

@@ -241,7 +241,7 @@ class _Routes(CacheLayerMixin):
 
     # nothing of what follows has to do with decisions
 
-    def lazy_initialization(self, *_: Any) -> None: ...
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None: ...
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         return key_states, value_states

@@ -93,8 +93,11 @@ def edit_embeddings(model: Model, edit: Edit) -> AbstractContextManager[None]:
 @contextmanager
 def edit_layer(model: Model, path: str, edit: Callable[[Tensor, Tensor], Tensor]) -> Iterator[None]:
     """Within the block, the layer at `path` gives what `edit` makes of its input and its output."""
-    layer = module_at(model, path)
-    handle = layer.register_forward_hook(lambda _, inputs, output: edit(inputs[0], output))
+
+    def edited(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return edit(inputs[0], output)
+
+    handle = module_at(model, path).register_forward_hook(edited)
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.levels import required
 from expunge.train.retrained import reads_retrained, retrained_for
-from expunge.train.trained import Trained
+from expunge.train.trained import C, Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.train.wrappers import bind_wrappers
 
@@ -357,7 +357,7 @@ def save_model(change: Change, model: Model, save_as: str, out: Path) -> None:
             model.save(folder)
 
 
-def signed(trained: Trained, model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()) -> Change:
+def signed(trained: Trained[C], model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()) -> C:
     """The change with a note of where it came from, which its file keeps."""
     kept: dict[str, Any] = {
         "step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held,
