@@ -48,8 +48,8 @@ class Edited:
         change = self.again([i for i, fact in enumerate(self.facts) if fact.example.id not in ids])
         if change is None:
             raise ChangeError(
-                "these edits cannot be taken back one by one: later layers (or later facts, or the value or the memory "
-                "that several share) were measured with them in place. Take back the whole change and edit again "
+                "these edits cannot be taken back one by one: later layers (or later facts, or the value that a bundle "
+                "shares, or the memory of all) were measured with them in place. Take back the whole change and edit again "
                 "without them (`--without`): the values of the others are kept"
             )
         return change
