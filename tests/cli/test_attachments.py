@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import expunge as ex
+from expunge.bench.cells import contenders
+from expunge.config import BenchConfig
 from expunge.errors import ChangeError, ConfigError
 from expunge.models.changes import load_change
 from expunge.models.codebook import Codebook
@@ -178,3 +180,10 @@ def test_under_unlearn_and_in_python(edit: Run, tmp_path: Path) -> None:
         ex.choose_alpha(model, loaded, data)  # type: ignore[arg-type]
     with loaded.applied_to(model), pytest.raises(ChangeError, match="the editor 'memit' needs the model alone"):
         ex.edit(model, data, "memit:steps=2,contexts=0")
+
+
+def test_a_bench_has_no_extrapolated_memory() -> None:
+    config = BenchConfig(suites=("s",), methods=("grace", "memit"), extrapolations=("none", "auto"))
+    assert [(each.method, each.extrapolation) for each in contenders(config)] == [
+        ("grace", "none"), ("memit", "none"), ("memit", "auto"),
+    ]  # fmt: skip

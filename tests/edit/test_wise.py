@@ -251,6 +251,8 @@ def test_irrelevant_text_comes_from_the_retain_set_or_the_corpus(tmp_path: Path)
         edited(job(kept=()))
     with pytest.raises(ConfigError, match=r"`--retain`.*`--corpus`"):
         _ready(Sets(forget=tiny_sets().forget), {})
+    with pytest.raises(ConfigError, match=r"`--retain`.*`--corpus`"):
+        _ready(tiny_sets(), {"keep": 0})
     _ready(Sets(forget=tiny_sets().forget), {"corpus": "texts.txt"})
     _ready(tiny_sets(), {})
 

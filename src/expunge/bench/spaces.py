@@ -32,6 +32,8 @@ SPACES: Mapping[str, Mapping[str, Bounds]] = {  # options of methods that the ru
     "memit": {"last": (0.25, 0.75), "inserted": (0.5, 0.98)},
     "emmet": {"last": (0.25, 0.75), "clamp": (0.75, 8.0)},
     "alphaedit": {"last": (0.25, 0.75), "energy": (0.005, 0.5)},
+    "grace": {"layer": (0.5, 0.95), "share": (0.2, 0.9)},
+    "wise": {"layer": (0.5, 0.95), "margin": (0.25, 2.0)},
     "redirect": {"first": (0.1, 0.5), "ridge": (5.0, 500.0), "gain": (0.5, 2.0)},
 }
 # part of the method; others take the recipe's

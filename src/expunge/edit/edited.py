@@ -49,8 +49,8 @@ class Edited:
         if change is None:
             raise ChangeError(
                 "these edits cannot be taken back one by one: later layers (or later facts, or the value that a bundle "
-                "shares, or the memory of all) were measured with them in place. Take back the whole change and edit again "
-                "without them (`--without`): the values of the others are kept"
+                "shares, or the memory of all) were measured with them in place. Take back the whole change and edit "
+                "again without them (`--without`): the values of the others are kept"
             )
         return change
 

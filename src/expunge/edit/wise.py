@@ -57,7 +57,8 @@ PIECE = 32  # tokens of an irrelevant piece of the corpus
 
 
 def _ready(sets: Sets, options: Mapping[str, Any]) -> None:
-    if not any(example.prompt is not None for example in sets.retain) and options.get("corpus") is None:
+    kept = options.get("keep") != 0 and any(example.prompt is not None for example in sets.retain)
+    if not kept and options.get("corpus") is None:
         raise ConfigError(WANTING)
 
 
