@@ -82,6 +82,25 @@ def test_infini_gram_gives_the_same(expunge, given, tmp_path: Path) -> None:
     assert said.code == 2 and "was built of another corpus" in said.err
 
 
+def test_an_index_that_was_killed_goes_on(expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("infini_gram", reason="infini-gram is not installed: the extra `frequency` brings it")
+    given = (*given, "--engine", "infini-gram", "--window", "5", "--out", str(tmp_path / "counted.jsonl"))
+    with monkeypatch.context() as patch:
+        patch.setattr("expunge.frequency.index._build_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert expunge(*given).code == 130
+    assert (tmp_path / ".counted.index.building").is_dir() and not (tmp_path / "counted.index").exists()
+    said = expunge(*given)
+    assert said.code == 2 and "a count was interrupted there. Go on with --resume" in said.err
+    said = expunge(*given, "--resume")
+    assert said.code == 0, said.err
+    assert not (tmp_path / ".counted.index.building").exists()
+    assert [json.loads(line).get("count") for line in (tmp_path / "counted.jsonl").read_text().splitlines()] == [
+        1,
+        0,
+        7,
+    ]
+
+
 def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -1,5 +1,6 @@
 """Key statistics: the mean of kkᵀ by hand, streams that are cut and killed, corpora of every form."""
 
+import gzip
 import json
 import os
 from copy import deepcopy
@@ -163,6 +164,21 @@ def test_a_set_is_a_corpus(tmp_path: Path) -> None:
     assert list(corpus_of(str(tmp_path / "a.jsonl")).texts(tiny_model())) == ["the capital is bexton"]
 
 
+def test_packed_files_and_folders_are_corpora(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "a.txt.gz").write_bytes(gzip.compress(b"one two\nthree\n\nfour"))
+    (tmp_path / "all" / "b.jsonl").write_text('"five"')
+    found = corpus_of(str(tmp_path / "all"))
+    assert list(found.texts(tiny_model())) == ["one two\nthree", "four", "five"]
+    single = corpus_of(str(tmp_path / "all" / "b.jsonl"))
+    assert single.digest != found.digest == corpus_of(str(tmp_path / "all" / "*")).digest
+    (tmp_path / "all" / "b.jsonl").write_text('"five"\n{"body": 6}')
+    with pytest.raises(DataError, match=r"b\.jsonl, row 2: a text"):
+        list(corpus_of(str(tmp_path / "all")).texts(tiny_model()))
+    with pytest.raises(DataError, match="there is no such file"):
+        corpus_of(str(tmp_path / "none.txt"))
+
+
 def test_without_a_file_the_model_speaks_itself() -> None:
     model = tiny_model()
     one, two = (list(corpus_of(None, own=300, seed=1).texts(model)) for _ in range(2))
@@ -176,7 +192,7 @@ def test_mistakes(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n\n")
     with pytest.raises(DataError, match="no text"):
         statistics_of(tiny_model(), [0], corpus_of(str(tmp_path / "empty.txt")), tokens=10)
-    for content, message in (("{", "not JSON"), ('{"a": 1}', "list"), ("[3]", "entry 0")):
+    for content, message in (("{", "row 1"), ('{"a": 1}', "row 1"), ('["a", 3]', "row 2")):
         (tmp_path / "a.json").write_text(content)
         with pytest.raises(DataError, match=message):
             list(corpus_of(str(tmp_path / "a.json")).texts(tiny_model()))

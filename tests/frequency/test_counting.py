@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from expunge.data.corpus import loads_of
 from expunge.data.example import Example
 from expunge.frequency import searching
-from expunge.frequency.corpus import loads_of
 from expunge.frequency.names import wanted
 from expunge.frequency.stream import count_stream
 from expunge.frequency.tally import Counts, counts_of

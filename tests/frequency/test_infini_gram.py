@@ -1,6 +1,8 @@
 """infini-gram gives what the stream gives, where it is exact; where it is not, the count is called an estimate."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from expunge.data.corpus import Load, loads_of
 from expunge.data.example import Example
 from expunge.errors import ConfigError, OutputError
 from expunge.frequency import index as building
-from expunge.frequency.corpus import Load, loads_of
+from expunge.frequency import infini_gram as asking
 from expunge.frequency.index import Built, build, opened, tokens_of
 from expunge.frequency.infini_gram import Index, built_index, cases, count_index, ready_index, smallest
 from expunge.frequency.names import Wanted, wanted
@@ -62,6 +65,61 @@ def test_it_equals_the_stream(built: list[tuple[list[Load], Built]], window: int
         read = counts_of(plan, count_stream(plan, loads, processes=1))
         assert [(c.subject, c.answer, c.near) for c in asked] == [(c.subject, c.answer, c.near) for c in read]
         assert sum(c.near or 0 for c in read) > 20 and not any(c.estimate for c in asked)
+
+
+class InterruptedBuildError(Exception):
+    """Stands for a kill: nothing cleans up after it."""
+
+
+def interrupted(after: int) -> Callable[[int], None]:
+    """A tick that ends the run after so many calls."""
+    left = iter(range(after))
+
+    def tick(_: int) -> None:
+        if next(left, None) is None:
+            raise InterruptedBuildError
+
+    return tick
+
+
+def test_a_build_that_was_killed_goes_on_to_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "_KEEP_EVERY", -1.0)
+    loads = loads_of([Path(piece.path) for load in corpus(tmp_path, 0) for piece in load], size=1000)
+    pieces = sum(map(len, loads))
+    assert pieces > 4
+    whole = build(loads, tmp_path / "whole", 3)
+    for after in (1, 3):  # the first call tells what was there; so it dies in piece 1, then in the second after that
+        with pytest.raises(InterruptedBuildError):
+            build(loads, tmp_path / "killed", 3, tick=interrupted(after))
+    place = building.building(tmp_path / "killed")
+    with (place / "tokenized.0").open("ab") as file:
+        file.write(b"half a document")
+    (place / "table.0").write_bytes(b"half a table")
+    with pytest.raises(OutputError, match="half built there"):
+        build(loads, tmp_path / "killed", 4)
+    done: list[int] = []
+    again = build(loads, tmp_path / "killed", 3, tick=done.append)
+    assert done[0] > 0 and len(done) < pieces + 1  # not all is read again
+    assert again == replace(whole, folder=again.folder) and not place.exists()
+    names = {path.name for path in whole.folder.iterdir()}
+    assert names == {path.name for path in again.folder.iterdir()}
+    assert all((whole.folder / name).read_bytes() == (again.folder / name).read_bytes() for name in names)
+
+
+def test_answers_that_were_given_are_not_asked_again(
+    built: list[tuple[list[Load], Built]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_KEEP_EVERY", -1.0)
+    plan, kept = facts(3).plan, tmp_path / "kept.safetensors"
+    index = built_index(opened(built[0][1].folder), plan)
+    whole = count_index(index, plan, limit=10**6)
+    with pytest.raises(InterruptedBuildError):
+        count_index(index, plan, limit=10**6, kept=kept, identity="i", tick=interrupted(8))
+    done: list[int] = []
+    assert count_index(index, plan, limit=10**6, kept=kept, identity="i", tick=done.append) == whole
+    assert done[0] == 7 and len(done) == 1 + len(plan.pairs) - 7
+    with pytest.raises(OutputError, match="another index was asked"):
+        count_index(index, plan, limit=10**6, kept=kept, identity="j")
 
 
 def test_without_room_between_documents_places_are_lost(tmp_path: Path) -> None:

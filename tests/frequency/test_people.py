@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from expunge.config import PeopleConfig
+from expunge.data.corpus import loads_of
 from expunge.data.writing import write_examples
-from expunge.frequency.corpus import loads_of
 from expunge.frequency.index import build
 from expunge.frequency.infini_gram import built_index, count_index
 from expunge.frequency.names import wanted

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from expunge.data.corpus import Load, files_of, loads_of
 from expunge.data.example import Example
 from expunge.errors import OutputError, RunError
 from expunge.frequency import crew, stream
-from expunge.frequency.corpus import Load, files_of, loads_of
 from expunge.frequency.crew import Counted
 from expunge.frequency.names import Plan, wanted
 from expunge.frequency.stream import count_stream
@@ -169,7 +169,8 @@ def test_killed_at_any_time_it_ends_with_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "f.jsonl").write_text(json.dumps({"prompt": "?", "answer": "Paris", "subject": "Bo Lee"}) + "\n")
     code = (
         "import sys, time\n"
-        "from expunge.frequency import corpus, crew, stream\n"
+        "from expunge.data import corpus\n"
+        "from expunge.frequency import crew, stream\n"
         "corpus.loads_of.__defaults__ = ('line', 20_000)\n"
         "stream._KEEP_EVERY = 0.0\n"
         "count = crew.count_load\n"

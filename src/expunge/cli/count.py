@@ -32,7 +32,7 @@ def count(
         str | None, typer.Option("--field", help="Of a row, that holds its text; else `text`, or question and answer.")
     ] = None,
     documents: Annotated[
-        str | None, typer.Option("--documents", help="What a document of a plain text is: line or file.")
+        str | None, typer.Option("--documents", help="Of a plain text: line, passage or file.")
     ] = None,
     machines: Annotated[
         str | None, typer.Option("--machines", help="local, or ray: the cluster that RAY_ADDRESS names.")

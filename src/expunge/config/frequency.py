@@ -94,7 +94,7 @@ class CountConfig(Config):
     window: PositiveInt | None = None  # words from the beginning of one name to that of the other; None: a document
     aliases: str | None = None  # a JSON file: {"a name": ["other names"]}
     field: str | None = None  # of a row, that holds its text; None: `text`, else question and answer
-    documents: Literal["line", "file"] = "line"  # what a document of a plain text is
+    documents: Literal["line", "passage", "file"] = "line"  # what a document of a plain text is
     machines: Literal["local", "ray"] = "local"
     processes: PositiveInt | None = None  # None: as many as there are processors
     index: str | None = None  # a folder: opened if there is an index in it, else built; None: beside the result

@@ -1,24 +1,24 @@
-"""Corpora: the texts whose keys stand for all that a model knows. A file of any size, or what the model itself says.
+"""Corpora: the texts whose keys stand for all that a model knows. Files of any size, or what the model itself says.
 
-    .txt             passages, with empty lines between them
-    .jsonl           a line each: a text, or an object with `text` (else `prompt` and `answer`)
-    .json            a list of the same
-    other            a data file as `--forget` takes it
+    .txt, .md              passages, with empty lines between them
+    .jsonl, .json, …       rows as `expunge count` reads them (`data/documents.py`), .json also as one list; also packed
+    a folder, a pattern    all such files in it
+    other                  a data file as `--forget` takes it
 
 Without a file the model's own text stands in, drawn at temperature 1 by a seed: no data are needed, and it is told.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from expunge.config import ConventionConfig
 from expunge.data.convention import Encoder
+from expunge.data.corpus import files_of, kind_of, loads_of
+from expunge.data.documents import documents
 from expunge.data.example import Example
 from expunge.data.sets import load_examples
 from expunge.errors import DataError
@@ -35,77 +35,54 @@ class Corpus:
     """Texts, and what tells them from other texts."""
 
     digest: str
-    path: Path | None = None  # None: the model's own texts, `own` tokens of them, by `seed`
+    files: tuple[Path, ...] = ()  # none: the model's own texts, `own` tokens of them, by `seed`
     own: int = 0
     seed: int = 0
 
     def texts(self, model: Model) -> Iterator[str]:
         """One after the other, as a stream."""
-        return _own(model, self.own, self.seed) if self.path is None else _read(self.path)
+        if not self.files:
+            return _own(model, self.own, self.seed)
+        return (text for path in self.files for text in _read(path))
 
 
 def corpus_of(path: str | None, *, own: int = 0, seed: int = 0) -> Corpus:
-    """The corpus in a file, or of so many tokens of the model's own. DataError where there is no such file."""
+    """The corpus in files, or of so many tokens of the model's own. DataError where there is no such file."""
     if path is None:
         return Corpus(f"own/{own}/{seed}", own=own, seed=seed)
     place = Path(path).expanduser()
+    files = (place,) if place.is_file() else tuple(files_of([path]))
+    digests = [_digest(each) for each in files]
+    if len(digests) == 1:
+        return Corpus(f"{digests[0]}/{READING}", files)
+    return Corpus(f"{sha256(' '.join(digests).encode()).hexdigest()}/{READING}", files)
+
+
+def _digest(path: Path) -> str:
+    """Of a file, with its suffix, which says how it is read."""
     summary = sha256()
     try:
-        with place.open("rb") as file:
+        with path.open("rb") as file:
             while block := file.read(2**20):
                 summary.update(block)
     except OSError as error:
         raise DataError(f"corpus {path}: {error.strerror or error}") from None
-    return Corpus(f"{summary.hexdigest()}{place.suffix}/{READING}", place)  # the suffix says how it is read
+    return f"{summary.hexdigest()}{path.suffix}"
 
 
 def _read(path: Path) -> Iterator[str]:
-    if path.suffix == ".txt":
-        yield from _passages(path)
-    elif path.suffix == ".jsonl":
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _text(_parsed(line, f"{path}:{number}"), f"{path}:{number}")
-    elif path.suffix == ".json":
-        found = _parsed(path.read_text(encoding="utf-8"), str(path))
-        if not isinstance(found, list):
-            raise DataError(f"{path}: a list of texts is wanted, found {type(found).__name__}")
-        yield from (_text(each, f"{path}, entry {i}") for i, each in enumerate(found))
-    else:
+    """Raises DataError for a row that holds no text: what is left out here would be missed by nobody."""
+    if kind_of(path) is None:
         yield from (f"{each.prompt or ''} {each.answer}".strip() for each in load_examples(path)[0])
-
-
-def _passages(path: Path) -> Iterator[str]:
-    lines: list[str] = []
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                lines.append(line)
-            elif lines:
-                yield "".join(lines).strip()
-                lines = []
-    if lines:
-        yield "".join(lines).strip()
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON: {error}") from None
-
-
-def _text(value: Any, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        if isinstance(value.get("text"), str):
-            return value["text"]
-        parts = [value[name] for name in ("prompt", "answer") if isinstance(value.get(name), str)]
-        if parts:
-            return " ".join(parts)
-    raise DataError(f"{where}: a text, or an object with `text` (or `prompt` and `answer`), is wanted")
+        return
+    pieces = (piece for load in loads_of([path], "passage") for piece in load)
+    texts = (text for piece in pieces for text in documents(piece, between=" "))
+    for number, text in enumerate(texts, 1):
+        if text is None:
+            raise DataError(
+                f"{path}, row {number}: a text, or an object with `text` (or `prompt` and `answer`), is wanted"
+            )
+        yield text
 
 
 def _own(model: Model, tokens: int, seed: int) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _streamed(
             kept.note(layers, sums, firsts, count, number + 1)
             noted = time.monotonic()
     if count == 0:
-        raise DataError(f"corpus {corpus.path or 'of the model itself'}: it holds no text")
+        raise DataError(f"corpus {' '.join(map(str, corpus.files)) or 'of the model itself'}: it holds no text")
     return sums, dict(zip(layers, firsts.tolist())), count
 
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any, Literal
 
+from expunge.data.corpus import Load
+from expunge.data.documents import documents
 from expunge.errors import ExpungeError, MissingExtraError, RunError
-from expunge.frequency.corpus import Load
-from expunge.frequency.documents import documents
 from expunge.frequency.names import Plan
 from expunge.frequency.searching import Search
 from expunge.frequency.tally import Tally

@@ -6,6 +6,9 @@
     FOLDER/words.txt     the words: that in line n, counted from 1, has the number n
     FOLDER/index.json    what it was built from
 
+While it is built it lies beside, as .FOLDER.building, with a note of how far it is: killed, the words that were written
+need not be read again. The suffix array is then built anew, for the package cannot go on with one.
+
 What is indexed are the words of `words.py`, not the tokens of a model: so the index counts what the engine `stream`
 counts, in the same normal form. Tokens of four bytes would be simpler, but for them the builder takes 32 GiB whatever
 the corpus; so a word is two tokens, the first from a range that no second is from, and a window of N words is one of 2N
@@ -15,24 +18,29 @@ document's border it drops the place although the other is near. Deviations: the
 """
 
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt16
 
-from expunge.atomic import atomic_folder
+from expunge.atomic import atomic_file
+from expunge.data.corpus import Load, corpus_id
+from expunge.data.documents import documents
 from expunge.errors import ConfigError, DataError, MissingExtraError, OutputError, RunError
-from expunge.frequency.corpus import Load, corpus_id
-from expunge.frequency.documents import documents
 from expunge.frequency.words import words_of
 
-FACTS, WORDS = "index.json", "words.txt"
+FACTS, WORDS, STATE = "index.json", "words.txt", "state.json"
+_KEEP_EVERY = 5.0  # seconds
 FILES = ("tokenized.0", "offset.0", "table.0")
 TOKENS = 2  # of a word
 _FIRST = 1024  # tokens from 1 on that a word begins with
@@ -70,6 +78,23 @@ def tokens_of(numbers: list[int]) -> UInt16[np.ndarray, "words 2"]:
     return found.astype(np.uint16)
 
 
+@dataclass(frozen=True)
+class _State:
+    """How far the writing of tokens is."""
+
+    corpus: str  # of what: `corpus_id`
+    window: int
+    pieces: int = 0  # that are done
+    rows: int = 0
+    empty: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)  # file → bytes that count
+
+
+def building(folder: Path) -> Path:
+    """Where an index lies while it is built."""
+    return folder.with_name(f".{folder.name}.building")
+
+
 def build(
     loads: Sequence[Load],
     folder: Path,
@@ -80,22 +105,46 @@ def build(
     processes: int = 1,
     tick: Callable[[int], object] = lambda _: None,
 ) -> Built:
-    """Build. The words of the corpus stand in memory while this runs, each once; its text does not.
+    """Build, or go on with what a kill has left. The words of the corpus stand in memory while this runs, each once.
 
-    `memory`: GiB for the suffix array. Raises ConfigError for a folder whose name no shell would take, RunError when
-    the package fails.
+    `memory`: GiB for the suffix array. Raises ConfigError for a folder whose name no shell would take, OutputError
+    where another index is half built there, RunError when the package fails.
     """
     check_built(folder)
-    with atomic_folder(folder) as partial:
-        words, read = _write_tokens(loads, partial, window, field, tick)
-        if not words:
-            raise DataError("the corpus holds no word: there is nothing to build an index of")
-        _build_table(partial, memory, processes)
-        (partial / WORDS).write_bytes(b"\n".join(words) + b"\n")
-        corpus = corpus_id(loads, field)
-        facts = {"version": 1, "window": window, "documents": read[0], "empty": read[1], "corpus": corpus}
-        (partial / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    place = building(folder)
+    corpus = corpus_id(loads, field)
+    words, read = _written(loads, place, _state(place, corpus, window), field, tick)
+    if not words:
+        shutil.rmtree(place)
+        raise DataError("the corpus holds no word: there is nothing to build an index of")
+    if len(words) > _FIRST * _SECOND:
+        shutil.rmtree(place)
+        raise DataError(f"the corpus has {len(words):,} words; an index can hold {_FIRST * _SECOND:,}. Cut it in parts")
+    (place / FILES[2]).unlink(missing_ok=True)  # half of one would be taken for whole
+    _build_table(place, memory, processes)
+    facts = {"version": 1, "window": window, "documents": read[0], "empty": read[1], "corpus": corpus}
+    (place / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    (place / STATE).unlink()
+    if folder.exists():
+        folder.rmdir()  # empty, as has been checked
+    place.rename(folder)
     return Built(folder, words, window, read, corpus)
+
+
+def _state(place: Path, corpus: str, window: int) -> _State:
+    """Of what lies there, or of a beginning. Raises OutputError for another index."""
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / STATE
+    fresh = _State(corpus, window, sizes=dict.fromkeys((*FILES[:2], WORDS), 0))
+    if not path.exists():
+        return fresh
+    found = _State(**json.loads(path.read_text(encoding="utf-8")))
+    if (found.corpus, found.window) != (corpus, window):
+        raise OutputError(
+            f"{place}: an index of another corpus, or for another window, is half built there. Go on with those "
+            "settings, or begin anew with --overwrite"
+        )
+    return found
 
 
 def opened(folder: Path) -> Built:
@@ -125,27 +174,49 @@ def check_package() -> None:
         raise MissingExtraError("infini-gram (for Linux on x86-64)", "frequency") from None
 
 
-def _write_tokens(
-    loads: Sequence[Load], folder: Path, window: int, field: str | None, tick: Callable[[int], object]
+def _written(
+    loads: Sequence[Load], place: Path, state: _State, field: str | None, tick: Callable[[int], object]
 ) -> tuple[dict[bytes, int], tuple[int, int]]:
-    words: dict[bytes, int] = {}
-    empty = rows = at = 0
-    with (folder / FILES[0]).open("wb") as tokens, (folder / FILES[1]).open("wb") as offsets:
-        for piece in (piece for load in loads for piece in load):
+    """Every word of the corpus with its number, the documents and the empty rows; their tokens are in the files."""
+    pieces = [piece for load in loads for piece in load]
+    paths = {name: place / name for name in state.sizes}
+    for name, path in paths.items():
+        path.touch()
+        os.truncate(path, state.sizes[name])  # what was written after the last note is written again
+    lines = paths[WORDS].read_bytes().split(b"\n")[:-1]
+    words = {word: number for number, word in enumerate(lines, start=1)}
+    tick(sum(piece.size for piece in pieces[: state.pieces]))
+    with paths[FILES[0]].open("ab") as tokens, paths[FILES[1]].open("ab") as offsets, paths[WORDS].open("ab") as new:
+        files = dict(zip((*FILES[:2], WORDS), (tokens, offsets, new), strict=True))
+        said = time.monotonic()
+        for piece in pieces[state.pieces :]:
+            known, rows, empty = len(words), state.rows, state.empty
             for text in documents(piece, field):
                 if text is None:
                     empty += 1
                     continue
                 rows += 1
                 numbers = [words.setdefault(word, len(words) + 1) for word in words_of(text).split(b" ")[1:-1]]
-                content = _SEPARATOR + tokens_of([*numbers, *[0] * window]).tobytes()
-                tokens.write(content)
-                offsets.write(np.array([at], dtype=np.uint64).tobytes())
-                at += len(content)
+                offsets.write(np.array([tokens.tell()], dtype=np.uint64).tobytes())
+                tokens.write(_SEPARATOR + tokens_of([*numbers, *[0] * state.window]).tobytes())
+            new.writelines(word + b"\n" for word in list(words)[known:])
+            state = replace(state, pieces=state.pieces + 1, rows=rows, empty=empty)
             tick(piece.size)
-    if len(words) > _FIRST * _SECOND:
-        raise DataError(f"the corpus has {len(words):,} words; an index can hold {_FIRST * _SECOND:,}. Cut it in parts")
-    return words, (rows, empty)
+            if time.monotonic() - said > _KEEP_EVERY:
+                _note(place, state, files)
+                said = time.monotonic()
+        _note(place, state, files)
+    return words, (state.rows, state.empty)
+
+
+def _note(place: Path, state: _State, files: dict[str, IO[bytes]]) -> None:
+    """First the files, then how much of them counts."""
+    for file in files.values():
+        file.flush()
+        os.fsync(file.fileno())
+    sizes = {name: file.tell() for name, file in files.items()}
+    with atomic_file(place / STATE) as partial:
+        partial.write_text(json.dumps(asdict(replace(state, sizes=sizes))) + "\n", encoding="utf-8")
 
 
 def _build_table(folder: Path, memory: int, processes: int) -> None:

@@ -17,10 +17,15 @@ near a document's border may be lost. Deviations: the paper adds up four pairs o
 100 tokens; here cases are alternatives.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from expunge.atomic import atomic_file
 from expunge.errors import ConfigError, OutputError, RunError
 from expunge.frequency.index import FILES, TOKENS, Built, check_package
 from expunge.frequency.names import Plan
@@ -28,6 +33,7 @@ from expunge.frequency.tally import Counts
 
 Tokens = list[int]
 Clause = list[Tokens]
+_KEEP_EVERY = 5.0  # seconds
 _WIDTHS = {"u16": 2**16 - 1, "u32": 2**32 - 1}
 
 
@@ -108,21 +114,64 @@ def smallest(several: Iterable[tuple[int, ...]]) -> set[tuple[int, ...]]:
 
 
 def count_index(
-    index: Index, plan: Plan, *, limit: int, tick: Callable[[int], object] = lambda _: None
+    index: Index,
+    plan: Plan,
+    *,
+    limit: int,
+    kept: Path | None = None,
+    identity: str = "",
+    tick: Callable[[int], object] = lambda _: None,
 ) -> list[Counts]:
-    """Of every pair of a plan that has a window. `limit`: places of a clause. Raises ConfigError for one without."""
+    """Of every pair of a plan that has a window. `limit`: places of a clause.
+
+    `kept`: where answers are kept every few seconds, so that what is killed goes on; `identity` says of which index.
+    Raises ConfigError for a plan without a window, OutputError when `kept` is of another count.
+    """
     if plan.window is None:
         raise ConfigError("infini-gram counts within a window of tokens, not in a document: give --window")
     clauses = [index.spell(name) for name in range(len(plan.names))]
     places = [index.count(clause) for clause in clauses]
     share = -(-limit // max(1, index.shards))
-    found = []
-    for subject, answer in plan.pairs:
-        near = index.both(clauses[subject], clauses[answer], plan.window, limit)
-        drawn = max(places[subject], places[answer]) > share  # an upper bound where there are several shards
-        found.append(Counts(places[subject], places[answer], near=near, estimate=drawn))
+    whose = sha256(f"{plan!r} {limit} {identity}".encode()).hexdigest()
+    near = _kept(kept, whose)
+    tick(len(near))
+    said = time.monotonic()
+    for subject, answer in plan.pairs[len(near) :]:
+        near.append(index.both(clauses[subject], clauses[answer], plan.window, limit))
         tick(1)
-    return found
+        if kept is not None and time.monotonic() - said > _KEEP_EVERY:
+            _keep(kept, near, whose)
+            said = time.monotonic()
+    # drawn from a part: an upper bound where there are several shards
+    drawn = [max(places[subject], places[answer]) > share for subject, answer in plan.pairs]
+    return [
+        Counts(places[subject], places[answer], near=each, estimate=part)
+        for (subject, answer), each, part in zip(plan.pairs, near, drawn, strict=True)
+    ]
+
+
+def _keep(path: Path, near: list[int], identity: str) -> None:
+    from safetensors.numpy import save_file
+
+    with atomic_file(path) as partial:
+        save_file({"near": np.array(near, dtype=np.int64)}, partial, {"count": identity})
+
+
+def _kept(path: Path | None, identity: str) -> list[int]:
+    if path is None or not path.exists():
+        return []
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            if (file.metadata() or {}).get("count") == identity:
+                return file.get_tensor("near").tolist()
+    except (SafetensorError, OSError):
+        pass
+    raise OutputError(
+        f"{path}: holds what another index was asked, for other examples or with other settings. Go on with those, or "
+        "begin anew with --overwrite"
+    )
 
 
 def _holds(longer: tuple[int, ...], shorter: tuple[int, ...]) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from expunge.atomic import atomic_file
+from expunge.data.corpus import Load, corpus_id
 from expunge.errors import OutputError
-from expunge.frequency.corpus import Load, corpus_id
 from expunge.frequency.crew import Machines, counted
 from expunge.frequency.names import Plan
 from expunge.frequency.tally import Tally

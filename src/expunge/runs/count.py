@@ -1,6 +1,7 @@
 """The run behind `expunge count`: the examples of a set with how often each stands in a corpus."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,13 @@ from statistics import quantiles
 from typing import Any, NamedTuple
 
 from expunge.config import CountConfig, differing
+from expunge.data.corpus import Load, files_of, loads_of
+from expunge.data.documents import check_readable
 from expunge.data.example import Example
 from expunge.data.sets import load_examples
 from expunge.data.writing import write_examples
 from expunge.errors import DataError
-from expunge.frequency.corpus import Load, files_of, loads_of
 from expunge.frequency.crew import check_machines
-from expunge.frequency.documents import check_readable
 from expunge.frequency.names import Wanted, wanted
 from expunge.frequency.ordering import FIELDS
 from expunge.frequency.searching import automaton
@@ -24,7 +25,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_count import Counting
 from expunge.record_file import save_record
-from expunge.runs.counting_files import check_apart, check_out, kept_at, record_at
+from expunge.runs.counting_files import building_at, check_apart, check_out, kept_at, record_at
 from expunge.runs.counting_index import check_index, count_in_index
 from expunge.runs.counting_proxy import check_proxies, rated, rating, said_of
 from expunge.runs.phases import Phases
@@ -74,6 +75,7 @@ def run_count(
         phases.say(note)
     if overwrite:
         kept_at(out).unlink(missing_ok=True)
+        shutil.rmtree(building_at(config, out), ignore_errors=True)
     if config.engine == "stream":
         found = _stream(config, plan, loads, kept_at(out), phases)
     else:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from expunge.config import CountConfig
+from expunge.data.corpus import kind_of
 from expunge.errors import DataError, OutputError
-from expunge.frequency.corpus import kind_of
+from expunge.frequency.index import building
 from expunge.record import Record, configuration_hash
 from expunge.record_file import load_record
 
@@ -29,6 +30,11 @@ def index_at(config: CountConfig, out: Path) -> Path:
     return Path(config.index).expanduser() if config.index is not None else out.with_suffix(".index")
 
 
+def building_at(config: CountConfig, out: Path) -> Path:
+    """Where an index lies while it is built."""
+    return building(index_at(config, out))
+
+
 def check_out(config: CountConfig, out: Path, *, resume: bool, overwrite: bool) -> Record | None:
     """May the files be written? Changes nothing. Returns the record of a count of these settings that is done.
 
@@ -47,7 +53,8 @@ def check_out(config: CountConfig, out: Path, *, resume: bool, overwrite: bool) 
         return before if out.exists() else None
     if out.exists() and not overwrite:
         raise OutputError(f"--out {out}: there is such a file. Choose another, or add --overwrite")
-    if (kept_at(out).exists() or before is not None) and not (resume or overwrite):
+    half = kept_at(out).exists() or building_at(config, out).exists()
+    if (half or before is not None) and not (resume or overwrite):
         raise OutputError(
             f"--out {out}: a count was interrupted there. Go on with --resume, or begin anew: --overwrite"
         )

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from expunge.config import CountConfig
+from expunge.data.corpus import Load
 from expunge.data.example import Example
 from expunge.errors import ConfigError, ModelError
-from expunge.frequency.corpus import Load
 from expunge.frequency.index import FACTS, Built, build, check_built, check_package, corpus_id, opened
 from expunge.frequency.infini_gram import Index, built_index, count_index, ready_index
 from expunge.frequency.names import Wanted, texts_of
 from expunge.frequency.tally import Counts
-from expunge.runs.counting_files import index_at
+from expunge.runs.counting_files import index_at, kept_at
 from expunge.runs.phases import Phases
 
 
@@ -42,12 +42,17 @@ def count_in_index(
     folder = index_at(config, out)
     if config.tokenizer is not None:
         index, documents, empty = _ready(config.tokenizer, folder, examples, plan), None, 0
+        identity = f"{folder.resolve()} {config.tokenizer}"
         notes = ("of a ready index, places within the window of a document's border may not be counted",)
     else:
         built = _built(config, folder, loads, phases)
         index, (documents, empty), notes = built_index(built, plan.plan), built.read, ()
+        identity = built.corpus
     with phases.phase("asking the index", len(plan.plan.pairs)) as tick:
-        return count_index(index, plan.plan, limit=config.limit, tick=tick), documents, empty, notes
+        counts = count_index(
+            index, plan.plan, limit=config.limit, kept=kept_at(out), identity=identity, tick=tick
+        )  # fmt: skip
+        return counts, documents, empty, notes
 
 
 def _built(config: CountConfig, folder: Path, loads: Sequence[Load], phases: Phases) -> Built:

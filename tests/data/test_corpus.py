@@ -10,9 +10,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from expunge.data.corpus import Piece, files_of, loads_of
+from expunge.data.documents import check_readable, documents
 from expunge.errors import DataError, RunError
-from expunge.frequency.corpus import Piece, files_of, loads_of
-from expunge.frequency.documents import check_readable, documents
 
 TEXTS = [f"{i} \u2028 é {'x' * (i % 7)}" for i in range(40)]
 LINES = "".join(json.dumps({"text": text}, ensure_ascii=i % 2 > 0) + "\n" for i, text in enumerate(TEXTS)).encode()
@@ -66,9 +66,31 @@ def test_rows(tmp_path: Path) -> None:
         "[1]", '"text"', "{", "", "  ", "3", '{"body": "b"}', "[" * 5000, '{"text": "\\ud800"}',
     ]  # fmt: skip
     (tmp_path / "a.jsonl").write_text("\n".join(rows))
-    found = ["t", "p\na", "q\na", "m\nn", None, None, None, None, None, None, None, "\ud800"]
+    found = ["t", "p\na", "q\na", "m\nn", None, None, "text", None, None, None, None, "\ud800"]
     assert read(tmp_path / "a.jsonl") == found
     assert [text for text in read(tmp_path / "a.jsonl", field="body") if text] == ["b"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+def test_passages(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n\n \n three\nfour")
+    loads = loads_of([tmp_path / "a.txt"], "passage", size)
+    found = [text for load in loads for piece in load for text in documents(piece)]
+    assert found == ["one\ntwo", "three\nfour"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+def test_a_list_of_rows(tmp_path: Path, size: int) -> None:
+    rows = ["one", {"text": "two\n"}, {"prompt": "p", "answer": "a"}, [3], 4]
+    (tmp_path / "a.json").write_text("\ufeff" + json.dumps(rows, indent=1))
+    assert read(tmp_path / "a.json", size) == ["one", "two\n", "p\na", None, None]
+    check_readable([tmp_path / "a.json"])
+    (tmp_path / "b.json").write_text('["one"]\n["two"]')
+    with pytest.raises(RunError, match="cannot be read to its end"):
+        read(tmp_path / "b.json", size)
+    (tmp_path / "c.json").write_text('[{"body": "x"}]')
+    with pytest.raises(DataError, match="none of the first 1 rows"):
+        check_readable([tmp_path / "c.json"])
 
 
 def test_files_of_folders_and_patterns(tmp_path: Path) -> None:

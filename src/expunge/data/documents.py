@@ -1,7 +1,8 @@
-"""The documents of a piece, one after the other: rows of JSON lines and Parquet files, lines of texts or whole texts.
+"""The documents of a piece, one after the other: rows of JSON and Parquet files, lines, passages or the whole of texts.
 
 A row's document is its `text` (or the field that was named); a row of a set is its question and its answer, or what is
-said in its conversation. Nothing is held but the line, or the batch of rows, that is being read.
+said in its conversation; a row that is a text is that. Nothing is held but the line, the passage or the batch of rows
+that is being read; a JSON list is held whole.
 """
 
 import io
@@ -13,19 +14,23 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from expunge.data.corpus import Kind, Piece, is_list, kind_of
 from expunge.errors import DataError, RunError
-from expunge.frequency.corpus import Piece, kind_of
 
 _BUFFER = 1 << 20
 _BATCH = 256  # rows of a Parquet file
 _QUESTIONS = ("prompt", "question", "direct_question")
 _ANSWERS = ("answer", "direct_answer")
+Of = partial[str | None]  # of `text_of`: a row → its document
 
 
-def documents(piece: Piece, field: str | None = None) -> Iterator[str | None]:
-    """The documents; None for each row that holds none. Raises RunError for a file that breaks off or is damaged."""
+def documents(piece: Piece, field: str | None = None, between: str = "\n") -> Iterator[str | None]:
+    """The documents; None for each row that holds none. `between` stands between a question and its answer.
+
+    Raises RunError for a file that breaks off or is damaged.
+    """
     try:
-        yield from _READERS[piece.kind](piece, field)
+        yield from _READERS[piece.kind](piece, partial(text_of, field=field, between=between))
     except (OSError, EOFError, ValueError, *_broken()) as error:
         raise RunError(f"{piece.path}: cannot be read to its end: {error or type(error).__name__}") from None
 
@@ -37,21 +42,24 @@ def check_readable(files: Sequence[Path], field: str | None = None, *, rows: int
         assert known is not None
         if not path.stat().st_size or known[0] == "text":
             continue
-        first = list(islice(documents(Piece(str(path), *known), field), rows))
+        piece = Piece(str(path), "list") if is_list(path) else Piece(str(path), *known)
+        first = list(islice(documents(piece, field), rows))
         if first and not any(first):
             wanted = f"`{field}`" if field else "`text`, nor a question and an answer"
             raise DataError(
                 f"{path}: none of the first {len(first)} rows is a JSON object with {wanted}; name the field that "
-                "holds the text with --field, and write one object a line"
+                "holds the text with --field, and write one object a line (or, in a .json file, a list of them)"
             )
 
 
-def text_of(row: Any, field: str | None = None) -> str | None:
+def text_of(row: Any, field: str | None = None, between: str = "\n") -> str | None:
     """The document of a row.
 
     >>> text_of({"question": "Where is Oslo?", "answer": "In Norway"})
     'Where is Oslo?\\nIn Norway'
     """
+    if isinstance(row, str) and field is None:
+        return row
     if not isinstance(row, Mapping):
         return None
     found = row.get(field or "text")
@@ -64,11 +72,11 @@ def text_of(row: Any, field: str | None = None) -> str | None:
     else:
         said = [next((row[name] for name in names if row.get(name)), None) for names in (_QUESTIONS, _ANSWERS)]
     texts = [each for each in said if isinstance(each, str)]
-    return "\n".join(texts) if texts else None
+    return between.join(texts) if texts else None
 
 
-def _rows(piece: Piece, field: str | None) -> Iterator[str | None]:
-    wanted, load = field or "text", json.loads
+def _rows(piece: Piece, of: Of) -> Iterator[str | None]:
+    wanted, load = of.keywords["field"] or "text", json.loads
     for line in _lines(piece):
         try:
             row = load(line)
@@ -80,23 +88,46 @@ def _rows(piece: Piece, field: str | None) -> Iterator[str | None]:
             text = row[wanted]
         except (KeyError, TypeError, IndexError):
             text = None
-        yield text if type(text) is str else text_of(row, field)
+        yield text if type(text) is str else of(row)
 
 
-def _texts(piece: Piece, field: str | None) -> Iterator[str | None]:
-    del field  # a text has none
+def _list(piece: Piece, of: Of) -> Iterator[str | None]:
+    with _opened(piece) as file:
+        found = json.loads(file.read().removeprefix(b"\xef\xbb\xbf"))
+    if not isinstance(found, list):
+        raise ValueError("begins with [ and is no JSON list")
+    yield from map(of, found)
+
+
+def _passages(piece: Piece, of: Of) -> Iterator[str | None]:
+    del of  # a text has no fields
+    lines: list[str] = []
+    for line in _lines(piece):
+        text = line.decode(errors="replace")
+        if text.strip():
+            lines.append(text)
+        elif lines:
+            yield "".join(lines).strip()
+            lines = []
+    if lines:
+        yield "".join(lines).strip()
+
+
+def _texts(piece: Piece, of: Of) -> Iterator[str | None]:
+    del of
     yield from (text for line in _lines(piece) if (text := line.decode(errors="replace").strip()))
 
 
-def _whole(piece: Piece, field: str | None) -> Iterator[str | None]:
-    del field
+def _whole(piece: Piece, of: Of) -> Iterator[str | None]:
+    del of
     with _opened(piece) as file:
         yield file.read().decode(errors="replace")
 
 
-def _parquet(piece: Piece, field: str | None) -> Iterator[str | None]:
+def _parquet(piece: Piece, of: Of) -> Iterator[str | None]:
     from pyarrow.parquet import ParquetFile
 
+    field = of.keywords["field"]
     with ParquetFile(piece.path) as file:
         there = file.schema_arrow.names
         wanted = [field] if field else ["text"] if "text" in there else [*_QUESTIONS, *_ANSWERS, "messages"]
@@ -105,7 +136,7 @@ def _parquet(piece: Piece, field: str | None) -> Iterator[str | None]:
         if not columns:
             yield from (None for i in groups for _ in range(file.metadata.row_group(i).num_rows))
         for batch in file.iter_batches(_BATCH, row_groups=list(groups), columns=columns) if columns else ():
-            yield from (text_of(row, field) for row in batch.to_pylist())
+            yield from map(of, batch.to_pylist())
 
 
 def _lines(piece: Piece) -> Iterator[bytes]:
@@ -154,6 +185,6 @@ def _broken() -> tuple[type[Exception], ...]:
     return zlib.error, lzma.LZMAError
 
 
-_READERS: Mapping[str, Callable[[Piece, str | None], Iterator[str | None]]] = {
-    "rows": _rows, "text": _texts, "whole": _whole, "parquet": _parquet,
+_READERS: Mapping[Kind, Callable[[Piece, Of], Iterator[str | None]]] = {
+    "rows": _rows, "list": _list, "text": _texts, "passages": _passages, "whole": _whole, "parquet": _parquet,
 }  # fmt: skip

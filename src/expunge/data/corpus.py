@@ -1,21 +1,23 @@
 """The files of a corpus, cut into pieces that can be read apart: byte ranges of lines, row groups, whole packed files.
 
-A load is what one process counts at a time: a piece, or many small ones together.
+Counting reads them, and key statistics do (`documents.py` has the texts in them). A load is what one process counts at
+a time: a piece, or many small ones together.
 """
 
 import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
 from expunge.errors import DataError
 
-Kind = Literal["rows", "text", "whole", "parquet"]
-Documents = Literal["line", "file"]
+Kind = Literal["rows", "list", "text", "passages", "whole", "parquet"]
+Documents = Literal["line", "passage", "file"]  # what a document of a plain text is
+_OF_TEXTS: Mapping[Documents, Kind] = {"line": "text", "passage": "passages", "file": "whole"}
 KINDS: dict[str, Kind] = {
     ".jsonl": "rows", ".ndjson": "rows", ".json": "rows", ".parquet": "parquet",
     ".txt": "text", ".text": "text", ".md": "text",
@@ -68,7 +70,8 @@ def files_of(corpus: Sequence[str]) -> list[Path]:
 
 
 def loads_of(files: Sequence[Path], documents: Documents = "line", size: int = _SIZE) -> list[Load]:
-    """All pieces, in the order of the files, in loads. `documents`: what a document of a plain text is.
+    """All pieces, in the order of the files, in loads. `documents`: what a document of a plain text is; a passage is
+    what stands between empty lines.
 
     Raises DataError for a Parquet file that is broken.
     """
@@ -98,6 +101,14 @@ def kind_of(path: Path) -> tuple[Kind, str] | None:
     return None if kind is None or (packing and kind == "parquet") else (kind, packing)
 
 
+def is_list(path: Path) -> bool:
+    """Whether a file holds one JSON list, and not an object a line: its name ends in .json, and it begins with [."""
+    if path.suffix.lower() != ".json":
+        return False
+    with path.open("rb") as file:
+        return file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
 def _inside(folder: Path) -> Iterator[Path]:
     """All files below a folder, in order; hidden ones and those of hidden folders are left out."""
     for place, folders, names in os.walk(folder):
@@ -109,13 +120,14 @@ def _cut(path: Path, documents: Documents, size: int) -> Iterator[Piece]:
     known = kind_of(path)
     assert known is not None
     kind, packing = known
+    kind = _OF_TEXTS[documents] if kind == "text" else kind
     length = path.stat().st_size
     if kind == "parquet":
         groups = _row_groups(path)
         for i, each in enumerate(groups):
             yield Piece(str(path), kind, start=i, stop=i + 1, size=each)
-    elif packing or (kind == "text" and documents == "file"):
-        yield Piece(str(path), "whole" if kind == "text" and documents == "file" else kind, packing, size=length)
+    elif packing or kind not in ("rows", "text") or is_list(path):
+        yield Piece(str(path), "list" if kind == "rows" and is_list(path) else kind, packing, size=length)
     else:
         for start in range(0, length, size):
             yield Piece(str(path), kind, start=start, stop=min(start + size, length), size=min(size, length - start))
