@@ -3,7 +3,7 @@
 import pytest
 
 from expunge.config import ClueStudyConfig
-from expunge.studies.clue.comparing import Found, compared, value_of
+from expunge.studies.clue.comparing import TESTED, Found, compared, value_of
 from expunge.studies.clue.scene import FORGET, OTHERS, STATEMENT, TEST
 from expunge.studies.clue.tables import compared_table, end_table, exact_table, main_table
 from expunge.studies.clue.wording import headline
@@ -35,7 +35,7 @@ RUN = result((1.0, 1.0), (0.28, 0.75), (0.0, 0.5))
     [
         ("distance", 0.2),  # 0.18 of a way of 0.9
         ("FE", 0.72), ("RU", 0.75), ("GU", 0.5), ("FE at the end", 1.0), ("RU at the end", 0.5),
-        ("relearnt", 0.175), ("share", 0.5), ("statement", 0.72),
+        ("relearnt", 0.175), ("share", 0.5), ("FE, as a statement", 0.72),
         ("AUES", 0.72 * 0.75 + 0.28 * 0.5),  # nothing is forgotten at the start
     ],
 )  # fmt: skip
@@ -72,9 +72,10 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     assert (random.arm, random.found.n, absent.found.n) == ("random nodes", 3, 2)
     assert random.values == pytest.approx((-0.2, -0.25, -0.15)) and random.found.difference == pytest.approx(-0.2)
     assert absent.finding == "identical" and random.holm >= random.p
-    several = {metric: compared([one], config, metric) for metric in ("distance", "FE", "RU", "GU", "AUES", "relearnt")}
+    several = {metric: compared([one], config, metric) for metric in TESTED}
     assert len(compared_table(several).rows) == 2 == len(exact_table(several["distance"], "distance").rows)
     assert [len(table.rows) for table in (main_table([one]), end_table([one]))] == [3, 3]
+    assert one.overlap("random nodes") == [1.0] * 6
     said = " ".join(headline([one], several))
     assert "CLUE minus random nodes is -0.200" in said and "identical: no stage 1" in said
     assert headline([], {}) == ("No cell has two seeds yet.",)

@@ -4,6 +4,7 @@ distance  |forget level - never-known| at the kept point, as a share of the way 
 relearnt  level of the untaught half after relearning the other, minus that of its twins
 AUES      area under retained against forgotten strength over all points (`evaluate/aues.py`)
 FE RU GU  at the kept point; "FE at the end" and so on after the last epoch, which is the paper's
+FE, as a statement  the same of a wording that was heard in training, but not unlearnt in
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ from expunge.studies.paired import LEVEL, Paired, paired
 from expunge.studies.running import read_result
 
 THREE = ("FE", "RU", "GU")
-TESTED = ("distance", *THREE, "AUES", "relearnt")
+SAID = "FE, as a statement"
+TESTED = ("distance", "FE", SAID, "RU", "GU", "AUES", "relearnt")
 Result = Mapping[str, Any]
 
 
@@ -61,6 +63,17 @@ class Found:
         runs = [[three(p["measures"]) for p in result["points"]] for result in self.results(name)]
         shortest = min(map(len, runs), default=0)
         return [(fmean(r[i]["RU"] for r in runs), fmean(r[i]["FE"] for r in runs)) for i in range(shortest)]
+
+    def overlap(self, name: str) -> list[float]:
+        """Share of the nodes of each run that CLUE trains, too."""
+        found = []
+        for results in self.seeds.values():
+            ours = {node for nodes in results[CLUE]["nodes"].values() for node in nodes}
+            for arm, result in results.items():
+                theirs = [node for nodes in result.get("nodes", {}).values() for node in nodes]
+                if condition(arm) == name and theirs:
+                    found.append(sum(node in ours for node in theirs) / len(theirs))
+        return found
 
     def empty(self, which: str) -> int:
         """Seeds in which CLUE has no nodes of a class."""
@@ -109,7 +122,7 @@ def value_of(result: Result, metric: str) -> float:
         return result["relearnt"]["after"] - result["relearnt"]["twins after"]
     if metric == "AUES":
         return aues([_strengths(each["measures"]) for each in points])
-    if metric == "statement":
+    if metric == SAID:
         return 1 - kept["measures"][STATEMENT]["exact"]
     if metric in ("share", "changed"):
         return result[metric]

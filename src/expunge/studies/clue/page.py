@@ -24,7 +24,7 @@ from expunge.studies.clue.tables import (
     patched_table,
     retained_table,
 )
-from expunge.studies.clue.wording import CLAIM, MOVED, READING, SWITCHED, ablation, headline, how, limits
+from expunge.studies.clue.wording import CLAIM, MOVED, READING, SWITCHED, ablation, checked, headline, how, limits
 from expunge.studies.page import Figure, Section, files, to_html, to_markdown
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
@@ -39,15 +39,16 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
     """Report and numbers from whatever results there are."""
     found = load(config, out)
     several = {metric: compared(found, config, metric) for metric in TESTED}
-    said = headline(found, several)
-    sections = list(_sections(config, out, found, several, said))
+    there = {granularity: _checks(config, out, granularity) for granularity in config.granularities}
+    said = (*headline(found, several), *checked(there))
+    sections = list(_sections(config, out, found, several, there, said))
     seeds = max((len(each.seeds) for each in found), default=0)
     under = f"expunge study clue · {config.suite} · {seeds} seeds"
     numbers = {
         "rates": chosen_rates(config, out),
         "comparisons": [_plain(each) for one in several.values() for each in one],
         "cells": [{"granularity": f.granularity, "objective": f.objective, "seeds": f.seeds} for f in found],
-        "checks": {g: _checks(config, out, g) for g in config.granularities},
+        "checks": there,
         "survey": _survey(config, out),
     }
     return Published(
@@ -62,15 +63,15 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
 
 
 def _sections(
-    config: ClueStudyConfig, out: Path, found: Sequence[Found], several: Compared, said: Sequence[str]
-) -> Iterator[Section]:
+    config: ClueStudyConfig, out: Path, found: Sequence[Found], several: Compared,
+    there: Mapping[str, list[dict[str, Any]]], said: Sequence[str],
+) -> Iterator[Section]:  # fmt: skip
     yield Section("The claims, and what we found", [CLAIM, *said, READING])
     yield Section("How it was run", how(config, chosen_rates(config, out)))
     for granularity in dict.fromkeys(each.granularity for each in found):
         here = [each for each in found if each.granularity == granularity]
         own = {metric: [c for c in some if c.granularity == granularity] for metric, some in several.items()}
         yield _unlearning(granularity, here, own, config.margin)
-    there = {granularity: _checks(config, out, granularity) for granularity in config.granularities}
     for granularity, results in there.items():
         if results:
             mine = [each for each in found if each.granularity == granularity]
@@ -83,7 +84,7 @@ def _sections(
     }
     tables = [retained_table(circuits), classes_table(_survey(config, out))]
     yield Section("How large the classes are", [], [table for table in tables if table.rows])
-    yield Section("What this scale cannot say", limits(several["distance"]))
+    yield Section("What this scale cannot say", limits(found, several["distance"]))
 
 
 def _unlearning(granularity: str, found: Sequence[Found], several: Compared, margin: float) -> Section:

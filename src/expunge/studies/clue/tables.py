@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from expunge.report.numbers import number, percent, signed
-from expunge.studies.clue.comparing import TESTED, THREE, Comparison, Found
+from expunge.studies.clue.comparing import SAID, TESTED, THREE, Comparison, Found
 from expunge.studies.clue.scene import RETAINED
 from expunge.studies.page import Table
 
@@ -36,10 +36,10 @@ def main_table(found: Sequence[Found]) -> Table:
             rows.append([
                 f"{one.objective}, {arm}", str(len(values("share"))), _percent(values("share")),
                 _percent(values("changed")), *(spread(values(m)) for m in (*THREE, "distance")),
-                spread(values("statement")), f"{held} of {len(results)}",
+                spread(values(SAID)), f"{held} of {len(results)}",
             ])  # fmt: skip
-    head = ["Objective, arm", "Seeds", "Weights in the masks", "Changed", "FE", "RU", "GU", "Distance",
-            "FE, as a statement", "Floor held"]  # fmt: skip
+    head = ["Objective, arm", "Seeds", "Weights in the masks", "Changed", "FE", "RU", "GU", "Distance", SAID,
+            "Floor held"]  # fmt: skip
     return Table(head, rows, "At the kept point, means ± sd over seeds.")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from expunge.config import ClueStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
@@ -31,6 +32,7 @@ SWITCHED = (
     "forget circuit is off and, by the logic, without those of class forget the retain circuits stay on. Contrasts "
     "are others than the circuits were found with."
 )
+_RANKED = ("noising", "denoising", "noising, whole path", "denoising, whole path")
 MOVED = (
     "Circuits found anew after unlearning, against the first ones. The first row is what another draw of contrasts "
     "alone does: what is missing to 1 there is chance, not movement."
@@ -69,6 +71,35 @@ def _ranked(found: Sequence[Comparison]) -> str:
         for kind, some in kinds.items() if some
     ]  # fmt: skip
     return "; ".join(said) or "nothing to compare with"
+
+
+def checked(there: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What the circuits themselves were asked, a sentence a granularity."""
+    lines = []
+    for granularity, results in there.items():
+        off = [r["off"] for r in results if "forget" in r["off"]["left"]]
+        said = []
+        if off:
+            ours = [fmean(each["left"]["forget"][title] for each in off) for title in ("forget", "retain")]
+            random = [
+                fmean(draw[title] for each in off for draw in each["random"]["forget"])
+                for title in ("forget", "retain")
+            ]
+            said.append(
+                f"without the nodes of class forget {number(ours[0])} of the effect on forget rows is left and "
+                f"{number(ours[1])} of that on retained ones, without as many random nodes {number(random[0])} and "
+                f"{number(random[1])} ({len(off)} of {len(results)} seeds have such nodes)"
+            )
+        if results:
+            same = fmean(r["other contrasts"]["same class"] for r in results)
+            ranks = [fmean(r["exact"][name]["rank"] for r in results) for name in _RANKED]
+            said.append(f"with other contrasts {percent(same)} of the nodes are of the same class")
+            said.append(
+                f"half-path scores have a rank correlation of {number(ranks[0])} (noising) and {number(ranks[1])} "
+                f"(denoising) with exact patching, the whole path {number(ranks[2])} and {number(ranks[3])}"
+            )
+            lines.append(f"{granularity}: {'; '.join(said)}.")
+    return lines
 
 
 def ablation(found: Sequence[Found]) -> list[str]:
@@ -116,7 +147,7 @@ def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> li
     ]
 
 
-def limits(several: Sequence[Comparison]) -> list[str]:
+def limits(found: Sequence[Found], several: Sequence[Comparison]) -> list[str]:
     least = [c.found.detectable for c in several if c.found.detectable is not None]
     power = f"Effects below {number(min(least))} to {number(max(least))} of the way" if least else ""
     return [
@@ -125,5 +156,12 @@ def limits(several: Sequence[Comparison]) -> list[str]:
         "nodes, and facts about persons to forget and persons to keep run through the same ones. With a finer "
         "choice of nodes a single gate at the output may decide how many are in conflict (see the table of classes).",
         "The engine is ours (half-path attribution), not edge pruning; rates, data and models are not the paper's.",
-        "The random nodes overlap with the classes the more, the larger these are.",
+        *_overlap(found),
     ]
+
+
+def _overlap(found: Sequence[Found]) -> list[str]:
+    """Classes that take most of a network leave little for a draw that differs."""
+    shares = {one.granularity: one.overlap(RANDOM) for one in found}
+    said = [f"{percent(fmean(some))} ({granularity})" for granularity, some in shares.items() if some]
+    return [f"Of the random nodes {listed(said)} are among CLUE's."] if said else []
