@@ -62,7 +62,8 @@ def main() -> None:
     for title, metrics in outcome.after.items():
         for metric, after in metrics.items():
             print(f"{title:8} {metric:28} {record.before[title][metric].value:.3f} → {after.value:.3f}")
-    for note in (*(outcome.mask.notes if outcome.mask else ()), *outcome.warnings, outcome.selection.why):
+    assert outcome.mask is not None and outcome.selection is not None
+    for note in (*outcome.mask.notes, *outcome.warnings, outcome.selection.why):
         print(note)
     print(
         f"{seconds:.0f} s by the clock, {used.ru_utime + used.ru_stime:.0f} processor seconds, "

@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
@@ -94,6 +95,10 @@ def test_against_all_assignments(off_plan: Plan, on_plan: Plan, damage: dict[str
     assert found.certain == {name for name in found.classes if same("forget", name) and same("retain", name)}
 
 
+def _sum(columns: Iterable[np.ndarray]) -> np.ndarray:
+    return np.sum(list(columns), axis=0)
+
+
 ALL = "abcdefghijklmnop"  # sixteen, of which each side has up to twelve
 
 
@@ -107,12 +112,12 @@ def test_against_all_assignments_of_twelve_nodes_a_side(seed: int) -> None:
     assert [sorted(each.nodes) for each in circuits] == own
     damage = {name: rng.choice((0.0, 0.25, 1.0)) for name in own[0]}
     off, on = (table(each, side, reading) for each, side in zip(circuits, ("f", "r")))
-    bits = [sum(each[name].astype(np.int32) << (15 - ALL.index(name)) for name in each) for each in (off, on)]
+    bits = [_sum(each[name].astype(np.int32) << (15 - ALL.index(name)) for name in each) for each in (off, on)]
     both = sum(1 << (15 - ALL.index(name)) for name in set(own[0]) & set(own[1]))
     ones = np.array([bin(i).count("1") for i in range(2**16)], np.uint8)
     differing = ones[(bits[0][:, None] ^ bits[1][None]) & both]
-    lost = sum((1 + round(STEPS * damage[name] / (max(damage.values()) or 1))) * ~off[name] for name in off)
-    left = sum((~on[name]).astype(int) for name in on)
+    lost = _sum((1 + round(STEPS * damage[name] / (max(damage.values()) or 1))) * ~off[name] for name in off)
+    left = _sum((~on[name]).astype(int) for name in on)
     few = np.argwhere(differing == differing.min())
     below = left[few[:, 1]] * (1 + STEPS * 13) + lost[few[:, 0]]
     best = few[below == below.min()]

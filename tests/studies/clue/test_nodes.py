@@ -35,8 +35,8 @@ def circuits(forget: str, retain: str, classes: dict[str, str]) -> Circuits:
         for title, edges in (("forget", forget), ("retain", retain))
     ]  # fmt: skip
     return Circuits(
-        granularity="heads", nodes=(), circuits=tuple(infos), satisfiable=False, off={}, on={}, classes=classes,
-    )  # type: ignore[arg-type]  # fmt: skip
+        granularity="heads", nodes=(), circuits=tuple(infos), satisfiable=False, off={}, on={}, classes=classes,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def test_how_alike_two_searches_are() -> None:

@@ -137,7 +137,10 @@ def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int) -> dict[
         exact = patch(looked, direction, places)
         for name, values in ((direction, scores[direction]), (f"{direction}, whole path", whole(scores))):
             ours = torch.stack([values[place] for place in places])
-            found[name] = {"rank": spearman(exact.numpy(), ours.numpy()), "top": shared_top(exact, ours)}
+            found[name] = {
+                "rank": spearman(exact.double().numpy(), ours.double().numpy()),
+                "top": shared_top(exact, ours),
+            }
     return found
 
 

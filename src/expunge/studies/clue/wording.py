@@ -130,7 +130,7 @@ def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> li
         f"result below has, at granularity {config.granularities[0]}, by the distance with the floor held; variants "
         f"of CLUE have CLUE's. {'; '.join(said) or 'Not chosen yet'}."
         if len(config.rates) > 1
-        else f"The learning rate was given, not tuned: {max(config.rates):g}."
+        else f"The learning rate was given, not tuned: {min(config.rates):g}."
     )
     return [
         f"{config.epochs} epochs of {config.batch_size} forget rows a step, {config.first} of them stage 1's, which "
