@@ -88,8 +88,8 @@ def read(path: Path) -> None:
 
 
 def count(folder: Path, name: str, workers: int) -> None:
-    from expunge.data.sets import load_examples
     from expunge.data.corpus import loads_of
+    from expunge.data.sets import load_examples
     from expunge.frequency.names import wanted
     from expunge.frequency.stream import count_stream
     from expunge.frequency.tally import counts_of
