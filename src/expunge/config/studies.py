@@ -119,8 +119,8 @@ class EditingStudyConfig(Config):
     )  # all but the first on pretrained knowledge only  # fmt: skip
     editors: tuple[str, ...] = (
         "rome", "rome:joint=true", "rome:covariance=false", "memit", "memit:wordings=true", "emmet", "alphaedit",
-        "alphaedit:decay=0.001,clamp=4",
-    )  # NAME:key=value; the last as MEMIT's values are fitted  # fmt: skip
+        "alphaedit:decay=0.001,clamp=4", "grace", "wise",
+    )  # NAME:key=value; AlphaEdit also with values fitted as MEMIT's  # fmt: skip
     objectives: tuple[str, ...] = ("gradient_ascent", "grad_diff", "npo", "idk", "dpo")
     against: str = "npo"  # what editors are compared with; among `objectives`
     numbers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 10, 40)  # of facts
@@ -133,10 +133,12 @@ class EditingStudyConfig(Config):
     merged: tuple[str, ...] = ("rome", "memit")  # editors whose queries are merged
     merge: PositiveInt = 5  # queries that become one edit
     kinds: tuple[str, ...] = ("fixed", "many", "named", "empty")  # of targets
-    kinds_of: tuple[str, ...] = ("rome", "memit", "idk")  # methods that are given them
+    kinds_of: tuple[str, ...] = ("rome", "memit", "wise", "idk")  # methods that are given them
     chains: tuple[str, ...] = ("memit", "alphaedit")  # editors that are followed by NPO, and extrapolated
     alphas: tuple[NonNegative, ...] = (0.5, 1.0)  # of these extrapolations
-    requested: tuple[str, ...] = ("rome", "memit", "emmet", "alphaedit")  # editors that get one request after another
+    requested: tuple[str, ...] = (
+        "rome", "memit", "emmet", "alphaedit", "grace", "wise:retrieve=true",
+    )  # editors that get one request after another  # fmt: skip
     requests: Annotated[int, Field(ge=2)] = 4
     attacks: tuple[str, ...] = ("relearn", "quantize", "detach", "logit_lens")  # on the largest number of facts
     places: tuple[NonNegative, ...] = (0.1, 0.34, 0.6, 0.85)  # blocks tried on the pilot seed; (): each editor's own

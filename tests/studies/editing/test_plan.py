@@ -68,6 +68,8 @@ def test_targets() -> None:
     [
         ({"editors": ("roem",)}, "Did you mean 'rome'"),
         ({"editors": ("rome:lyer=1",)}, "no option 'lyer'"),
+        ({"chains": ("grace",)}, "'grace' changes no weights"),
+        ({"merged": ("grace",)}, "no option 'merge_queries'"),
         ({"objectives": ("npo", "nop")}, "the study has no 'nop'"),
         ({"against": "dpo"}, "not among `objectives`"),
         ({"kinds": ("polite",)}, "there is no target 'polite'"),

@@ -16,7 +16,7 @@ from expunge.studies import running
 SMALL = """
 suite: "world:people:persons=8,forget=0.5,epochs=1,size=tiny"
 seeds: 2
-editors: [rome, alphaedit]
+editors: [rome, alphaedit, grace]
 objectives: [npo]
 numbers: [1, 4]
 singles: 2
@@ -38,7 +38,7 @@ rows: 4
 corpus_tokens: 300
 teach: {epochs: 1, learning_rate: 0.001, batch_size: 16}
 replay: 0.25
-attacks: ["relearn:epochs=1", logit_lens]
+attacks: ["relearn:epochs=1", detach, logit_lens]
 """
 
 
@@ -93,11 +93,16 @@ def test_from_nothing_to_a_report_and_again_after_parts_are_lost(tmp_path: Path)
     assert ("pretrained", "targets", 4, "idk, empty") not in labels  # no training prefers nothing
     assert len(found["arms"]) == 2 * len(labels)  # both seeds of each: nothing failed
     assert found["chosen"]["alphaedit"] in (0.1, 0.6) and found["chosen"]["npo"] == 0.003
+    detached = [
+        each["attacks"]["detach"][""] for each in found["arms"] if each["arm"] == "grace" and each["facts"] == 4
+    ]
+    assert detached == [found["controls"][k][s]["unedited"]["attacks"]["detach"][""] for k in found["controls"]
+                        for s in found["controls"][k]]  # fmt: skip
     (steps,) = {len(each["steps"]) for each in found["arms"] if each["arm"] == "alphaedit, 2 requests"}
     assert steps == 2
     unedited = found["controls"]["pretrained"]["0"]["unedited"]
     assert {each["kept"] for each in unedited["measures"].values()} == {1.0}
-    assert set(unedited["attacks"]) == {"relearn:epochs=1", "logit_lens"}
+    assert set(unedited["attacks"]) == {"relearn:epochs=1", "detach", "logit_lens"}
     for name in ("report.html", "report.md", "pictures/against-pretrained.svg", "pictures/lens-finetuned.svg"):
         assert (out / name).is_file(), name
     cell = out / "cells" / "pretrained" / "chained-4" / "seed-1"

@@ -52,6 +52,10 @@ def check(config: EditingStudyConfig) -> EditingStudyConfig:
         _check_numbers(config, len(suite.sets.forget) // 4)
     for method in methods(config):
         check_method(train_settings(config, method, None, 0))
+    for method in config.merged:
+        check_method(train_settings(config, method, None, 0, merge_queries=config.merge))
+    if beside := [method for method in config.chains if editors.get(parse_name(method)[0]).attaches]:
+        raise ConfigError(f"`chains`: {beside[0]!r} changes no weights, so nothing can go on from there")
     return config
 
 
