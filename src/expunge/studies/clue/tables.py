@@ -1,28 +1,17 @@
 """The tables of the report."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from expunge.report.numbers import number, percent, signed
 from expunge.studies.clue.comparing import SAID, TESTED, THREE, Comparison, Found
 from expunge.studies.clue.scene import RETAINED
 from expunge.studies.page import Table
+from expunge.studies.spread import spread
 
 Results = Sequence[Mapping[str, Any]]
 CLASSES = ("forget", "conflict")
-
-
-def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """Mean ± standard deviation.
-
-    >>> spread([0.5, 0.75]), spread([0.5]), spread([])
-    ('0.62 ± 0.18', '0.50', '–')
-    """
-    if not values:
-        return "–"
-    mean = form.format(fmean(values))
-    return f"{mean} ± {form.format(stdev(values))}" if len(values) > 1 else mean
 
 
 def main_table(found: Sequence[Found]) -> Table:
