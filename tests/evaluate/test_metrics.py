@@ -5,6 +5,7 @@ from math import exp, log
 import numpy as np
 import pytest
 
+from expunge.data.example import Example
 from expunge.errors import RunError, UnknownNameError
 from expunge.evaluate import OBSERVATIONS, glossary, metrics
 from expunge.evaluate.exact_memorization import exact_memorization
@@ -153,6 +154,7 @@ def test_every_metric_runs_by_name_and_keeps_its_declared_direction(name: str) -
         "vocab_stds": [np.array([0.1, 0.1]), np.array([0.5]), np.array([0.2, 0.3, 0.4])],
         "answer_texts": ["a b", "yes", "c d"],
         "gradient_norms": [0.5, 2.0, 1.0],
+        "asked": [Example(id=text, prompt="?", answer=text) for text in ("a b", "yes", "c d")],
     }
     assert set(observations) == set(OBSERVATIONS)
     entry = metrics.get(name)

@@ -39,7 +39,7 @@ def test_two_processes_give_the_change_of_one(name: str, tmp_path: Path) -> None
     assert files[0].read_bytes() == files[1].read_bytes()
     model = tiny_model()
     trained = train(model, tiny_sets(), config)
-    _, losses = json.loads(files[0].with_suffix(".json").read_text())  # Adam hides a gradient that is twice as large
+    losses = json.loads(files[0].with_suffix(".json").read_text())[1]  # Adam hides a gradient that is twice as large
     for (forget, retain), point in zip(losses[1:], trained.points[1:], strict=True):
         assert forget == pytest.approx(point.loss, rel=1e-4)
         assert retain == pytest.approx(point.retain_loss, rel=1e-3, abs=1e-5)

@@ -86,7 +86,7 @@ class Curriculum(Plan):
 def _spread(steps: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """
     >>> _spread((1, 3))
-    ((1, 0), (0, 0), (1, 1), (1, 2))
+    ((1, 0), (1, 1), (0, 0), (1, 2))
     """
     every = ((b, k) for b, number in enumerate(steps) for k in range(number))
     return tuple(sorted(every, key=lambda place: ((place[1] + 0.5) / steps[place[0]], -place[0])))

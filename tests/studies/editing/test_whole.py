@@ -76,6 +76,7 @@ def numbers(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "arms": arms}
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_report_and_again_after_parts_are_lost(tmp_path: Path) -> None:
     recipe, out = tmp_path / "small.yaml", tmp_path / "out"
     recipe.write_text(SMALL)
