@@ -25,10 +25,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import UInt16
@@ -209,7 +209,7 @@ def _written(
     return words, (state.rows, state.empty)
 
 
-def _note(place: Path, state: _State, files: dict[str, IO[bytes]]) -> None:
+def _note(place: Path, state: _State, files: Mapping[Any, IO[bytes]]) -> None:
     """First the files, then how much of them counts."""
     for file in files.values():
         file.flush()
