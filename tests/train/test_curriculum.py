@@ -130,3 +130,25 @@ def test_each_step_takes_the_gradient_of_its_bucket() -> None:
             train(tiny_model(), own, steps_of("npo", max_steps=1, retain_loss=None))
         for name, value in alone[0].items():
             torch.testing.assert_close(seen[number][name], value, rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("more", [
+    {"wrap": ("sam", "gru")}, {"wrap": ("lat:steps=1",)}, {"lora": 2}, {"parameters": ("model.layers.0.mlp.*",)},
+    {"precision": "bfloat16"}, {"retain_loss": None},
+], ids=lambda more: next(iter(more)))  # fmt: skip
+@pytest.mark.parametrize("method", ["dpo", "pdu"])
+def test_all_that_goes_by_frequency_goes_together(method: str, more: dict[str, Any]) -> None:
+    """With wrappers, adapters, masks, mixed precision, and without a retain set; some steps draw nobody."""
+    config = steps_of(
+        method, max_steps=None, batch_size=1, strength={}, stop="leave", leave={"every": 1, "margin": 0.0},
+        curriculum={"edges": (20,), "epochs": (2, 3), "rates": (1.0, 0.5), "at_least": 2}, utility_floor=0.0, **more,
+    )  # fmt: skip
+    sets = counted()  # the twins of the first two are as likely as they are: those leave at once
+    alike = [replace(e, id=f"twin {e.id}", group=e.id) for e in (*sets.forget[:2], *sets.holdout)]
+    twins = [replace(e, group=own.id) for e, own in zip(alike, sets.forget, strict=True)]
+    trained = train(tiny_model(), replace(sets, twins=tuple(twins)), config)
+    assert trained.turns[0].step == 0 and {*trained.turns[0].left} >= {0, 1}
+    assert trained.steps == 10 and {point.step for point in trained.points} >= {4, 10}
+    assert any(point.resting for point in trained.points)
+    if "parameters" in more:
+        assert {name.split(".")[3] for name in trained.change.names} == {"mlp"}
