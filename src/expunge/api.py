@@ -39,8 +39,9 @@ from expunge.runs.audit import Models, audit_models, check_audit
 from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
+from expunge.runs.saving import signed
 from expunge.runs.sets import Measured, wordings
-from expunge.runs.unlearn import check_losses, extended, signed
+from expunge.runs.unlearn import check_losses, extended
 from expunge.suites import Suite
 from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train

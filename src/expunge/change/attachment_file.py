@@ -1,11 +1,11 @@
 """The file of an attachment: one safetensors file, everything but the tensors as JSON in its header.
 
-The header's metadata has one key, "expunge":
+The header (`header.py`):
 
     {"kind": "expunge-attachment", "version": 1, "form": "codebook" | "memories",
      "base": {NAME: [digest, type, shape]}, "ties": {NAME: NAME}, "about": {…}, "record": {…}}
 
-What `about` and the tensors mean is the form's own matter. `kind_of` tells such a file from one of a change of weights.
+What `about` and the tensors mean is the form's own matter.
 """
 
 import json
@@ -14,16 +14,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from expunge.atomic import atomic_file
 from expunge.change.bits import digest
-from expunge.change.fingerprint import Fingerprint, Stamp
+from expunge.change.fingerprint import Fingerprint
+from expunge.change.header import ATTACHMENT, base_of, check_version, header_of, opened, write
 from expunge.errors import ChangeError
 
-KIND, VERSION = "expunge-attachment", 1
+VERSION = 1
 
 
 class Held(NamedTuple):
@@ -46,43 +44,18 @@ class Held(NamedTuple):
 def write_attachment(path: Path, held: Held) -> None:
     """Whole or not at all; the same attachment gives the same bytes."""
     header = {
-        "kind": KIND, "version": VERSION, "form": held.form,
-        "base": {name: list(stamp) for name, stamp in held.base.stamps.items()}, "ties": dict(held.base.ties),
-        "about": dict(held.about), "record": dict(held.record),
+        "kind": ATTACHMENT, "version": VERSION, "form": held.form, "about": dict(held.about),
+        "record": dict(held.record),
     }  # fmt: skip
-    # a single key: the order of several would be another one in each process
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in held.tensors.items()}
-    with atomic_file(path) as partial:
-        save_file(tensors, partial, {"expunge": json.dumps(header)})
+    write(path, header, held.base, held.tensors)
 
 
 def read_attachment(path: Path) -> Held:
     """All of it. ChangeError if it is no such file, or a newer one."""
-    header = _header(path)
-    if header.get("kind") != KIND:
+    header = header_of(path)
+    if header.get("kind") != ATTACHMENT:
         raise ChangeError(f"{path} holds no side memory; `expunge edit --editor grace` (or wise) writes such files")
-    if header["version"] > VERSION:
-        raise ChangeError(f"{path} was written by a newer Expunge (format {header['version']}): upgrade")
-    base = Fingerprint(
-        {name: Stamp(found, dtype, tuple(shape)) for name, (found, dtype, shape) in header["base"].items()},
-        header["ties"],
-    )
-    with safe_open(path, "pt") as file:
+    check_version(path, header, VERSION)
+    with opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return Held(header["form"], base, header["about"], tensors, header["record"])
-
-
-def kind_of(path: Path) -> str:
-    """What a file says that it is: "expunge-change", "expunge-attachment", or "" for any other safetensors file.
-
-    ChangeError for what is no safetensors file.
-    """
-    return str(_header(path).get("kind", ""))
-
-
-def _header(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get("expunge", "{}"))
-    except (OSError, SafetensorError, ValueError) as problem:
-        raise ChangeError(f"cannot read a change from {path}: {problem}") from problem
+    return Held(header["form"], base_of(header), header["about"], tensors, header["record"])

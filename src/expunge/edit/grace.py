@@ -19,7 +19,6 @@ the fact, so that another fact does not change it.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -30,6 +29,7 @@ from expunge.change import Fingerprint
 from expunge.data.convention import Encoded
 from expunge.edit import editors
 from expunge.edit.balls import Ball, balls_of
+from expunge.edit.earlier import earlier_of
 from expunge.edit.edited import Edited
 from expunge.edit.layer_values import Steps, fit_outputs, outputs_at
 from expunge.edit.options import Share
@@ -209,12 +209,7 @@ def _generator(seed: int, row: Encoded) -> torch.Generator:
 
 def _earlier(path: str, base: Fingerprint, layer: str) -> Codebook:
     """The codebook of an earlier request on the same model and layer. ConfigError otherwise."""
-    try:
-        found = Codebook.load(Path(path).expanduser())
-    except ChangeError as error:
-        raise ConfigError(f"earlier={path}: {error}") from None
-    if found.base.id != base.id:
-        raise ConfigError(f"earlier={path} was made for another model: name the very model that it was made for")
+    found = earlier_of(Codebook, path, base)
     if found.path != layer:
         raise ConfigError(f"earlier={path} hangs on {found.path}, and this request on {layer}: name the same `layer`")
     return found

@@ -17,6 +17,7 @@ from torch import Tensor
 from expunge.data.convention import Encoded
 from expunge.data.forest import pack
 from expunge.edit.values import Value
+from expunge.models.gradients import gradients_of
 from expunge.models.model import Model
 from expunge.models.rests import Place, Rests, rests
 
@@ -42,17 +43,10 @@ def fit_outputs(
     budget: int = BUDGET,
 ) -> None:
     """`ended` gets the numbers of the rows of each batch that is done, and their values."""
-    frozen = [parameter for parameter in model.network.parameters() if parameter.requires_grad]
-    try:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        for batch in pack([len(row.ids) for row in rows], budget):
-            with torch.enable_grad():
-                values = _batch(model, block, [rows[i] for i in batch], starts[batch], how)
-            ended(batch, values)
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
+    for batch in pack([len(row.ids) for row in rows], budget):
+        with gradients_of(model, ()):
+            values = _batch(model, block, [rows[i] for i in batch], starts[batch], how)
+        ended(batch, values)
 
 
 def outputs_at(model: Model, block: int, rows: Sequence[Encoded]) -> Float[Tensor, "rows width"]:

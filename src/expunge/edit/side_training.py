@@ -20,6 +20,7 @@ from expunge.edit.facts import Row
 from expunge.edit.reading import read_tokens
 from expunge.edit.work import Work
 from expunge.errors import RunError
+from expunge.models.gradients import gradients_of
 from expunge.models.memories import apart, through
 from expunge.models.model import Model
 from expunge.models.resuming import output_seen, resumed
@@ -136,16 +137,8 @@ class Side:
 
     def learn(self, shard: Shard, bundle: Sequence[int], number: int) -> tuple[float, int]:
         """One edit into W'; the loss at the end and how many steps there were."""
-        network = self.work.model.network
-        frozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        try:
-            for parameter in frozen:
-                parameter.requires_grad_(False)
-            with torch.enable_grad():
-                return _Edit(self, self.rows(bundle), self._drawn(number)).run(shard)
-        finally:
-            for parameter in frozen:
-                parameter.requires_grad_(True)
+        with gradients_of(self.work.model, ()):
+            return _Edit(self, self.rows(bundle), self._drawn(number)).run(shard)
 
     def _drawn(self, number: int) -> list[Tensor]:
         """What the layer reads of an edit's irrelevant prompts."""

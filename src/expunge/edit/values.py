@@ -25,6 +25,7 @@ from torch import Tensor
 
 from expunge.data.forest import pack
 from expunge.edit.facts import Row
+from expunge.models.gradients import gradients_of
 from expunge.models.model import Model
 from expunge.models.rests import Place, Rests, rests
 from expunge.models.scoring import Pass
@@ -82,15 +83,8 @@ def _batch(
     model: Model, wanted: dict[int, Wanted], place: Place, how: Fitting, tick: Callable[[int], object]
 ) -> dict[int, Value]:
     """Facts that run together until each has ended."""
-    frozen = [parameter for parameter in model.network.parameters() if parameter.requires_grad]
-    try:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        with torch.enable_grad():
-            return _Search(model, wanted, place, how).run(tick)
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
+    with gradients_of(model, ()):
+        return _Search(model, wanted, place, how).run(tick)
 
 
 class _Search:

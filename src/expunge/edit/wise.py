@@ -35,12 +35,13 @@ from expunge.arithmetic.ties import ties
 from expunge.change import Fingerprint
 from expunge.data.example import Sets
 from expunge.edit import editors
+from expunge.edit.earlier import earlier_of
 from expunge.edit.edited import Edited
 from expunge.edit.options import Share
 from expunge.edit.reading import corpus_pieces, read_tokens
 from expunge.edit.side_training import Irrelevant, Learning, Margins, Shard, Side, margins_for, rate_for
 from expunge.edit.work import Work, blocks
-from expunge.errors import ChangeError, ConfigError, RunError
+from expunge.errors import ConfigError, RunError
 from expunge.models.halfway import Halfway
 from expunge.models.memories import Memories, apart, through
 from expunge.models.watching import module_at
@@ -273,12 +274,7 @@ def _earlier(path: str, base: Fingerprint, layer: str, act: str, ratio: float, r
             "earlier: a merge would change the memory that the first request's prompts are routed by: set "
             "`retrieve=true`, and both keep a memory of their own"
         )
-    try:
-        found = Memories.load(Path(path).expanduser())
-    except ChangeError as error:
-        raise ConfigError(f"earlier={path}: {error}") from None
-    if found.base.id != base.id:
-        raise ConfigError(f"earlier={path} was made for another model: name the very model that it was made for")
+    found = earlier_of(Memories, path, base)
     if (found.path, found.activation, found.ratio) != (layer, act, ratio):
         raise ConfigError(
             f"earlier={path} hangs on {found.path}, routed with ratio {found.ratio:g} and "

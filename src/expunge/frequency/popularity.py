@@ -8,20 +8,15 @@ How it misleads: it counts words, not facts, and not those of the model's own co
 from its parts; 0 means that the data hold no such word.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from expunge.data.example import Example
 from expunge.errors import MissingExtraError
 
 
-def popularities(examples: Iterable[Example]) -> list[float]:
-    """Of every example: 0 where nobody writes it. Raises as `with_popularity`."""
-    return [each.popularity or 0.0 for each in with_popularity(examples)]
-
-
-def with_popularity(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """The examples with `popularity`; those without a subject are rated by their answer alone.
+def popularities(examples: Sequence[Example]) -> list[float]:
+    """Of every example, by the rarer of its names, subject and answer; 0 where nobody writes one.
 
     Raises MissingExtraError without wordfreq (extra "worlds").
     """
@@ -29,8 +24,11 @@ def with_popularity(examples: Iterable[Example]) -> tuple[Example, ...]:
         from wordfreq import zipf_frequency
     except ImportError:
         raise MissingExtraError("wordfreq", "worlds") from None
-    rated = []
-    for example in examples:
-        names = [name for name in (example.subject, example.answer) if name is not None]
-        rated.append(replace(example, popularity=min(zipf_frequency(name, "en") for name in names)))
-    return tuple(rated)
+    names = [[name for name in (each.subject, each.answer) if name is not None] for each in examples]
+    return [min(zipf_frequency(name, "en") for name in some) for some in names]
+
+
+def with_popularity(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples with `popularity`. Raises as `popularities`."""
+    rated = zip(examples, popularities(examples), strict=True)
+    return tuple(replace(example, popularity=value) for example, value in rated)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from expunge.change import Change, WeightChange
-from expunge.change.attachment_file import KIND, kind_of, read_attachment
+from expunge.change.attachment_file import read_attachment
+from expunge.change.header import ATTACHMENT, header_of
 from expunge.errors import ChangeError
 from expunge.models.attaching import LayerAttachment
 from expunge.models.codebook import Codebook
@@ -28,4 +29,4 @@ def load_change(path: str | Path) -> Change:
 
 def is_attachment(path: str | Path) -> bool:
     """Whether the file holds a side memory; reads its header only. ChangeError for what is no safetensors file."""
-    return kind_of(Path(path).expanduser()) == KIND
+    return header_of(Path(path).expanduser()).get("kind") == ATTACHMENT

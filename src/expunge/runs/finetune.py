@@ -24,8 +24,8 @@ from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
+from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
-from expunge.runs.unlearn import CHANGE, change_info, save_model, signed
 from expunge.train.finetune import fit, region_of
 from expunge.train.trained import Trained
 

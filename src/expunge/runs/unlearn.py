@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from expunge.atomic import atomic_file, atomic_folder
-from expunge.change import Attachment, Change, WeightChange
-from expunge.config import FitConfig, TrainConfig, UnlearnConfig, differing
+from expunge.atomic import atomic_file
+from expunge.change import Change
+from expunge.config import TrainConfig, UnlearnConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
@@ -28,7 +27,7 @@ from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
 from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
-from expunge.record import ChangeInfo, ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
+from expunge.record import ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
 from expunge.record_file import save_record
 from expunge.runs.by_bucket import buckets_info, extrapolate_buckets, leaving_info
 from expunge.runs.editing import check_options, edit, files_of
@@ -39,16 +38,16 @@ from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
 from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
+from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.levels import required
 from expunge.train.retrained import reads_retrained, retrained_for
-from expunge.train.trained import C, Trained
+from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.train.wrappers import bind_wrappers
 
-CHANGE = "change.safetensors"
 EDITOR_SETTINGS = (
     "method",
     "options",
@@ -346,62 +345,8 @@ def extended(
     return replace(trained, change=change.sealed(model), notes=notes), infos
 
 
-def save_model(change: Change, model: Model, save_as: str, out: Path) -> None:
-    """The change is saved always; beside it a PEFT adapter or a full Hugging Face folder."""
-    for left in (out / "adapter", out / "model"):  # by a run that was killed just before its end
-        shutil.rmtree(left, ignore_errors=True)
-    if save_as == "peft":
-        change.save_peft(out / "adapter", model.name)  # an attachment refuses, and `_check` has before
-    if save_as == "full":
-        with atomic_folder(out / "model") as folder, change.applied_to(model):
-            model.save(folder)
-
-
-def signed(trained: Trained[C], model: str, settings: FitConfig, further: Sequence[ExtrapolationInfo] = ()) -> C:
-    """The change with a note of where it came from, which its file keeps."""
-    kept: dict[str, Any] = {
-        "step": trained.kept.step, "why": trained.why, "utility_floor_held": trained.floor_held,
-    }  # fmt: skip
-    told = [
-        {"alpha": info.alpha, "direction": info.direction, "why": info.why, "utility_floor_held": info.holds,
-         "overshoots": info.overshoots, **({"bucket": info.bucket} if info.bucket else {})}
-        for info in further
-    ]  # fmt: skip
-    if any(info.bucket for info in further):
-        kept["by_bucket"] = told
-    elif told:
-        kept |= told[0]
-    record = {"model": model, "train": settings.model_dump(mode="json"), "kept": kept}
-    change: Any = trained.change  # either kind is a dataclass
-    return replace(change, record=record)
-
-
-def change_info(change: Change) -> ChangeInfo:
-    """For the record: what was touched and how far it moved, or what hangs beside the weights."""
-    if isinstance(change, Attachment):
-        return ChangeInfo(
-            kind=change.kind, file=CHANGE, base_digest=change.base.id, result_digest=change.result_id,
-            touched_weights=0, total_weights=sum(map(prod, (stamp.shape for stamp in change.base.stamps.values()))),
-            note=f"beside the weights, which stay as they are: {change!r}",
-        )  # fmt: skip
-    norms = change.norms()
-    return ChangeInfo(
-        kind=change.kind,
-        file=CHANGE,
-        base_digest=change.base.id,
-        result_digest=change.result_id,
-        touched_weights=sum(_size(change, tensor) for tensor in norms),
-        total_weights=sum(_size(change, tensor) for tensor in change.base.stamps),
-        norms={tensor: (norm.absolute, norm.relative) for tensor, norm in norms.items()},
-    )
-
-
 def _warnings(trained: Trained) -> tuple[str, ...]:
     return trained.notes if trained.floor_held else (*trained.notes, f"the utility floor did not hold: {trained.why}")
-
-
-def _size(change: WeightChange, tensor: str) -> int:
-    return prod(change.base.stamps[tensor].shape)
 
 
 def _selection(trained: Trained, settings: TrainConfig) -> Selection:

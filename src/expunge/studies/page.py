@@ -1,13 +1,17 @@
 """The report of a study as sections, and those as a page and as Markdown."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from markupsafe import Markup
 
+from expunge import __version__
 from expunge.report.markdown import inline
 from expunge.report.page import environment, style
+from expunge.studies import Published
 
 _PLAIN = re.compile(r"<svg ")
 _VARIABLES = re.compile(r"var\((--\w+)\)")
@@ -58,6 +62,19 @@ def to_markdown(title: str, under: str, sections: Sequence[Section], pictures: s
             parts.append(f"![{inline(figure.caption)}]({pictures}/{figure.name}.svg)")
             parts.append(f"*{inline(figure.caption)}*")
     return "\n\n".join(parts) + "\n"
+
+
+def published(title: str, under: str, sections: Sequence[Section], numbers: Any, headline: Sequence[str]) -> Published:
+    """The report as a page and as Markdown, its pictures, and the numbers that it was made of."""
+    return Published(
+        {
+            "report.html": to_html(title, under, sections, __version__),
+            "report.md": to_markdown(title, under, sections),
+            "results.json": json.dumps(numbers, indent=1) + "\n",
+            **files(sections),
+        },
+        tuple(headline),
+    )
 
 
 def files(sections: Sequence[Section], pictures: str = "pictures") -> dict[str, str]:

@@ -60,12 +60,17 @@ class Paired:
     detectable: float | None  # the size of an effect that is found 4 times in 5
 
     @property
+    def p(self) -> float:
+        """Of the paired t test, or, where all differences are equal, of the sign flips."""
+        return self.permutation_p if self.t_p is None else self.t_p
+
+    @property
     def finding(self) -> Finding:
         """By the paired t test, to which interval and power belong; what differs may do so within the margin.
 
         The permutation test has less power with few seeds: with six, all must agree in sign for p ≤ .05.
         """
-        if (self.permutation_p if self.t_p is None else self.t_p) <= LEVEL:
+        if self.p <= LEVEL:
             return "differ"
         return "equivalent" if self.equivalent else "unresolved"
 

@@ -71,7 +71,7 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     random, absent = compared([one], config, "distance")
     assert (random.arm, random.found.n, absent.found.n) == ("random nodes", 3, 2)
     assert random.values == pytest.approx((-0.2, -0.25, -0.15)) and random.found.difference == pytest.approx(-0.2)
-    assert absent.finding == "identical" and random.holm >= random.p
+    assert absent.finding == "identical" and random.holm >= random.found.p
     several = {metric: compared([one], config, metric) for metric in TESTED}
     assert len(compared_table(several).rows) == 2 == len(exact_table(several["distance"], "distance").rows)
     assert [len(table.rows) for table in (main_table([one]), end_table([one]))] == [3, 3]

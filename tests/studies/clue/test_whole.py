@@ -1,7 +1,6 @@
 """The whole study on the smallest world, through the command line: circuits, pilot, cells, checks, the report."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,6 @@ ARMS = [
     "CLUE", "one stage", "all weights in stage 2", "no stage 1", "random nodes 0", "all weights", "saliency",
     "circuits again between the stages", "several retain circuits", "circuit of another task",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("EXPUNGE_CACHE", str(folder))
-        yield folder
 
 
 def numbers(out: Path) -> dict:

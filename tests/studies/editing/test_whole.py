@@ -63,9 +63,8 @@ class Here:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EXPUNGE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(running, "ENGINES", {"local": Here})
         yield
 

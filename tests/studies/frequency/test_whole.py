@@ -1,7 +1,6 @@
 """The whole study on the smallest world: models, cells, the report; and what may start when."""
 
 import json
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -31,14 +30,6 @@ batch_size: 4
 rates: [0.003]
 """
 ARMS = {"uniform", "rarest alone", "most frequent alone", "margin", "rare first, alpha a bucket"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("EXPUNGE_CACHE", str(folder))
-        yield folder
 
 
 def work(config: FrequencyStudyConfig, out: Path) -> None:

@@ -43,7 +43,7 @@ def test_draws_are_averaged_within_a_seed(out: Path) -> None:
 def test_findings_are_corrected_over_the_part(out: Path) -> None:
     found = [each for each in compared(load(CONFIG, out), CONFIG, "aues") if each.part == "B"]
     by = {each.region: each for each in found}
-    assert by["wagle"].holm == min(1.0, 2 * by["wagle"].p)  # the smaller of two
+    assert by["wagle"].holm == min(1.0, 2 * by["wagle"].found.p)  # the smaller of two
     assert by["wagle"].finding == "differ"
     assert by["oracle"].finding == "unresolved"  # no spread, so neither test nor equivalence
 

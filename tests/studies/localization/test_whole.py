@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,14 +50,6 @@ whole_rates: [0.0003]
 utility: false
 """
 SOURCE = Path(__file__).parents[3] / "src"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("EXPUNGE_CACHE", str(folder))
-        yield folder
 
 
 def numbers(out: Path) -> dict:

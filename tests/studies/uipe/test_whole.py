@@ -1,7 +1,6 @@
 """The whole study on the smallest world, through the command line: pilot, cells, the motivating pair, the report."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,6 @@ draws: 1
 teach: {epochs: 1, learning_rate: 0.001}
 replay: 0.5
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("EXPUNGE_CACHE", str(folder))
-        yield folder
 
 
 def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ FE, as a statement  the same of a wording that was heard in training, but not un
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,8 +19,7 @@ from expunge.studies.clue.arms import CLUE, condition
 from expunge.studies.clue.measures import three
 from expunge.studies.clue.plan import cells
 from expunge.studies.clue.scene import FORGET, STATEMENT, TEST
-from expunge.studies.holm import holm
-from expunge.studies.paired import LEVEL, Paired, paired
+from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.running import read_result
 
 THREE = ("FE", "RU", "GU")
@@ -81,34 +80,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """CLUE minus another arm."""
+class Comparison(Compared):
+    """CLUE minus another arm. A family is all of a granularity and metric."""
 
     granularity: str
     objective: str
     arm: str
     metric: str
-    found: Paired
-    values: tuple[float, ...]  # of each seed
-    holm: float = 1.0  # the p-value, corrected over all comparisons of its granularity and metric
-
-    @property
-    def name(self) -> str:
-        return f"{self.granularity}, {self.objective}: {self.arm}"
-
-    @property
-    def p(self) -> float:
-        """Of the paired t test, or, where all differences are equal, of the sign flips."""
-        return self.found.permutation_p if self.found.t_p is None else self.found.t_p
-
-    @property
-    def finding(self) -> str:
-        """After the correction."""
-        if not any(self.values):
-            return "identical"
-        if self.holm <= LEVEL:
-            return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
 
 
 def value_of(result: Result, metric: str) -> float:
@@ -146,19 +124,13 @@ def load(config: ClueStudyConfig, out: Path) -> list[Found]:
 def compared(found: Sequence[Found], config: ClueStudyConfig, metric: str) -> list[Comparison]:
     """CLUE against each other arm, over the seeds in which both have a value."""
     several = [each for one in found for each in _against_clue(one, config, metric)]
-    corrected: dict[str, float] = {}
-    for granularity in dict.fromkeys(each.granularity for each in several):
-        corrected |= holm({each.name: each.p for each in several if each.granularity == granularity})
-    return [replace(each, holm=corrected[each.name]) for each in several]
+    return corrected(several, lambda each: each.granularity)
 
 
 def _against_clue(found: Found, config: ClueStudyConfig, metric: str) -> Iterator[Comparison]:
     ours = found.values(CLUE, metric)
     for name in found.conditions:
-        theirs = found.values(name, metric)
-        both = sorted(set(ours) & set(theirs))
-        if name == CLUE or len(both) < 2:
-            continue
-        result = paired([ours[s] for s in both], [theirs[s] for s in both], margin=config.margin)
-        each = tuple(ours[s] - theirs[s] for s in both)
-        yield Comparison(found.granularity, found.objective, name, metric, result, each)
+        result = None if name == CLUE else minus(ours, found.values(name, metric), config.margin)
+        if result is not None:
+            told = f"{found.granularity}, {found.objective}: {name}"
+            yield Comparison(told, *result, found.granularity, found.objective, name, metric)

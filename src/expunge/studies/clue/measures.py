@@ -15,7 +15,8 @@ import numpy as np
 
 from expunge.evaluate.extraction_strength import extraction_strength
 from expunge.evaluate.observations import observe
-from expunge.studies.clue.scene import BUDGET, FORGET, OTHERS, TEST, Scene
+from expunge.studies.clue.scene import FORGET, OTHERS, TEST, Scene
+from expunge.studies.people import BUDGET
 
 Measures = dict[str, dict[str, float]]
 

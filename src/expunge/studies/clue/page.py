@@ -1,12 +1,10 @@
 """The report: the claims, what came out, and what this scale cannot say."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from expunge import __version__
 from expunge.bench.cells import slug
 from expunge.config import ClueStudyConfig
 from expunge.studies import Published
@@ -25,7 +23,7 @@ from expunge.studies.clue.tables import (
     retained_table,
 )
 from expunge.studies.clue.wording import CLAIM, MOVED, READING, SWITCHED, ablation, checked, headline, how, limits
-from expunge.studies.page import Figure, Section, files, to_html, to_markdown
+from expunge.studies.page import Figure, Section, published
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
 
@@ -51,15 +49,7 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
         "checks": there,
         "survey": _survey(config, out),
     }
-    return Published(
-        {
-            "report.html": to_html(TITLE, under, sections, __version__),
-            "report.md": to_markdown(TITLE, under, sections),
-            "results.json": json.dumps(numbers, indent=1) + "\n",
-            **files(sections),
-        },
-        said,
-    )
+    return published(TITLE, under, sections, numbers, said)
 
 
 def _sections(

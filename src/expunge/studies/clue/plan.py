@@ -11,7 +11,7 @@ from expunge.errors import ConfigError, MissingExtraError
 from expunge.localize.localizing import check_localizer
 from expunge.runs.unlearn import check_method
 from expunge.studies.clue.arms import arms, localizer, tuned
-from expunge.studies.clue.scene import WORLD
+from expunge.studies.people import WORLD, is_world
 from expunge.studies.running import read_result
 from expunge.worlds.finding import find_suite
 
@@ -21,7 +21,7 @@ FULL = ("heads", "matrices", "neurons")
 
 def check(config: ClueStudyConfig) -> ClueStudyConfig:
     """Raises for names that there are not, and without the solver, before anything is run."""
-    if not config.suite.startswith(WORLD):
+    if not is_world(config.suite):
         raise ConfigError(f"{config.suite}: the study needs {WORLD}, a model a seed and twins, in whatever options")
     find_suite(config.suite)
     if config.first >= config.epochs:

@@ -12,17 +12,16 @@ from expunge.evaluate.observations import reworded
 from expunge.evaluate.strength import sample_of
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.people import BUDGET
 from expunge.studies.running import write_result
 from expunge.suites import Suite
 from expunge.train.levels import mean_log_probs
 from expunge.train.selection import halves
 from expunge.worlds.finding import find_suite
 
-WORLD = "world:people"
 FORGET, STATEMENT, TEST = "forget", "forget, as a statement", "retain, test half"
 OTHERS = ("geography", "offices", "related: city, given the employer")  # what nothing is trained on: GU
 RETAINED = ("geography", "offices")  # retain sets of another kind, that may have circuits of their own
-BUDGET = 1024  # tokens of a forward pass
 
 
 @dataclass(frozen=True)

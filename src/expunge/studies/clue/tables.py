@@ -7,6 +7,7 @@ from typing import Any
 from expunge.report.numbers import number, percent, signed
 from expunge.studies.clue.comparing import SAID, TESTED, THREE, Comparison, Found
 from expunge.studies.clue.scene import RETAINED
+from expunge.studies.compared import judged_table
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
@@ -60,17 +61,9 @@ def compared_table(several: Mapping[str, Sequence[Comparison]]) -> Table:
 
 def exact_table(several: Sequence[Comparison], metric: str) -> Table:
     """One metric with all that belongs to a test."""
-    rows = [
-        [f"{c.objective}, {c.arm}", str(c.found.n), number(c.found.means[0]), number(c.found.means[1]),
-         signed(c.found.difference),
-         "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
-         number(c.found.t_p), number(c.found.permutation_p), number(c.holm), number(c.found.tost_p),
-         number(c.found.detectable), c.finding]
-        for c in several
-    ]  # fmt: skip
-    head = ["CLUE against …", "Seeds", "CLUE", "the other", "Difference", "95 %", "t p", "Sign-flip p", "Holm",
-            "TOST p", "Detectable", "Finding"]  # fmt: skip
-    return Table(head, rows, f"{metric[0].upper()}{metric[1:]}.")
+    rows = ((f"{each.objective}, {each.arm}", each) for each in several)
+    heads = ("CLUE against …", "CLUE", "the other")
+    return judged_table(rows, heads, f"{metric[0].upper()}{metric[1:]}.", equivalence=True)
 
 
 def classes_table(results: Results) -> Table:

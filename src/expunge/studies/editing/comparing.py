@@ -7,17 +7,16 @@ chosen before anything was run; what it is made of stands in the tables beside i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from expunge.config import EditingStudyConfig
+from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.editing.arms import arms, cells, is_editor
 from expunge.studies.editing.plan import control_place
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, REWORDED
-from expunge.studies.holm import holm
-from expunge.studies.paired import LEVEL, Paired, paired
 from expunge.studies.running import read_result
 
 Result = Mapping[str, Any]
@@ -51,23 +50,10 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Compared):
     """One condition minus another in one measure."""
 
-    name: str
     measure: str
-    found: Paired
-    values: tuple[float, ...]  # of each seed
-    holm: float = 1.0
-
-    @property
-    def finding(self) -> str:
-        """After the correction within its family."""
-        if not any(self.values):
-            return "identical"
-        if self.holm <= LEVEL:
-            return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
 
 
 def load(config: EditingStudyConfig, out: Path) -> Results:
@@ -127,7 +113,7 @@ def especially(results: Results) -> list[Comparison]:
             if is_editor(label):
                 leads = [_lead(results, knowledge, count, label) for knowledge in (first, second)]
                 found.append((f"{label}, {count}", *leads))
-    return _corrected(list(_compared(found, SELECTIVITY, results.config.margin)))
+    return corrected(list(_compared(found, SELECTIVITY, results.config.margin)))
 
 
 def merging(results: Results, knowledge: str) -> list[Comparison]:
@@ -151,7 +137,7 @@ def covariance(results: Results, knowledge: str) -> list[Comparison]:
             for label in (PLAIN, WITHOUT)
         ]
         rows.append((f"{PLAIN}, {count}", *pair))
-    return _corrected(list(_compared(rows, "neighbours kept", results.config.margin)))
+    return corrected(list(_compared(rows, "neighbours kept", results.config.margin)))
 
 
 def in_requests(results: Results, knowledge: str) -> list[Comparison]:
@@ -176,7 +162,7 @@ def coming_back(results: Results, knowledge: str, part: str = "numbers") -> list
         (label, _values(results.of(knowledge, part, count, label), relearned), base)
         for label in results.labels(part, count)
     ]
-    return _corrected(list(_compared(rows, "relearned", results.config.margin)))
+    return corrected(list(_compared(rows, "relearned", results.config.margin)))
 
 
 def relearned(result: Result) -> float | None:
@@ -202,7 +188,7 @@ def _values(by_seed: BySeed, read: Any) -> dict[int, float]:
 
 def _family(rows: Sequence[tuple[str, BySeed, BySeed]], margin: float) -> list[Comparison]:
     pairs = [(name, _values(one, selectivity), _values(other, selectivity)) for name, one, other in rows]
-    return _corrected(list(_compared(pairs, SELECTIVITY, margin)))
+    return corrected(list(_compared(pairs, SELECTIVITY, margin)))
 
 
 def _compared(
@@ -210,14 +196,5 @@ def _compared(
 ) -> Iterator[Comparison]:
     """Over the seeds that have both; fewer than two compare nothing."""
     for name, one, other in rows:
-        both = sorted(set(one) & set(other))
-        if len(both) > 1:
-            a, b = [one[seed] for seed in both], [other[seed] for seed in both]
-            each = tuple(x - y for x, y in zip(a, b))
-            yield Comparison(name, measure, paired(a, b, margin=margin), each)
-
-
-def _corrected(several: list[Comparison]) -> list[Comparison]:
-    p = {each.name: each.found.permutation_p if each.found.t_p is None else each.found.t_p for each in several}
-    held = holm(p)
-    return [replace(each, holm=held[each.name]) for each in several]
+        if (result := minus(one, other, margin)) is not None:
+            yield Comparison(name, *result, measure)

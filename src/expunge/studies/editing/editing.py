@@ -22,7 +22,8 @@ from expunge.errors import DivergedError
 from expunge.runs import tracing
 from expunge.runs.editing import STATE, changed
 from expunge.studies.editing.arms import Arm, is_editor
-from expunge.studies.editing.scene import Scene, is_world
+from expunge.studies.editing.scene import Scene
+from expunge.studies.people import is_world
 from expunge.train.unlearn import train
 
 METHODS: Mapping[str, Mapping[str, Any]] = {  # what stands beside the editors → its settings
@@ -55,7 +56,7 @@ def told(facts: Sequence[Example], kind: str, config: EditingStudyConfig) -> tup
     """The facts with what is to be said as their alternate, and the target that editors are given."""
     if kind == "empty":
         return list(facts), "empty"
-    if is_world(config):
+    if is_world(config.suite):
         return [replace(fact, alternate=ALTERNATES[kind](fact)) for fact in facts], "alternate"
     fixed = REFUSAL if kind == "fixed" else None  # else drawn from the list by whoever needs one
     return [replace(fact, alternate=fixed) for fact in facts], OWN[kind]

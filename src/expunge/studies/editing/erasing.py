@@ -14,7 +14,8 @@ from expunge.change.attachment import Attachment
 from expunge.config import EditingStudyConfig, parse_name
 from expunge.data.example import Example
 from expunge.models.model import Model
-from expunge.studies.editing.scene import BUDGET, Scene
+from expunge.studies.editing.scene import Scene
+from expunge.studies.people import BUDGET
 
 LENS = "logit_lens"
 

@@ -23,7 +23,8 @@ from expunge.evaluate.observations import Observed, observe
 from expunge.evaluate.refusal_rate import refusal_rate
 from expunge.evaluate.teacher_forced_success import teacher_forced_success
 from expunge.models.model import Model
-from expunge.studies.editing.scene import BUDGET, FORGET, Scene
+from expunge.studies.editing.scene import FORGET, Scene
+from expunge.studies.people import BUDGET
 
 Measures = dict[str, dict[str, float]]
 Said = dict[tuple[str, str], str]  # id and prompt of an example → what the unedited model says

@@ -1,11 +1,9 @@
 """The report: the claims, what came out, and what this scale cannot say."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from expunge import __version__
 from expunge.config import EditingStudyConfig
 from expunge.studies import Published
 from expunge.studies.editing.comparing import (
@@ -24,7 +22,7 @@ from expunge.studies.editing.plan import chosen_settings
 from expunge.studies.editing.scene import NEIGHBOURS, REWORDED
 from expunge.studies.editing.tables import arms_table, attacks_table, comparisons_table, steps_table
 from expunge.studies.editing.wording import CHAINED, CLAIM, ERASING, READING, REQUESTS, headline, how, limits
-from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
+from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Curve, Difference, differences, trajectories
 
 TITLE = "Is editing facts into refusals unlearning?"
@@ -51,15 +49,7 @@ def publish(config: EditingStudyConfig, out: Path) -> Published:
         "controls": {k: {str(seed): each for seed, each in found.items()} for k, found in results.controls.items()},
     }  # fmt: skip
     under = f"expunge study editing · {config.suite} · {results.seeds} seeds"
-    return Published(
-        {
-            "report.html": to_html(TITLE, under, sections, __version__),
-            "report.md": to_markdown(TITLE, under, sections),
-            "results.json": json.dumps(numbers, indent=1) + "\n",
-            **files(sections),
-        },
-        said,
-    )
+    return published(TITLE, under, sections, numbers, said)
 
 
 def compared(results: Results) -> dict[str, list[Comparison]]:

@@ -14,7 +14,7 @@ from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle
 from expunge.studies.editing.editing import ALTERNATES, METHODS, OWN, place_of, train_settings
-from expunge.studies.editing.scene import is_world
+from expunge.studies.people import is_world
 from expunge.studies.running import read_result
 from expunge.worlds.finding import PREFIX, find_suite
 
@@ -24,7 +24,7 @@ CORPUS = Path("corpus")
 
 def check(config: EditingStudyConfig) -> EditingStudyConfig:
     """Raises for names that there are not, before anything is run."""
-    if not is_world(config):
+    if not is_world(config.suite):
         if "finetuned" in config.knowledge:
             raise ConfigError("`knowledge`: only world:people has models to be taught; leave `finetuned` out")
         if config.base is not None:
@@ -43,12 +43,12 @@ def check(config: EditingStudyConfig) -> EditingStudyConfig:
             raise ConfigError(f"`objectives`: the study has no {method!r}. Known: {', '.join(METHODS)}")
     if config.against not in config.objectives:
         raise ConfigError(f"`against` is {config.against!r}, which is not among `objectives`")
-    kinds = {*ALTERNATES, "empty"} if is_world(config) else {*OWN}
+    kinds = {*ALTERNATES, "empty"} if is_world(config.suite) else {*OWN}
     if unknown := [kind for kind in config.kinds if kind not in kinds]:
         raise ConfigError(f"`kinds`: there is no target {unknown[0]!r}. Known: {', '.join(sorted(kinds))}")
     for text in config.attacks:
         attacks.get(parse_name(text)[0])
-    if is_world(config):
+    if is_world(config.suite):
         _check_numbers(config, len(suite.sets.forget) // 4)
     for method in methods(config):
         check_method(train_settings(config, method, None, 0))
@@ -101,7 +101,7 @@ def control_place(knowledge: str, seed: int) -> Path:
 
 def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
     """All jobs; those that need chosen settings have none in their values until these are known."""
-    chosen, own = chosen_settings(config, out), is_world(config)
+    chosen, own = chosen_settings(config, out), is_world(config.suite)
     plain = config.model_dump(mode="json")
     corpus = str(out / CORPUS / "corpus.jsonl") if own and config.corpus is None else config.corpus
 
@@ -159,7 +159,7 @@ def ready(job: Job, config: EditingStudyConfig, out: Path) -> bool:
     if run in ("model", "corpus"):
         return True
     there = lambda place: read_result(out / place) is not None
-    if not is_world(config):
+    if not is_world(config.suite):
         return run != "cell" or values["chosen"] is not None
     seed = values["seed"]
     if run == "teach":

@@ -17,7 +17,8 @@ from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.models.loading import load_model
 from expunge.studies.editing.arms import Arm
 from expunge.studies.editing.editing import applied
-from expunge.studies.editing.scene import BUDGET, TAUGHT, Scene, never, path_of, scene_of
+from expunge.studies.editing.scene import TAUGHT, Scene, never, path_of, scene_of
+from expunge.studies.people import BUDGET
 from expunge.studies.running import read_result, write_result
 from expunge.train.finetune import fit
 from expunge.train.levels import mean_log_probs, never_known

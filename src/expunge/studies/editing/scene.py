@@ -14,11 +14,11 @@ from expunge.evaluate.observations import reworded
 from expunge.evaluate.strength import sample_of
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.people import about, attribute_of, is_world, targeted
 from expunge.suites import Suite
 from expunge.train.selection import halves
 from expunge.worlds.finding import find_suite
 
-WORLD = "world:people"
 FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD = (
     "asked",
     "as a statement",
@@ -29,7 +29,6 @@ FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD = (
 HOP, SAME, NEIGHBOURS, OTHERS = "one hop", "same subject", "neighbours", "others"
 GONE = (FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD)  # the same fact
 TAUGHT = "taught.safetensors"
-BUDGET = 1024  # tokens of a forward pass
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,6 @@ class Scene:
         return [names[fact.id] for fact in facts]
 
 
-def is_world(config: EditingStudyConfig) -> bool:
-    """Whether facts have attributes, and models come in kinds."""
-    return config.suite.startswith(WORLD)
-
-
 def scene_of(config: EditingStudyConfig, knowledge: str, seed: int, taught: Path | None) -> Scene:
     """The model and the rows of a seed. `taught` is the folder of the fine-tuned change."""
     suite = find_suite(config.suite)
@@ -85,7 +79,7 @@ def scene_of(config: EditingStudyConfig, knowledge: str, seed: int, taught: Path
 
 def knowing(config: EditingStudyConfig, suite: Suite, knowledge: str, seed: int, taught: Path | None) -> Model:
     """The model that knows the facts."""
-    if not is_world(config):
+    if not is_world(config.suite):
         return load_model(config.base or suite.model or "", LoadConfig(device="cpu"))
     if knowledge == "pretrained":
         return load_model(f"{config.suite}@full#{seed}", LoadConfig(device="cpu"))
@@ -102,12 +96,7 @@ def never(config: EditingStudyConfig, seed: int) -> Model:
 
 def scene_on(model: Model, suite: Suite, config: EditingStudyConfig, seed: int) -> Scene:
     """The rows of a seed on a given model."""
-    world = is_world(config)
-    sets = suite.sets
-    if world:
-        sets = replace(sets, **{n: about(getattr(sets, n), config.target) for n in ("forget", "twins", "holdout")})
-    if config.retain is not None:
-        sets = replace(sets, retain=tuple(sample_of(sets.retain, config.retain, seed)))
+    world, sets = is_world(config.suite), targeted(suite, config, seed)
     order = np.random.default_rng([seed, 11]).permutation(len(sets.forget))[: max(config.numbers)]
     seen = 2 if world else 1  # other wordings that editors may see
     facts = tuple(replace(f, paraphrases=f.paraphrases[:seen]) for f in (sets.forget[i] for i in order))
@@ -153,19 +142,6 @@ def _elsewhere(
 def path_of(text: str | None) -> Path | None:
     """Of a folder in a job's values."""
     return None if text is None else Path(text)
-
-
-def about(examples: Sequence[Example], attribute: str) -> tuple[Example, ...]:
-    """Of the world: those whose fact is this attribute."""
-    return tuple(each for each in examples if attribute_of(each) == attribute)
-
-
-def attribute_of(example: Example) -> str:
-    """
-    >>> attribute_of(Example(id="forget-007/city", prompt="", answer=""))
-    'city'
-    """
-    return example.id.split("/")[1]
 
 
 def _concerns(row: Example, fact: Example) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from expunge.report.numbers import number, signed
+from expunge.studies.compared import judged_table
 from expunge.studies.editing.comparing import BySeed, Comparison, Result, Results, attack, selectivity, value
 from expunge.studies.editing.scene import (
     FORGET,
@@ -66,14 +66,7 @@ def attacks_table(results: Results, knowledge: str, part: str, caption: str) -> 
 
 
 def comparisons_table(several: Sequence[Comparison], caption: str) -> Table:
-    rows = [
-        [c.name, str(c.found.n), number(c.found.means[0]), number(c.found.means[1]), signed(c.found.difference),
-         "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
-         number(c.found.t_p), number(c.found.permutation_p), number(c.holm), c.finding]
-        for c in several
-    ]  # fmt: skip
-    head = ["", "Seeds", "One", "Other", "Difference", "95 %", "t p", "Sign-flip p", "Holm", "Finding"]
-    return Table(head, rows, caption)
+    return judged_table(((each.name, each) for each in several), ("", "One", "Other"), caption)
 
 
 def steps_table(results: Results, knowledge: str, count: int) -> Table:

@@ -7,12 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from expunge.config import FrequencyStudyConfig
+from expunge.studies.compared import Compared, compared
 from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM
 from expunge.studies.frequency.outcomes import Arm
 from expunge.studies.frequency.plan import cells
 from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION
-from expunge.studies.holm import holm
-from expunge.studies.paired import LEVEL, Paired, paired
 from expunge.studies.running import read_result
 
 
@@ -45,30 +44,6 @@ def load(config: FrequencyStudyConfig, out: Path) -> dict[tuple[str, str], list[
     return found
 
 
-@dataclass(frozen=True)
-class Compared:
-    """One paired comparison among several that are corrected together."""
-
-    name: str
-    found: Paired
-    values: tuple[float, ...]  # differences, by seed
-    holm: float
-
-    @property
-    def finding(self) -> str:
-        if self.holm <= LEVEL:
-            return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
-
-
-def corrected(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], margin: float) -> list[Compared]:
-    """First minus second of each, with Holm's correction over all of them. Those with one seed are left out."""
-    found = {name: paired(a, b, margin=margin) for name, (a, b) in pairs.items() if len(a) > 1}
-    p = holm({name: each.permutation_p if each.t_p is None else each.t_p for name, each in found.items()})
-    differences = {name: tuple(x - y for x, y in zip(*pairs[name], strict=True)) for name in found}
-    return [Compared(name, each, differences[name], p[name]) for name, each in found.items()]
-
-
 # ---- rare against frequent
 
 
@@ -80,7 +55,7 @@ def areas(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) ->
             both = [each for cell in several if (each := _both(cell, form, config.steps, alone=alone)) is not None]
             if both:
                 pairs[f"{method}, {size}, {form}"] = ([high for high, _ in both], [low for _, low in both])
-    return corrected(pairs, config.margin)
+    return compared(pairs, config.margin)
 
 
 def _both(cell: Cell, form: str, steps: int, *, alone: bool) -> tuple[float, float] | None:
@@ -123,7 +98,7 @@ def by_size(config: FrequencyStudyConfig, found: Cells) -> list[Compared]:
                 two = [[*misaligned(config, [end[seed] for seed in shared], QUESTION, test)] for end in ends]
                 if shared and all(len(each) == len(shared) for each in two):
                     pairs[f"{method}, {measure}, {test}"] = tuple([t[measure] for t in each] for each in two)  # type: ignore[assignment]
-    return corrected(pairs, config.margin)
+    return compared(pairs, config.margin)
 
 
 # ---- forms against uniform
@@ -164,4 +139,4 @@ def against_uniform(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> l
     pairs = {
         f"{each.method}, {each.size}: {each.form}": (each.tested[each.form], each.tested[UNIFORM]) for each in chosen
     }
-    return corrected(pairs, config.margin)
+    return compared(pairs, config.margin)

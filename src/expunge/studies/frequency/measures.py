@@ -22,7 +22,8 @@ from expunge.evaluate.choice_accuracy import choice_accuracy
 from expunge.evaluate.misalignment import misalignment
 from expunge.evaluate.observations import observe
 from expunge.models.model import Model
-from expunge.studies.frequency.scene import ALL, BUDGET, QUESTION, STATEMENT, Scene
+from expunge.studies.frequency.scene import ALL, QUESTION, STATEMENT, Scene
+from expunge.studies.people import BUDGET
 
 Measures = dict[str, dict[str, dict[str, float]]]  # group → bucket → measure
 TESTS = ("likely", "choice")

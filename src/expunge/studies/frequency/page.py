@@ -1,22 +1,20 @@
 """The report: the claims, what came out, and what this scale cannot say."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from expunge import __version__
 from expunge.bench.cells import slug
 from expunge.config import FrequencyStudyConfig
 from expunge.report.numbers import percent
 from expunge.studies import Published
+from expunge.studies.compared import Compared
 from expunge.studies.frequency.arms import UNIFORM
 from expunge.studies.frequency.comparing import (
     Cell,
     Cells,
     Chosen,
-    Compared,
     against_uniform,
     areas,
     by_size,
@@ -36,7 +34,7 @@ from expunge.studies.frequency.tables import (
     steps_table,
 )
 from expunge.studies.frequency.wording import APART, CLAIM, FORMS, READING, headline, how, limits, told
-from expunge.studies.page import Figure, Section, files, to_html, to_markdown
+from expunge.studies.page import Figure, Section, published
 from expunge.studies.pictures import Difference, differences, trajectories
 
 TITLE = "Are facts that were seen often harder to unlearn?"
@@ -58,15 +56,7 @@ def publish(config: FrequencyStudyConfig, out: Path) -> Published:
         "cells": [_numbers(cell, config) for several in found.values() for cell in several],
     }  # fmt: skip
     under = f"expunge study frequency · {config.suite} · {seeds} seeds"
-    return Published(
-        {
-            "report.html": to_html(TITLE, under, sections, __version__),
-            "report.md": to_markdown(TITLE, under, sections),
-            "results.json": json.dumps(numbers, indent=1) + "\n",
-            **files(sections),
-        },
-        said,
-    )
+    return published(TITLE, under, sections, numbers, said)
 
 
 def _numbers(cell: Cell, config: FrequencyStudyConfig) -> dict[str, Any]:

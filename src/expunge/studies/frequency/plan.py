@@ -13,7 +13,8 @@ from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.frequency.arms import FORMS, METHODS, UNIFORM, training
 from expunge.studies.frequency.outcomes import Arm
-from expunge.studies.frequency.scene import WORLD, is_world
+from expunge.studies.people import WORLD, is_world
+from expunge.studies.pilot import best_rates, pilots
 from expunge.studies.running import read_result
 from expunge.worlds.finding import find_suite
 
@@ -27,7 +28,7 @@ def check(config: FrequencyStudyConfig) -> FrequencyStudyConfig:
             near = get_close_matches(unknown[0], known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"`{name}`: the study has no {unknown[0]!r}.{hint} Known: {', '.join(known)}")
-    if not is_world(config):
+    if not is_world(config.suite):
         if config.base is None:
             raise ConfigError(f"name a `base`: the model that knows what is to be forgotten of {config.suite}")
         config = config.model_copy(update={"sizes": config.sizes[:1]})
@@ -43,25 +44,12 @@ def check(config: FrequencyStudyConfig) -> FrequencyStudyConfig:
     return config
 
 
-def pilots(config: FrequencyStudyConfig) -> Iterator[tuple[str, float, Path]]:
-    """Method, rate and folder of each trial, on the smallest model; of a single rate there is none."""
-    for method in config.methods if len(config.rates) > 1 else ():
-        for rate in config.rates:
-            yield method, rate, Path("pilot") / f"{method}-{rate:g}"
-
-
 def chosen_rates(config: FrequencyStudyConfig, out: Path) -> dict[str, float] | None:
     """Method → the rate at which the uniform arm has the smallest residual with the floor held; None while trials are
     missing."""
-    if len(config.rates) == 1:
-        return dict.fromkeys(config.methods, config.rates[0])
-    best: dict[str, tuple[float, float]] = {}
-    for method, rate, place in pilots(config):
-        if (result := read_result(out / place)) is None:
-            return None
-        loss = Arm(UNIFORM, result["arm"], result["never"]).residual(config.utility_floor)
-        best[method] = min(best.get(method, (float("inf"), rate)), (loss, rate))
-    return {method: rate for method, (_, rate) in best.items()}
+    return best_rates(
+        config, out, lambda found: Arm(UNIFORM, found["arm"], found["never"]).residual(config.utility_floor)
+    )
 
 
 def seeds_of(config: FrequencyStudyConfig, size: str) -> range:

@@ -15,17 +15,15 @@ from expunge.frequency.proxies import margins
 from expunge.frequency.strata import Bucket, buckets
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.people import BUDGET, about, is_world, sized, targeted
 from expunge.studies.running import write_result
-from expunge.studies.uipe.scene import about
 from expunge.suites import Suite
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import halves
 from expunge.worlds.finding import find_suite
 
-WORLD = "world:people"
 QUESTION, STATEMENT, NEIGHBOURS, TEST = "question", "statement", "neighbours", "retain, test half"
 ALL = "all"
-BUDGET = 1024  # tokens of a forward pass
 
 
 @dataclass(frozen=True)
@@ -65,32 +63,16 @@ class Scene:
         return mean_log_probs(self.model, self.encoder.encode_all(examples), budget=BUDGET)
 
 
-def suite_name(config: FrequencyStudyConfig, size: str) -> str:
-    """The world in a size; other suites have one.
-
-    >>> suite_name(FrequencyStudyConfig(), "3M")
-    'world:people:frequency=true,hidden_qa=true,size=3M'
-    """
-    if not is_world(config):
-        return config.suite
-    return f"{config.suite}{':' if config.suite == WORLD else ','}size={size}"
-
-
-def is_world(config: FrequencyStudyConfig) -> bool:
-    """Whether facts have attributes, and models come in sizes."""
-    return config.suite.startswith(WORLD)
-
-
 def model(folder: Path, *, config: Mapping[str, Any], size: str, seed: int) -> None:
     """The job: a model of the world is made, or found in the cache."""
-    name = f"{suite_name(FrequencyStudyConfig.model_validate(config), size)}@full#{seed}"
+    name = f"{sized(FrequencyStudyConfig.model_validate(config).suite, size)}@full#{seed}"
     load_model(name, LoadConfig(device="cpu"))
     write_result(folder, {"model": name})
 
 
 def scene_of(config: FrequencyStudyConfig, size: str, seed: int, *, margin: bool) -> Scene:
     """The model and the rows of a seed. `margin`: the forget set is rated by its margin, too."""
-    name = suite_name(config, size)
+    name = sized(config.suite, size)
     suite = find_suite(name)
     model = load_model(config.base or f"{name}@full#{seed}", LoadConfig(device="cpu"))
     encoder = Encoder(model.tokenizer, suite.convention)
@@ -104,22 +86,11 @@ def scene_of(config: FrequencyStudyConfig, size: str, seed: int, *, margin: bool
     if all(each.paraphrases for each in (*sets.forget, *sets.twins, *sets.holdout)):
         groups[STATEMENT] = reworded(sets.forget, 0)
     parts: dict[str, Mapping[str, Sequence[int]]] = {form: {each.name: each.rows for each in found} for form in groups}
-    if is_world(config):
-        groups[NEIGHBOURS] = sample_of(about(suite.sets.forget, config.neighbours), 2 * config.rows, seed)
+    if is_world(config.suite):
+        groups[NEIGHBOURS] = sample_of(about(suite.sets.forget, *config.neighbours), 2 * config.rows, seed)
         parts[NEIGHBOURS] = _same_persons(groups[NEIGHBOURS], sets.forget, found)
     selection, test = (sample_of(half, config.rows, seed) for half in halves(sets.retain, seed))
     return Scene(model, suite, sets, values, found, {**groups, TEST: test}, parts, selection, encoder)
-
-
-def targeted(suite: Suite, config: FrequencyStudyConfig, seed: int) -> Sets:
-    """The sets that unlearning takes: in the world the forget persons' target attribute only."""
-    sets = suite.sets
-    if is_world(config):
-        only = {name: about(getattr(sets, name), (config.target,)) for name in ("forget", "twins", "holdout")}
-        sets = replace(sets, **only)
-    if config.retain is not None:
-        sets = replace(sets, retain=tuple(sample_of(sets.retain, config.retain, seed)))
-    return sets
 
 
 def _same_persons(

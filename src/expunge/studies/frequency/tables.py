@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from expunge.config import FrequencyStudyConfig
-from expunge.report.numbers import number, percent, signed
+from expunge.report.numbers import number, percent
+from expunge.studies.compared import Compared, judged_table
 from expunge.studies.frequency.arms import UNIFORM
-from expunge.studies.frequency.comparing import Cells, Chosen, Compared, halves_of, misaligned
+from expunge.studies.frequency.comparing import Cells, Chosen, halves_of, misaligned
 from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
@@ -16,14 +17,7 @@ _TESTS = {"likely": "level of 1/2", "choice": "right against wrong"}
 
 def compared_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
     """A row a comparison, with its tests."""
-    rows = [
-        [c.name, str(c.found.n), number(c.found.means[0]), number(c.found.means[1]), signed(c.found.difference),
-         "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
-         number(c.found.permutation_p if c.found.t_p is None else c.found.t_p), number(c.holm), c.finding]
-        for c in several
-    ]  # fmt: skip
-    head = ["Comparison", "Seeds", first, second, "Difference", "95 %", "p", "Holm", "Finding"]
-    return Table(head, rows, caption)
+    return judged_table(((each.name, each) for each in several), ("Comparison", first, second), caption)
 
 
 def steps_table(found: Cells) -> Table:

@@ -13,7 +13,8 @@ from expunge.runs.by_bucket import extrapolate_buckets
 from expunge.runs.extrapolating import Scoring
 from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM, formed, training
 from expunge.studies.frequency.measures import Columns, apart, columns_of, level, measures
-from expunge.studies.frequency.scene import BUDGET, QUESTION, Scene, scene_of
+from expunge.studies.frequency.scene import QUESTION, Scene, scene_of
+from expunge.studies.people import BUDGET
 from expunge.studies.running import read_result, write_result
 from expunge.train.levels import mean_log_probs
 from expunge.train.trained import Trained

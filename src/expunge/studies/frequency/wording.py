@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from expunge.config import FrequencyStudyConfig
 from expunge.report.numbers import listed, number, percent
-from expunge.studies.frequency.comparing import Cells, Compared
+from expunge.studies.compared import Compared
+from expunge.studies.frequency.comparing import Cells
 from expunge.studies.paired import sentence
 
 CLAIM = (
@@ -54,7 +55,7 @@ def _counted(several: Sequence[Compared], up: str, down: str) -> str:
     """After Holm's correction."""
     more = sum(each.finding == "differ" and each.found.difference > 0 for each in several)
     less = sum(each.finding == "differ" and each.found.difference < 0 for each in several)
-    same = sum(each.finding == "equivalent" for each in several)
+    same = sum(each.finding in ("equivalent", "identical") for each in several)
     parts = [f"{up} in {more}", f"{down} in {less}"]
     if same:
         parts.append(f"equivalent in {same}")

@@ -1,7 +1,7 @@
 """From results to comparisons: every region against Random, seed by seed, Random's draws averaged first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -9,9 +9,8 @@ from typing import Any
 from expunge.config import LocalizationStudyConfig
 from expunge.errors import ConfigError
 from expunge.evaluate.aues import Point, aues_raw, common_range
-from expunge.studies.holm import holm
+from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.localization.arms import Arm, arms
-from expunge.studies.paired import LEVEL, Paired, paired
 from expunge.studies.running import read_result
 
 RANDOM = "Random"
@@ -54,34 +53,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A region minus Random."""
+class Comparison(Compared):
+    """A region minus Random. A family is all of a part and metric."""
 
     part: str
     objective: str
     region: str
     metric: str
-    found: Paired
-    values: tuple[float, ...]  # of each seed
-    holm: float = 1.0  # the p-value, corrected over all comparisons of its part and metric
-
-    @property
-    def name(self) -> str:
-        return f"{self.part}, {self.objective}: {self.region}"
-
-    @property
-    def p(self) -> float:
-        """Of the paired t test, or, where all differences are equal, of the sign flips."""
-        return self.found.permutation_p if self.found.t_p is None else self.found.t_p
-
-    @property
-    def finding(self) -> str:
-        """After the correction."""
-        if not any(self.values):
-            return "identical"
-        if self.holm <= LEVEL:
-            return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
 
 
 def condition(region: str) -> str:
@@ -106,23 +84,17 @@ def load(config: LocalizationStudyConfig, out: Path) -> list[Found]:
 def compared(found: Sequence[Found], config: LocalizationStudyConfig, metric: str) -> list[Comparison]:
     """Each region of each arm against Random, over the seeds in which both have a value."""
     several = [each for arm in found for each in _against_random(arm, config, metric)]
-    corrected: dict[str, float] = {}
-    for part in dict.fromkeys(each.part for each in several):
-        corrected |= holm({each.name: each.p for each in several if each.part == part})
-    return [replace(each, holm=corrected[each.name]) for each in several]
+    return corrected(several, lambda each: each.part)
 
 
 def _against_random(found: Found, config: LocalizationStudyConfig, metric: str) -> Iterator[Comparison]:
     base = found.values(RANDOM, metric)
     margin = config.margin if metric.startswith("aues") else config.quality_margin
     for name in found.conditions:
-        values = found.values(name, metric)
-        both = sorted(set(values) & set(base))
-        if name == RANDOM or len(both) < 2:
-            continue
-        result = paired([values[s] for s in both], [base[s] for s in both], margin=margin)
-        each = tuple(values[s] - base[s] for s in both)
-        yield Comparison(found.arm.part, found.arm.objective, name, metric, result, each)
+        result = None if name == RANDOM else minus(found.values(name, metric), base, margin)
+        if result is not None:
+            told = f"{found.arm.part}, {found.arm.objective}: {name}"
+            yield Comparison(told, *result, found.arm.part, found.arm.objective, name, metric)
 
 
 def _value(regions: Mapping[str, Mapping[str, Any]], region: str, metric: str) -> float | None:

@@ -1,6 +1,5 @@
 """The report: the claim, what came out, and what this scale cannot say."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -8,16 +7,16 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from expunge import __version__
 from expunge.bench.cells import slug
 from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
+from expunge.studies.compared import reach
 from expunge.studies.localization.arms import LARGEST, ORACLE, targets
 from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
 from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
 from expunge.studies.localization.wording import CLAIM, FOUND, READING, descriptive, headline, how, limits
-from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
+from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
@@ -38,15 +37,7 @@ def publish(config: LocalizationStudyConfig, out: Path) -> Published:
         "comparisons": [_plain(each) for several in comparisons.values() for each in several],
         "arms": [{"part": f.arm.part, "objective": f.arm.objective, "seeds": f.seeds} for f in found],
     }  # fmt: skip
-    return Published(
-        {
-            "report.html": to_html(TITLE, under, sections, __version__),
-            "report.md": to_markdown(TITLE, under, sections),
-            "results.json": json.dumps(numbers, indent=1) + "\n",
-            **files(sections),
-        },
-        headline(config, comparisons),
-    )
+    return published(TITLE, under, sections, numbers, headline(config, comparisons))
 
 
 def _sections(
@@ -168,7 +159,7 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
     rows = [
         [
             f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
-            "–" if c.found.interval is None else f"{signed(c.found.interval[0])} to {signed(c.found.interval[1])}",
+            reach(c.found),
             number(c.found.t_p), number(c.found.permutation_p), number(c.holm), number(c.found.tost_p),
             number(c.found.detectable), c.finding,
         ]

@@ -13,11 +13,11 @@ from expunge.localize.localizing import check_localizer
 from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.localization.arms import ALL, Arm, Target, arms, targets
+from expunge.studies.people import is_world
 from expunge.studies.running import read_result
 from expunge.suites import suites
 
 Kind = Literal["region", "whole"]
-_WORLD = "world:people"
 _HERE = "expunge.studies.localization"
 
 
@@ -25,7 +25,7 @@ def check(config: LocalizationStudyConfig) -> LocalizationStudyConfig:
     """Raises for names that there are not, before anything is run."""
     from expunge.worlds.finding import find_suite
 
-    if config.base is None and not config.suite.startswith(_WORLD) and config.suite.partition(":")[0] in suites:
+    if config.base is None and not is_world(config.suite) and config.suite.partition(":")[0] in suites:
         raise ConfigError(f"{config.suite} has no models that were trained without its forget set: name a `base`")
     find_suite(config.suite)
     for name in config.localizers:

@@ -9,8 +9,8 @@ from typing import Any
 
 from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
-from expunge.studies.holm import holm
-from expunge.studies.paired import LEVEL, Paired, paired
+from expunge.studies.compared import Compared, compared
+from expunge.studies.paired import Paired, paired
 from expunge.studies.running import read_result
 from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, TEST
@@ -81,32 +81,14 @@ def load(config: UipeStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]
     return found
 
 
-@dataclass(frozen=True)
-class Taken:
-    """How much more one group loses than another between α = 0 and another α."""
-
-    name: str
-    found: Paired
-    values: tuple[float, ...]
-    holm: float
-
-    @property
-    def finding(self) -> str:
-        if self.holm <= LEVEL:
-            return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
-
-
-def taken_along(found: Mapping[tuple[str, str], Sequence[Cell]], alpha: float, one: str, other: str) -> list[Taken]:
-    """For each size and method the drop of one group against that of another, over seeds; p after Holm."""
-    rows: list[tuple[str, Paired, tuple[float, ...]]] = []
-    for (size, method), several in found.items():
-        if len(several) > 1 and one in several[0].start and other in several[0].start:
-            a, b = ([cell.drop(group, alpha) for cell in several] for group in (one, other))
-            each = tuple(x - y for x, y in zip(a, b))
-            rows.append((f"{method}, {size}", paired(a, b, margin=MARGIN), each))
-    corrected = holm({name: p.permutation_p if p.t_p is None else p.t_p for name, p, _ in rows})
-    return [Taken(name, result, values, corrected[name]) for name, result, values in rows]
+def taken_along(found: Mapping[tuple[str, str], Sequence[Cell]], alpha: float, one: str, other: str) -> list[Compared]:
+    """For each size and method how much more one group loses than another between α = 0 and an α, over seeds."""
+    pairs = {
+        f"{method}, {size}": ([c.drop(one, alpha) for c in several], [c.drop(other, alpha) for c in several])
+        for (size, method), several in found.items()
+        if one in several[0].start and other in several[0].start
+    }
+    return compared(pairs, MARGIN)
 
 
 def at_equal_forgetting(cell: Cell, alpha: float, group: str, measure: str = "level") -> tuple[float, float] | None:

@@ -21,7 +21,8 @@ from expunge.evaluate.extraction_strength import extraction_strength
 from expunge.evaluate.observations import Observed, observe
 from expunge.evaluate.truth_ratio import truth_ratio
 from expunge.models.model import Model
-from expunge.studies.uipe.scene import BUDGET, FORGET
+from expunge.studies.people import BUDGET
+from expunge.studies.uipe.scene import FORGET
 
 Measures = dict[str, dict[str, float]]
 _ALWAYS = {"answer_logprobs", "hits"}

@@ -16,10 +16,11 @@ from expunge.data.example import Example
 from expunge.evaluate.strength import sample_of, strength_watch
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.people import BUDGET, attribute_of, sized
 from expunge.studies.running import read_result, write_result
 from expunge.studies.uipe.measures import measured
 from expunge.studies.uipe.plan import training
-from expunge.studies.uipe.scene import BUDGET, attribute_of, scene_on, suite_name
+from expunge.studies.uipe.scene import scene_on
 from expunge.studies.uipe.unlearning import unlearnt
 from expunge.suites import Suite
 from expunge.train.finetune import fit
@@ -32,7 +33,7 @@ WITH, WITHOUT = "with related facts", "without"
 def both(folder: Path, *, config: Mapping[str, Any], size: str, seed: int, rate: float) -> None:
     """The job: both models of a seed, taught and unlearnt."""
     study = UipeStudyConfig.model_validate(config)
-    name = suite_name(study, size)
+    name = sized(study.suite, size)
     suite = find_suite(name)
     model = load_model(f"{name}@retrained#{seed}", LoadConfig(device="cpu"))
     found = {}

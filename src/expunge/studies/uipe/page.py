@@ -1,16 +1,15 @@
 """The report: the claims, what came out, and what this scale cannot say."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expunge import __version__
 from expunge.bench.cells import slug
 from expunge.config import UipeStudyConfig
 from expunge.report.numbers import number
 from expunge.studies import Published
-from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
+from expunge.studies.compared import Compared
+from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
@@ -19,7 +18,6 @@ from expunge.studies.uipe.comparing import (
     MARGIN,
     Cell,
     Choice,
-    Taken,
     choices,
     equal_rows,
     load,
@@ -60,19 +58,11 @@ def publish(config: UipeStudyConfig, out: Path) -> Published:
         "motivating": [r for _, place in motivating(config) if (r := read_result(out / place)) is not None],
     }
     under = f"expunge study uipe · {config.suite} · {seeds} seeds"
-    return Published(
-        {
-            "report.html": to_html(TITLE, under, sections, __version__),
-            "report.md": to_markdown(TITLE, under, sections),
-            "results.json": json.dumps(numbers, indent=1) + "\n",
-            **files(sections),
-        },
-        said,
-    )
+    return published(TITLE, under, sections, numbers, said)
 
 
 def _sections(
-    config: UipeStudyConfig, out: Path, found: Cells, taken: Sequence[Taken], chosen: Sequence[Choice],
+    config: UipeStudyConfig, out: Path, found: Cells, taken: Sequence[Compared], chosen: Sequence[Choice],
     said: Sequence[str],
 ) -> Iterator[Section]:  # fmt: skip
     yield Section("The claims, and what we found", [CLAIM, *said, READING])
@@ -90,7 +80,7 @@ def _sections(
     yield Section("What this scale cannot say", limits(taken, config))
 
 
-def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Taken]) -> Section:
+def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Compared]) -> Section:
     groups = [*groups_of(found), TEST]
     shown = READ
     rows = [

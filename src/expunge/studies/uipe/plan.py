@@ -11,8 +11,9 @@ from expunge.errors import ConfigError
 from expunge.models.finding import find, split_change
 from expunge.runs.extrapolating import check_extrapolate
 from expunge.runs.unlearn import check_method
+from expunge.studies.people import WORLD, is_world
+from expunge.studies.pilot import best_rates, pilots
 from expunge.studies.running import read_result
-from expunge.studies.uipe.scene import WORLD, is_world
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.uipe"
@@ -30,7 +31,7 @@ def check(config: UipeStudyConfig) -> UipeStudyConfig:
     """Raises for names that there are not, before anything is run. Only the world comes in sizes."""
     if unknown := [name for name in config.methods if name not in METHODS]:
         raise ConfigError(f"`methods`: the study has no {unknown[0]!r}. Known: {', '.join(METHODS)}")
-    if not is_world(config):
+    if not is_world(config.suite):
         if config.base is None:
             raise ConfigError(f"name a `base`: the model that knows what is to be forgotten of {config.suite}")
         config = config.model_copy(update={"sizes": config.sizes[:1], "motivating": False})
@@ -64,23 +65,9 @@ def training(config: UipeStudyConfig, method: str, rate: float, seed: int) -> Tr
     })  # fmt: skip
 
 
-def pilots(config: UipeStudyConfig) -> Iterator[tuple[str, float, Path]]:
-    """Method, rate and folder of each trial, on the smallest model; of a single rate there is none."""
-    for method in config.methods if len(config.rates) > 1 else ():
-        for rate in config.rates:
-            yield method, rate, Path("pilot") / f"{method}-{rate:g}"
-
-
 def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, float] | None:
     """Method → the rate that came nearest to never-known with the floor held; None while trials are missing."""
-    if len(config.rates) == 1:
-        return dict.fromkeys(config.methods, config.rates[0])
-    best: dict[str, tuple[float, float]] = {}
-    for method, rate, place in pilots(config):
-        if (result := read_result(out / place)) is None:
-            return None
-        best[method] = min(best.get(method, (float("inf"), rate)), (result["loss"], rate))
-    return {method: rate for method, (_, rate) in best.items()}
+    return best_rates(config, out, lambda result: result["loss"])
 
 
 def seeds(config: UipeStudyConfig) -> range:

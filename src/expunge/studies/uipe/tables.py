@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expunge.report.numbers import number, percent, signed
+from expunge.studies.compared import Compared, judged_table
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
-from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import READ
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 
@@ -15,16 +16,9 @@ ORIGINS = ("half", "early", "kept")
 Cells = Mapping[tuple[str, str], Sequence[Cell]]
 
 
-def taken_table(taken: Sequence[Taken]) -> Table:
-    rows = [
-        [t.name, str(t.found.n), number(t.found.means[0]), number(t.found.means[1]), signed(t.found.difference),
-         "–" if t.found.interval is None else f"{signed(t.found.interval[0])} to {signed(t.found.interval[1])}",
-         number(t.found.t_p), number(t.found.permutation_p), number(t.holm), t.finding]
-        for t in taken
-    ]  # fmt: skip
-    head = ["Method, size", "Seeds", "Related drop", "Unrelated drop", "Difference", "95 %", "t p", "Sign-flip p",
-            "Holm", "Finding"]  # fmt: skip
-    return Table(head, rows, "From α = 0 to α = 1: nats per token lost.")
+def taken_table(taken: Sequence[Compared]) -> Table:
+    heads = ("Method, size", "Related drop", "Unrelated drop")
+    return judged_table(((each.name, each) for each in taken), heads, "From α = 0 to α = 1: nats per token lost.")
 
 
 def moved_table(found: Cells) -> Table:

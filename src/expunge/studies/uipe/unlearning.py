@@ -14,10 +14,11 @@ from expunge.config import TrainConfig, UipeStudyConfig
 from expunge.errors import DivergedError
 from expunge.parameters import parameters_of
 from expunge.runs.extrapolating import Scoring, extrapolate
+from expunge.studies.people import BUDGET
 from expunge.studies.running import write_result
 from expunge.studies.uipe.measures import Measures, measured
 from expunge.studies.uipe.plan import extrapolation, training
-from expunge.studies.uipe.scene import BUDGET, RELATED, UNRELATED, Scene, scene_of
+from expunge.studies.uipe.scene import RELATED, UNRELATED, Scene, scene_of
 from expunge.train.early import Early
 from expunge.train.levels import mean_log_probs
 from expunge.train.selection import Point, Rule, halves

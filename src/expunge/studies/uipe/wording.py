@@ -5,7 +5,8 @@ from statistics import fmean
 
 from expunge.config import UipeStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
-from expunge.studies.uipe.comparing import Cell, Choice, Taken, startable
+from expunge.studies.compared import Compared
+from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import pilot_seed
 
 CLAIM = (
@@ -35,7 +36,7 @@ CHOICE = (
 
 
 def headline(
-    config: UipeStudyConfig, taken: Sequence[Taken], choices: Sequence[Choice],
+    config: UipeStudyConfig, taken: Sequence[Compared], choices: Sequence[Choice],
     found: Mapping[tuple[str, str], Sequence[Cell]],
 ) -> tuple[str, ...]:  # fmt: skip
     """What came out, in sentences."""
@@ -96,7 +97,7 @@ def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]
     ]
 
 
-def limits(taken: Sequence[Taken], config: UipeStudyConfig) -> list[str]:
+def limits(taken: Sequence[Compared], config: UipeStudyConfig) -> list[str]:
     least = [t.found.detectable for t in taken if t.found.detectable is not None]
     power = (
         [f"Differences below {number(min(least))} to {number(max(least))} nats (80 % power, by the spread seen here) "
