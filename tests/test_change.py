@@ -338,7 +338,7 @@ def test_same_change_same_bytes_and_the_record_comes_back(tmp_path: Path) -> Non
 
 
 def test_an_error_while_saving_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import expunge.change.file as file
+    import expunge.change.header as header
 
     change = pair()[3]
 
@@ -346,7 +346,7 @@ def test_an_error_while_saving_leaves_no_file(tmp_path: Path, monkeypatch: pytes
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(file, "save_file", killed)
+    monkeypatch.setattr(header, "save_file", killed)
     with pytest.raises(KeyboardInterrupt):
         change.save(tmp_path / "c.safetensors")
     assert not list(tmp_path.iterdir())
