@@ -1,8 +1,11 @@
 """The rule that chooses a checkpoint, on trajectories made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from expunge.data.example import Example
+from expunge.data.sampling import sample_of
 from expunge.train.selection import Point, Rule, halves
 from expunge.train.unlearn import train
 from steps import settings, taught_model
@@ -109,6 +112,21 @@ def test_a_point_says_what_happened_since_the_last() -> None:
     )
     assert [p.forget for p in two.points] == [p.forget for p in one.points[::2]]
     assert one.points[-1].retain_loss < 3  # unweighted
+
+
+def test_levels_of_a_sample_choose_among_the_same_weights() -> None:
+    """`eval_rows` changes what is seen between steps, and no step."""
+    model, sets = taught_model(), tiny_sets()
+    usual = {"max_steps": 2, "eval_every": 1}
+    whole, few, enough = (
+        train(model, sets, settings("npo", **usual, eval_rows=rows)) for rows in (None, 1, len(sets.forget))
+    )
+    assert few.points[0].forget != whole.points[0].forget
+    assert [point.loss for point in few.points] == [point.loss for point in whole.points]
+    assert [p.forget for p in enough.points] == [p.forget for p in whole.points]
+    alone = replace(sets, forget=tuple(sample_of(sets.forget, 1, 0)))
+    expected = train(model, alone, settings("npo", **usual, batch_size=1)).points[0].forget
+    assert few.points[0].forget == pytest.approx(expected, rel=1e-6)
 
 
 def test_halves_go_by_group_and_leave_nothing_out() -> None:

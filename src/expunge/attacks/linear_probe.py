@@ -26,8 +26,8 @@ from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.residuals import batches, see
 from expunge.data.convention import Encoded
 from expunge.data.example import Example
+from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError
-from expunge.evaluate.strength import sample_of
 from expunge.objectives.options import AtLeastOne, Positive
 from expunge.train.selection import halves
 

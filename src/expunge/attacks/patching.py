@@ -22,8 +22,8 @@ from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.residuals import batches, means, see
 from expunge.data.convention import Encoded
 from expunge.data.forest import Forest
+from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError
-from expunge.evaluate.strength import sample_of
 from expunge.models.model import Model
 from expunge.models.scoring import forward
 from expunge.models.watching import edit_residual

@@ -6,8 +6,8 @@ whatever comes back was there. Deviations: the data are of the retain set, not o
 
 from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.relearning import Budget, relearnt
+from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError
-from expunge.evaluate.strength import sample_of
 from expunge.objectives.options import AtLeastOne, Positive
 
 

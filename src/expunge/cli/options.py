@@ -63,6 +63,10 @@ GradientCheckpointing = Annotated[
 EvalEvery = Annotated[
     int | None, typer.Option("--eval-every", rich_help_panel=_METHOD, help="Steps; else at every epoch's end.")
 ]
+EvalRows = Annotated[
+    int | None,
+    typer.Option("--eval-rows", rich_help_panel=_METHOD, help="So many of each set are measured then; else all."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)]
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")]
 MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")]

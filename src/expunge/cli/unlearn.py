@@ -119,6 +119,7 @@ def unlearn(
     precision: o.Precision = None,
     gradient_checkpointing: o.GradientCheckpointing = False,
     eval_every: o.EvalEvery = None,
+    eval_rows: o.EvalRows = None,
     early_stop: EarlyStop = False,
     seed: o.Seed = None,
     metrics: o.Metrics = None,
@@ -148,9 +149,9 @@ def unlearn(
     train: dict[str, Any] = o.given(
         retain_weight=retain_weight, forget_weight=forget_weight, stop=stop, lora=lora, epochs=epochs,
         max_steps=max_steps, learning_rate=learning_rate, batch_size=batch_size, precision=precision,
-        gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, early_stop=early_stop or None,
-        seed=seed, localize=localize, extrapolate=extrapolate, retrained=retrained, strength=strength,
-        curriculum=curriculum,
+        gradient_checkpointing=gradient_checkpointing or None, eval_every=eval_every, eval_rows=eval_rows,
+        early_stop=early_stop or None, seed=seed, localize=localize, extrapolate=extrapolate, retrained=retrained,
+        strength=strength, curriculum=curriculum,
         wrap=None if wrap is None else o.listed(wrap),
         parameters=None if parameters is None else tuple(parameters.split(",")),
     )  # fmt: skip

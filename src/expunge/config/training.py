@@ -80,6 +80,7 @@ class TrainConfig(FitConfig):
     extrapolate: ExtrapolateConfig | None = None  # how far beyond what training found
     utility_floor: Share = 0.95
     early_stop: bool = False
+    eval_rows: PositiveInt | None = None  # drawn from each set for the levels between steps; None: all
 
     @model_validator(mode="after")
     def _one_region(self) -> "TrainConfig":

@@ -2,19 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate.extraction_strength import extraction_strength
 from expunge.models.model import Model
 from expunge.models.scoring import score
-
-
-def sample_of(examples: Sequence[Example], size: int, seed: int) -> list[Example]:
-    """At most `size` of the examples, drawn without replacement, in the order of the data."""
-    chosen = np.random.default_rng([seed, 3]).permutation(len(examples))[:size]
-    return [examples[i] for i in sorted(chosen.tolist())]
 
 
 def strength_watch(

@@ -16,9 +16,9 @@ from expunge.change import Attachment, WeightChange
 from expunge.config import ExtrapolateConfig
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.sampling import sample_of
 from expunge.data.sets import load_data
 from expunge.errors import ChangeError, ConfigError
-from expunge.evaluate.strength import sample_of
 from expunge.models.gradients import mean_gradient
 from expunge.models.model import Model
 from expunge.record import AlphaPoint, ExtrapolationInfo
@@ -180,7 +180,7 @@ class _Meter:
         model: Model, sets: Sets, aims: Mapping[str, Sequence[Example]], config: ExtrapolateConfig, scoring: Scoring,
         seed: int,
     ) -> "_Meter":  # fmt: skip
-        drawn = partial(_drawn, size=config.examples, seed=config.seed)
+        drawn = partial(sample_of, size=config.examples, seed=config.seed)
         selection, test = halves(sets.retain, seed) if sets.retain else ([], [])
         sets = replace(sets, forget=tuple(drawn(sets.forget)))
         further = {name: drawn(aim) for name, aim in aims.items() if aim}
@@ -232,10 +232,6 @@ def _read(path: str | None, given: Sequence[Example] = ()) -> Sequence[Example]:
     return given or (load_data(forget=path).forget if path else ())
 
 
-def _drawn(examples: Sequence[Example], *, size: int | None, seed: int) -> list[Example]:
-    return list(examples) if size is None else sample_of(examples, size, seed)
-
-
 def direction_of(config: ExtrapolateConfig) -> str:
     """Along what: the selector's own direction, where it has one."""
     own = config.alpha is None and selectors.get(config.selector).directed
@@ -250,11 +246,11 @@ def _direction(
         case "weighted":
             return weighted(by_pattern(change.names, config.weights))
         case "directed":
-            (gradient,) = _gradients(model, change, [_drawn(aim, size=config.examples, seed=config.seed)], scoring)
+            (gradient,) = _gradients(model, change, [sample_of(aim, config.examples, config.seed)], scoring)
             group = _layer_of(model) if config.by == "layers" else (lambda name: name)
             return weighted(directed(change, model, gradient, group))
         case "projected":
-            kept = _drawn(halves(sets.retain, seed)[0], size=config.examples, seed=config.seed)
+            kept = sample_of(halves(sets.retain, seed)[0], config.examples, config.seed)
             parts = [part for i in range(config.gradients) if (part := kept[i :: config.gradients])]
             return projected(_gradients(model, change, parts, scoring))
     return None

@@ -10,10 +10,11 @@ from expunge.config import FinetuneRunConfig, TaughtConfig, differing
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
+from expunge.data.sampling import sample_of
 from expunge.data.sets import load_examples
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import Evaluation, check_metrics
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.evaluate.strength import strength_watch
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model

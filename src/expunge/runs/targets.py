@@ -14,8 +14,9 @@ import torch
 from expunge.atomic import atomic_file
 from expunge.config import MeasureRunConfig, differing
 from expunge.data.convention import Encoder
+from expunge.data.sampling import sample_of
 from expunge.errors import OutputError, UnknownNameError
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.evaluate.strength import strength_watch
 from expunge.models.loading import load_model
 from expunge.provenance import platform_facts, versions
 from expunge.record_file import record_path, save_record

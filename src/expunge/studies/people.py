@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from expunge.data.example import Example, Sets
-from expunge.evaluate.strength import sample_of
+from expunge.data.sampling import sample_of
 from expunge.suites import Suite
 
 WORLD = "world:people"

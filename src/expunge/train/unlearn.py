@@ -14,6 +14,7 @@ from expunge.change import WeightChange
 from expunge.config import ConventionConfig, TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError, DivergedError
 from expunge.frequency.strengths import strengths_of
 from expunge.mask import Mask
@@ -218,6 +219,8 @@ def starting_level(model: Model, sets: Sets, encoder: Encoder, config: TrainConf
             model, encoder.encode_all(examples), budget=config.budget(model.device.type), bf16=_bf16(config)
         )
 
+    if not sets.twins:  # each twin speaks for an example of its own
+        sets = replace(sets, holdout=tuple(sample_of(sets.holdout, config.eval_rows, config.seed)))
     level = never_known(sets, measure)
     return required(level) if config.stop != "never" or config.early_stop else level
 
@@ -295,8 +298,8 @@ def _streams(
 
 def _watch(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> Watch:
     """Forget level on the forget set, utility on the selection half of the retain set."""
-    forget = encoder.encode_all(sets.forget)
-    retain = encoder.encode_all(halves(sets.retain, config.seed)[0])
+    looked_at = (sets.forget, halves(sets.retain, config.seed)[0])
+    forget, retain = (encoder.encode_all(sample_of(each, config.eval_rows, config.seed)) for each in looked_at)
 
     def watch(step: int) -> dict[str, float | None]:
         del step

@@ -12,8 +12,9 @@ from expunge.atomic import atomic_file
 from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.data.sampling import sample_of
 from expunge.errors import ExpungeError
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.evaluate.strength import strength_watch
 from expunge.models.loading import load_model
 from expunge.studies.editing.arms import Arm
 from expunge.studies.editing.editing import applied

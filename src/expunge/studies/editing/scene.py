@@ -10,8 +10,8 @@ from expunge.change import WeightChange
 from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.sampling import sample_of
 from expunge.evaluate.observations import reworded
-from expunge.evaluate.strength import sample_of
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.studies.people import about, attribute_of, is_world, targeted

@@ -8,8 +8,8 @@ from typing import Any
 from expunge.config import FrequencyStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.sampling import sample_of
 from expunge.evaluate.observations import reworded
-from expunge.evaluate.strength import sample_of
 from expunge.frequency.ordering import required_values
 from expunge.frequency.proxies import margins
 from expunge.frequency.strata import Bucket, buckets

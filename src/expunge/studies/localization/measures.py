@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from expunge.config import EvaluateConfig, LocalizationStudyConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.data.sampling import sample_of
 from expunge.evaluate.aues import Point, point
 from expunge.evaluate.harmonic import harmonic_mean
 from expunge.evaluate.measure import measure
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.evaluate.strength import strength_watch
 from expunge.models.model import Model
 from expunge.suites import Suite
 

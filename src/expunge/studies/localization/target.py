@@ -14,7 +14,8 @@ from typing import Any
 from expunge.change import WeightChange
 from expunge.config import FinetuneConfig, LoadConfig, LocalizationStudyConfig
 from expunge.data.convention import Encoder
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.data.sampling import sample_of
+from expunge.evaluate.strength import strength_watch
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model

@@ -13,7 +13,8 @@ from expunge.change import WeightChange
 from expunge.config import LoadConfig, UipeStudyConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
-from expunge.evaluate.strength import sample_of, strength_watch
+from expunge.data.sampling import sample_of
+from expunge.evaluate.strength import strength_watch
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET, attribute_of, sized

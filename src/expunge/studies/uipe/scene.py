@@ -8,8 +8,8 @@ from typing import Any
 from expunge.config import LoadConfig, UipeStudyConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.sampling import sample_of
 from expunge.evaluate.observations import reworded
-from expunge.evaluate.strength import sample_of
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET, about, is_world, sized, targeted
