@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from expunge.data.corpus import Piece, files_of, loads_of
+from expunge.data.corpus import Piece, corpus_id, files_of, loads_of
 from expunge.data.documents import check_readable, documents
 from expunge.errors import DataError, RunError
 
@@ -106,6 +106,23 @@ def test_files_of_folders_and_patterns(tmp_path: Path) -> None:
     assert str(error.value).count("there is no such file") == 2
     with pytest.raises(DataError, match="no corpus was given"):
         files_of([])
+
+
+def test_a_link_goes_by_its_own_name(tmp_path: Path) -> None:
+    """As in the Hub's cache, where names are links to blobs without a suffix."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/0f3a").write_bytes(LINES)
+    (tmp_path / "snapshot").mkdir()
+    links = [tmp_path / "snapshot" / name for name in ("a.jsonl", "b.jsonl")]
+    for link in links:
+        link.symlink_to("../blobs/0f3a")
+    for named in (links[:1], [tmp_path / "snapshot"], [tmp_path / "*/*.jsonl"], [links[0], tmp_path]):
+        found = files_of([str(each) for each in named])
+        assert found == links[:1]  # once: the second link is the same file
+        check_readable(found)
+        assert read(found[0]) == TEXTS
+    (tmp_path / "way").symlink_to("snapshot")
+    assert corpus_id(loads_of([tmp_path / "way/b.jsonl"]), None) == corpus_id(loads_of(links[:1]), None)
 
 
 def test_small_files_go_together(tmp_path: Path) -> None:

@@ -179,6 +179,16 @@ def test_packed_files_and_folders_are_corpora(tmp_path: Path) -> None:
         corpus_of(str(tmp_path / "none.txt"))
 
 
+def test_links_to_blobs_are_corpora(tmp_path: Path) -> None:
+    """The Hub's cache gives files their names by links; blobs have none that tells their kind."""
+    (tmp_path / "blob").write_text('"five"')
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/a.jsonl").symlink_to("../blob")
+    found = corpus_of(str(tmp_path / "all"))
+    assert list(found.texts(tiny_model())) == ["five"]
+    assert found.digest == corpus_of(str(tmp_path / "all/a.jsonl")).digest
+
+
 def test_without_a_file_the_model_speaks_itself() -> None:
     model = tiny_model()
     one, two = (list(corpus_of(None, own=300, seed=1).texts(model)) for _ in range(2))

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,9 +45,10 @@ Load = tuple[Piece, ...]
 def files_of(corpus: Sequence[str]) -> list[Path]:
     """The files that paths, folders (everything in them that is readable) and patterns (* ? [] **) name, once each.
 
+    A link keeps its own name, by which its kind is told: what it points to may have none (a blob of the Hub's cache).
     Raises DataError for a path that names nothing, or a file of another kind, with all of them.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}  # by what a file is, whatever names lead to it
     problems = []
     for name in corpus:
         path = Path(name).expanduser()
@@ -63,10 +64,11 @@ def files_of(corpus: Sequence[str]) -> list[Path]:
         if not there:
             what = "no file in this folder can be read" if path.is_dir() else "there is no such file or folder"
             problems.append(f"{name}: {what}; {_NAMES}" if path.exists() else f"{name}: {what}")
-        found.update(dict.fromkeys(each.resolve() for each in there))
+        for each in there:
+            found.setdefault(each.resolve(), each.absolute())
     if problems or not found:
         raise DataError("\n".join(["the corpus cannot be read", *problems]) if problems else "no corpus was given")
-    return list(found)
+    return list(found.values())
 
 
 def loads_of(files: Sequence[Path], documents: Documents = "line", size: int = _SIZE) -> list[Load]:
@@ -89,8 +91,9 @@ def loads_of(files: Sequence[Path], documents: Documents = "line", size: int = _
 def corpus_id(loads: Sequence[Load], field: str | None) -> str:
     """A digest of which files, of which size and time, are read how. Their contents are not read for it."""
     pieces = [piece for load in loads for piece in load]
-    changed = {piece.path: Path(piece.path).stat().st_mtime_ns for piece in pieces}
-    told = json.dumps([field, [astuple(piece) for piece in pieces], changed])
+    real = {piece.path: Path(piece.path).resolve() for piece in pieces}  # another way to a file is no other file
+    changed = {str(path): path.stat().st_mtime_ns for path in real.values()}
+    told = json.dumps([field, [astuple(replace(piece, path=str(real[piece.path]))) for piece in pieces], changed])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
