@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from expunge.data.corpus import Piece, corpus_id, files_of, loads_of
-from expunge.data.documents import check_readable, documents
+from expunge.data.documents import check_readable, documents, text_of
 from expunge.errors import DataError, RunError
 
 TEXTS = [f"{i} \u2028 é {'x' * (i % 7)}" for i in range(40)]
@@ -69,6 +69,24 @@ def test_rows(tmp_path: Path) -> None:
     found = ["t", "p\na", "q\na", "m\nn", None, None, "text", None, None, None, None, "\ud800"]
     assert read(tmp_path / "a.jsonl") == found
     assert [text for text in read(tmp_path / "a.jsonl", field="body") if text] == ["b"]
+
+
+def test_a_row_is_the_same_document_in_every_kind_of_file(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "m"}, {"type": "image", "text": None}, {"type": "text", "text": "n"}]
+    rows = [
+        {"text": "t", "prompt": "p", "answer": "b"}, {"question": "q1", "answer": "a"}, {"text": "", "prompt": "p"},
+        {"messages": [{"content": parts}, {"content": [{"type": "text", "text": "o"}]}]}, {"text": None},
+        {"messages": [{"content": parts[1:2]}, {"content": None}]}, {"messages": []},
+    ]  # fmt: skip
+    found = ["t", "q1\na", "", "m\nn\no", None, None, None]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    columns = ("text", "prompt", "question", "answer", "messages")
+    table = [{name: row.get(name) for name in columns} for row in rows]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "a.parquet")
+    assert [read(tmp_path / f"a.{kind}") for kind in ("jsonl", "json", "parquet")] == [found] * 3
+    said = {"messages": [{"content": "one"}, {"content": ["two", parts[0], 3, [4]]}]}
+    assert text_of(said, between=" ") == "one two m"
 
 
 @pytest.mark.parametrize("size", [1, 5, 1 << 20])

@@ -68,11 +68,19 @@ def text_of(row: Any, field: str | None = None, between: str = "\n") -> str | No
     if field is not None:
         return None
     if isinstance(row.get("messages"), list):
-        said = [turn.get("content") for turn in row["messages"] if isinstance(turn, Mapping)]
+        said = [part for turn in row["messages"] if isinstance(turn, Mapping) for part in _parts(turn.get("content"))]
     else:
         said = [next((row[name] for name in names if row.get(name)), None) for names in (_QUESTIONS, _ANSWERS)]
     texts = [each for each in said if isinstance(each, str)]
     return between.join(texts) if texts else None
+
+
+def _parts(content: Any) -> Iterator[Any]:
+    """What a turn says: a text, or a list of parts, of which some (pictures) have no text."""
+    if isinstance(content, list):
+        yield from (part.get("text") if isinstance(part, Mapping) else part for part in content)
+    else:
+        yield content
 
 
 def _rows(piece: Piece, of: Of) -> Iterator[str | None]:
@@ -130,7 +138,7 @@ def _parquet(piece: Piece, of: Of) -> Iterator[str | None]:
     field = of.keywords["field"]
     with ParquetFile(piece.path) as file:
         there = file.schema_arrow.names
-        wanted = [field] if field else ["text"] if "text" in there else [*_QUESTIONS, *_ANSWERS, "messages"]
+        wanted = [field] if field else ["text", *_QUESTIONS, *_ANSWERS, "messages"]  # a row whose text is null has more
         columns = [name for name in wanted if name in there]
         groups = range(file.num_row_groups)[piece.start : piece.stop]
         if not columns:

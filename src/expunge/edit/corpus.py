@@ -25,7 +25,7 @@ from expunge.errors import DataError
 from expunge.models.generating import generate
 from expunge.models.model import Model
 
-READING = 1  # of files, as below: another number when texts are read otherwise, so that older results are not found
+READING = 2  # of files, as below: another number when texts are read otherwise, so that older results are not found
 OWN_TOKENS = 128  # of a text that the model makes itself
 _OPENINGS = ("The", "In", "A", "When", "This", "He", "She", "It", "They", "We", "I", "You", "If", "One", "Most", "How")
 
