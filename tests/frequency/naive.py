@@ -1,8 +1,8 @@
 """Counting as slowly as it can be said: whole texts, lists of words, every pair of places."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
+from unicodedata import category, normalize
 
 UNSPACED = (
     "\u0e00\u0eff",
@@ -17,14 +17,17 @@ UNSPACED = (
 
 def words(text: str) -> list[str]:
     """Character by character, from the whole text in its normal form."""
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    whole = unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", apart))
+    text = "".join(
+        "" if c == "\u00ad" else " " if category(c)[0] == "S" else f" {c} " if category(c) == "No" else c for c in text
+    )
+    apart = normalize("NFKD", normalize("NFKD", text).casefold())
+    whole = normalize("NFC", re.sub("[\u0300-\u036f]", "", apart))
     spaced = ""
     for c in whole.lower():
-        if any(low <= c <= high for low, high in UNSPACED) and unicodedata.category(c)[0] in "LNM":
+        if any(low <= c <= high for low, high in UNSPACED) and category(c)[0] in "LNM":
             spaced += f" {c} "
         else:
-            spaced += c if unicodedata.category(c)[0] in "LNM" else " "
+            spaced += c if category(c)[0] in "LNM" else " "
     return spaced.split(" ")
 
 

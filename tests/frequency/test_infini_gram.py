@@ -122,6 +122,30 @@ def test_answers_that_were_given_are_not_asked_again(
         count_index(index, plan, limit=10**6, kept=kept, identity="j")
 
 
+def test_what_another_version_left_is_neither_opened_nor_gone_on_with(
+    built: list[tuple[list[Load], Built]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To it other things were words."""
+    plan, kept = facts(3).plan, tmp_path / "kept.safetensors"
+    loads = loads_of([Path(piece.path) for load in built[0][0] for piece in load], size=1000)
+    index = built_index(opened(built[0][1].folder), plan)
+    other = building.VERSION + 1
+    with monkeypatch.context() as patch:
+        for module in (building, asking):
+            patch.setattr(module, "VERSION", other)
+            patch.setattr(module, "_KEEP_EVERY", -1.0)
+        with pytest.raises(OutputError, match="another version built it"):
+            opened(built[0][1].folder)
+        with pytest.raises(InterruptedBuildError):
+            count_index(index, plan, limit=10**6, kept=kept, identity="i", tick=interrupted(8))
+        with pytest.raises(InterruptedBuildError):
+            build(loads, tmp_path / "index", 3, tick=interrupted(2))
+    with pytest.raises(OutputError, match="--overwrite"):
+        count_index(index, plan, limit=10**6, kept=kept, identity="i")
+    with pytest.raises(OutputError, match="half built there"):
+        build(loads, tmp_path / "index", 3)
+
+
 def test_without_room_between_documents_places_are_lost(tmp_path: Path) -> None:
     """What the empty words of an index are for: "Lee" is near in the same document, and nearer before it."""
     (tmp_path / "a.jsonl").write_text('{"text": "y Lee"}\n{"text": "Bo z Lee"}\n')

@@ -85,12 +85,18 @@ def test_what_was_counted_is_not_counted_again(
     assert len(done) == len(corpus)
 
 
-def test_another_count_is_not_gone_on_with(corpus: list[Load], plan: Plan, tmp_path: Path) -> None:
+def test_another_count_is_not_gone_on_with(
+    corpus: list[Load], plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = tmp_path / "kept.safetensors"
     count_stream(plan, corpus, kept=kept, processes=1)
     for other, loads in ((Plan(plan.names, plan.pairs, 3), corpus), (plan, corpus[1:])):
         with pytest.raises(OutputError, match="another corpus"):
             count_stream(other, loads, kept=kept, processes=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "VERSION", stream.VERSION - 1)  # what was counted by another rule
+        with pytest.raises(OutputError, match="--overwrite"):
+            count_stream(plan, corpus, kept=kept, processes=1)
     path = Path(corpus[0][0].path)
     os.utime(path, (1, 1))
     with pytest.raises(OutputError, match="--overwrite"):

@@ -8,7 +8,9 @@ from expunge.frequency.words import block_of, loose, words_of
 from frequency.naive import said
 
 MIXED = st.text(
-    st.one_of(st.characters(codec="utf-8"), st.sampled_from("aB.-_ \n'’éß東ไ\u0301\u0323\u0338ﬁİΣς가\u1161½Å²"))
+    st.one_of(
+        st.characters(codec="utf-8"), st.sampled_from("aB.-_ \n'’éß東ไ\u0301\u0323\u0338ﬁİΣς가\u1161½Å²™①№\u00ad")
+    )
 )
 
 
@@ -36,11 +38,25 @@ def test_borders(text: str, name: str, stands: bool) -> None:
     assert (words_of(name) in words_of(text)) is stands
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Nike™ shoes", "nike shoes"), ("Nike®", "nike"), ("№5", "5"), ("20℃ in Ⓐ", "20 in"), ("a≠b", "a b"),
+        ("1½", "1 1 2"), ("½ cup", "1 2 cup"), ("①Paris", "1 paris"), ("Paris¹", "paris 1"), ("H₂O", "h 2 o"),
+        ("Par\u00adis", "paris"), ("Zü\u00adrich", "zurich"), ("東\u00ad京", "東 京"), ("1\u00ad2", "12"),
+        ("\u00ad", ""), ("Łódź", "łodz"), ("Tromsø, Đà", "tromsø đa"), ("Ⅷ ５", "viii 5"),
+    ],
+)  # fmt: skip
+def test_symbols_part_and_fractions_are_words_of_their_own(text: str, found: str) -> None:
+    assert words_of(text) == (f" {found} " if found else " ").encode()
+
+
 @settings(deadline=None)
 @given(MIXED)
 @example("\u0301a")
 @example("e\u0301\u20dd \ud7b0")
 @example("K\u030a ℡ 𝐀𝚨")
+@example("e\u00ad\u0301™\u0301½\u0338")
 def test_runs_give_what_the_whole_text_gives(text: str) -> None:
     assert words_of(text).decode().split(" ")[1:-1] == said(text)
 

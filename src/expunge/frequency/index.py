@@ -37,7 +37,7 @@ from expunge.atomic import atomic_file
 from expunge.data.corpus import Load, corpus_id
 from expunge.data.documents import documents
 from expunge.errors import ConfigError, DataError, MissingExtraError, OutputError, RunError
-from expunge.frequency.words import words_of
+from expunge.frequency.words import VERSION, words_of
 
 FACTS, WORDS, STATE = "index.json", "words.txt", "state.json"
 _KEEP_EVERY = 5.0  # seconds
@@ -84,6 +84,7 @@ class _State:
 
     corpus: str  # of what: `corpus_id`
     window: int
+    version: int = 1  # of what words are: the first did not note it
     pieces: int = 0  # that are done
     rows: int = 0
     empty: int = 0
@@ -122,7 +123,7 @@ def build(
         raise DataError(f"the corpus has {len(words):,} words; an index can hold {_FIRST * _SECOND:,}. Cut it in parts")
     (place / FILES[2]).unlink(missing_ok=True)  # half of one would be taken for whole
     _build_table(place, memory, processes)
-    facts = {"version": 1, "window": window, "documents": read[0], "empty": read[1], "corpus": corpus}
+    facts = {"version": VERSION, "window": window, "documents": read[0], "empty": read[1], "corpus": corpus}
     (place / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
     (place / STATE).unlink()
     if folder.exists():
@@ -135,14 +136,14 @@ def _state(place: Path, corpus: str, window: int) -> _State:
     """Of what lies there, or of a beginning. Raises OutputError for another index."""
     place.mkdir(parents=True, exist_ok=True)
     path = place / STATE
-    fresh = _State(corpus, window, sizes=dict.fromkeys((*FILES[:2], WORDS), 0))
+    fresh = _State(corpus, window, VERSION, sizes=dict.fromkeys((*FILES[:2], WORDS), 0))
     if not path.exists():
         return fresh
     found = _State(**json.loads(path.read_text(encoding="utf-8")))
-    if (found.corpus, found.window) != (corpus, window):
+    if (found.corpus, found.window, found.version) != (corpus, window, VERSION):
         raise OutputError(
-            f"{place}: an index of another corpus, or for another window, is half built there. Go on with those "
-            "settings, or begin anew with --overwrite"
+            f"{place}: an index of another corpus, for another window or by another version is half built there. Go on "
+            "with those settings, or begin anew with --overwrite"
         )
     return found
 
@@ -151,6 +152,8 @@ def opened(folder: Path) -> Built:
     """An index that was built here. Raises OutputError for a folder that holds something else."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if facts["version"] != VERSION:
+            raise ValueError("another version built it, to which other things were words")
         lines = (folder / WORDS).read_bytes().split(b"\n")[:-1]
         words = {word: number for number, word in enumerate(lines, start=1)}
         read = int(facts["documents"]), int(facts["empty"])

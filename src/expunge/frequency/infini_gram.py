@@ -30,6 +30,7 @@ from expunge.errors import ConfigError, OutputError, RunError
 from expunge.frequency.index import FILES, TOKENS, Built, check_package
 from expunge.frequency.names import Plan
 from expunge.frequency.tally import Counts
+from expunge.frequency.words import VERSION
 
 Tokens = list[int]
 Clause = list[Tokens]
@@ -132,7 +133,7 @@ def count_index(
     clauses = [index.spell(name) for name in range(len(plan.names))]
     places = [index.count(clause) for clause in clauses]
     share = -(-limit // max(1, index.shards))
-    whose = sha256(f"{plan!r} {limit} {identity}".encode()).hexdigest()
+    whose = sha256(f"{VERSION} {plan!r} {limit} {identity}".encode()).hexdigest()
     near = _kept(kept, whose)
     tick(len(near))
     said = time.monotonic()

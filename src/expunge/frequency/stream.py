@@ -18,10 +18,10 @@ from expunge.errors import OutputError
 from expunge.frequency.crew import Machines, counted
 from expunge.frequency.names import Plan
 from expunge.frequency.tally import Tally
+from expunge.frequency.words import VERSION
 
 _KEEP_EVERY = 5.0  # seconds
 _DONE = "done"
-_VERSION = 1  # to be raised when the same corpus gives other sums
 
 
 def count_stream(
@@ -57,7 +57,7 @@ def count_stream(
 
 def _identity(plan: Plan, loads: Sequence[Load], field: str | None) -> str:
     """Of what is counted in what: another plan, another file, the same file changed, another rule is another count."""
-    told = f"{_VERSION} {plan!r} {corpus_id(loads, field)}"
+    told = f"{VERSION} {plan!r} {corpus_id(loads, field)}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 
