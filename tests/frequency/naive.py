@@ -1,7 +1,7 @@
 """Counting as slowly as it can be said: whole texts, lists of words, every pair of places."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from unicodedata import category, normalize
 
 UNSPACED = (
@@ -33,6 +33,17 @@ def words(text: str) -> list[str]:
 
 def said(text: str) -> list[str]:
     return [word for word in words(text) if word]
+
+
+def all_names(names: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
+    """With those of every entry that says the same as one of them, until no entry adds one."""
+    found, entries = list(names), [[name, *others] for name, others in aliases.items()]
+    while True:
+        known = {tuple(said(name)) for name in found} - {()}
+        more = [name for each in entries if known & {tuple(said(name)) for name in each} for name in each]
+        if set(more) <= set(found):
+            return found
+        found += more
 
 
 def places(document: list[str], name: Sequence[str]) -> list[int]:

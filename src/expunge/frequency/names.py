@@ -3,6 +3,8 @@
 A name is a set of forms (the text itself and its aliases) in the normal form of `words.py`. It stands where any of its
 forms stands. A form that holds another form of the same name adds nothing (where "United States of America" stands,
 "United States" stands) and is left out; so a place counts once.
+
+An alias is a name as good as any: whichever of the names a fact has, it has the forms of all, and one count.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,18 +33,16 @@ class Wanted:
     plan: Plan
     places: tuple[int | None, ...]
     within: int  # examples whose answer stands in their subject, or the reverse: both together says little there
-    others: Mapping[bytes, Sequence[str]]  # other names, by the words of a name
+    others: Mapping[bytes, Sequence[str]]  # all names of a thing, by the words of each
 
     def also(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """The other names of what these texts say."""
+        """All names of what these texts say, as the aliases write them."""
         return tuple(other for text in texts for other in self.others.get(words_of(text), ()))
 
 
 def wanted(examples: Sequence[Example], aliases: Aliases | None = None, window: int | None = None) -> Wanted:
-    """The plan for examples. `aliases`: other names, of subjects or answers, by any text that says the same."""
-    others: dict[bytes, list[str]] = {}
-    for name, also in (aliases or {}).items():
-        others.setdefault(words_of(name), []).extend(also)
+    """The plan for examples. `aliases`: other names, of subjects or answers, by one of the names."""
+    others = all_names(aliases or {})
     names: dict[Forms, int] = {}
     pairs: dict[tuple[int, int], int] = {}
     places: list[int | None] = []
@@ -56,6 +56,21 @@ def wanted(examples: Sequence[Example], aliases: Aliases | None = None, window: 
     plan = Plan(tuple(names), tuple(pairs), window)
     nested = {pair for pair, place in pairs.items() if _nested(*(plan.names[side] for side in pair))}
     return Wanted(plan, tuple(places), sum(p is not None and plan.pairs[p] in nested for p in places), others)
+
+
+def all_names(aliases: Aliases) -> dict[bytes, list[str]]:
+    """All names of a thing, by the words of each. Entries that share a name are of one thing, and so on from these.
+
+    >>> all_names({"United States": ["USA"], "US": ["usa"]})[b" us "]
+    ['United States', 'USA', 'US', 'usa']
+    """
+    found: dict[bytes, list[str]] = {}
+    for name, also in aliases.items():
+        texts = [text for text in (name, *also) if words_of(text) != b" "]  # what has no words names nothing
+        known = [found[words] for text in texts if (words := words_of(text)) in found]
+        together = list(dict.fromkeys(text for each in (*known, texts) for text in each))
+        found.update((words_of(text), together) for text in together)
+    return found
 
 
 def forms_of(texts: Sequence[str], others: Mapping[bytes, Sequence[str]]) -> Forms:
