@@ -14,6 +14,8 @@ class Counting(BaseModel):
     together: str  # what `count` counts, in words
     files: int
     bytes: int  # on the disk
+    corpus: str = ""  # a digest: which files, of which size and time, read how; "": none, or a ready index
+    wanted: str = ""  # a digest of the examples and of what was looked for
     documents: int | None = None  # None: a ready index does not say
     empty: int = 0  # rows without a document
     examples: int

@@ -157,6 +157,61 @@ def test_resuming_what_is_done(expunge, given, tmp_path: Path, monkeypatch: pyte
     assert other.read_text() == "mine"
 
 
+@pytest.mark.parametrize("changed", ["corpus/a.jsonl", "corpus/new.txt", "f.jsonl", "aliases.json", "version"])
+def test_what_is_done_is_of_its_corpus_and_its_examples(
+    expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """Also where an example is added that has the names of another: the result would lack it."""
+    (tmp_path / "aliases.json").write_text('{"Rome": []}')
+    given = (*given, "--aliases", str(tmp_path / "aliases.json"), "--out", str(tmp_path / "counted.jsonl"), "--resume")
+    assert expunge(*given).code == 0
+    assert "that is done" in expunge(*given).err
+    with (tmp_path / changed).open("a") as file:
+        if changed == "aliases.json":
+            file.truncate(0)
+            file.write('{"Rome": ["Roma"]}')
+        elif changed == "version":
+            monkeypatch.setattr("expunge.runs.counting_files.VERSION", 0)
+        else:
+            file.write(json.dumps({**ROWS[0], "id": "4", "text": "Bo, Rome"}) + "\n")
+    before = everything(tmp_path)
+    said = expunge(*given)
+    assert said.code == 2 and "of another corpus, for other examples" in said.err and "--overwrite" in said.err, (
+        said.err
+    )
+    assert everything(tmp_path) == before
+    assert expunge(*given[:-1], "--overwrite").code == 0
+    assert "that is done" in expunge(*given).err
+
+
+def test_what_is_done_by_a_proxy_is_of_its_examples(expunge, tmp_path: Path) -> None:
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed: the extra `worlds` brings it")
+    forget = tmp_path / "f.jsonl"
+    forget.write_text("".join(json.dumps(row) + "\n" for row in ROWS[:2]))
+    given = "count", "--proxy", "popularity", "--forget", forget, "--out", tmp_path / "rated.jsonl", "--resume"
+    assert expunge(*given).code == 0
+    assert "that is done" in expunge(*given).err
+    forget.write_text(json.dumps(ROWS[0]) + "\n")
+    said = expunge(*given)
+    assert said.code == 2 and "for other examples" in said.err, said.err
+
+
+def test_what_is_done_is_of_its_index(expunge, given, tmp_path: Path) -> None:
+    """Where the corpus is not given again."""
+    pytest.importorskip("infini_gram", reason="infini-gram is not installed: the extra `frequency` brings it")
+    asked = ("--engine", "infini-gram", "--window", "5", "--index", tmp_path / "index")
+    assert expunge(*given, *asked, "--out", tmp_path / "0.jsonl").code == 0
+    alone = ("count", *given[3:], *asked, "--out", tmp_path / "1.jsonl", "--resume")
+    assert expunge(*alone).code == 0
+    assert "that is done" in expunge(*alone).err
+    facts = tmp_path / "index/index.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "corpus": "another"}))
+    said = expunge(*alone)
+    assert said.code == 2 and "of another corpus" in said.err, said.err
+    facts.unlink()
+    assert expunge(*alone).code == 2
+
+
 @pytest.mark.parametrize("where", ["save_record", "write_examples"])
 def test_a_kill_while_it_is_written(
     expunge, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str

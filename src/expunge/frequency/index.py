@@ -162,6 +162,14 @@ def opened(folder: Path) -> Built:
         raise OutputError(f"{folder}: the index cannot be read ({error}); remove it, and it is built anew") from None
 
 
+def built_of(folder: Path) -> str:
+    """What an index that was built here is of: `corpus_id`; "" where there is none."""
+    try:
+        return str(json.loads((folder / FACTS).read_text(encoding="utf-8"))["corpus"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
 def check_built(folder: Path) -> None:
     """What can be said before anything is read. Raises MissingExtraError or ConfigError."""
     check_package()

@@ -80,7 +80,12 @@ def _kept(path: Path | None, plan: Plan, loads: int, identity: str) -> tuple[Tal
                 return Tally(**{name: each for name, each in arrays.items() if name != _DONE}), arrays[_DONE]
     except (SafetensorError, OSError):
         pass
-    raise OutputError(
+    raise another_count(path)
+
+
+def another_count(path: Path) -> OutputError:
+    """For what is to be gone on with, and is of something else."""
+    return OutputError(
         f"{path}: holds what was counted of another corpus, for other examples or with other settings. Go on with "
         "those, or begin anew with --overwrite"
     )

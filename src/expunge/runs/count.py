@@ -25,8 +25,17 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_count import Counting
 from expunge.record_file import save_record
-from expunge.runs.counting_files import building_at, check_apart, check_out, kept_at, record_at
-from expunge.runs.counting_index import check_index, count_in_index
+from expunge.runs.counting_files import (
+    Asked,
+    building_at,
+    check_apart,
+    check_asked,
+    check_out,
+    kept_at,
+    record_at,
+    wanted_id,
+)
+from expunge.runs.counting_index import check_index, corpus_read, count_in_index
 from expunge.runs.counting_proxy import check_proxies, rated, rating, said_of
 from expunge.runs.phases import Phases
 
@@ -51,26 +60,26 @@ def run_count(
 ) -> Record:
     """Count, and write the examples to `out` and the record beside them.
 
-    Everything that can be wrong is found before the corpus is read. A count with these settings that is done is not
-    made again with `resume`.
+    Everything that can be wrong is found before the corpus is read. A count of the same with these settings that is
+    done is not made again with `resume`.
 
     Raises ConfigError, DataError, OutputError or MissingExtraError; RunError for a file that breaks off.
     """
     phases = phases or Phases()
-    if (done := check_out(config, out, resume=resume, overwrite=overwrite)) is not None:
-        phases.say(f"{out} holds a count with these settings that is done")
-        kept_at(out).unlink(missing_ok=True)
-        return done
+    done = check_out(config, out, resume=resume, overwrite=overwrite)
     if config.proxy is not None:
-        return _rate(config, out, arguments, phases)
-    _check_engine(config, out)
+        return _rate(config, out, arguments, phases, done)
     examples, warnings = load_examples(config.forget, config.columns)
     plan = wanted(examples, read_aliases(config.aliases), config.window)
-    notes = [*warnings, *_doubts(examples, plan)]
     files = files_of(config.corpus) if config.corpus else []
+    loads = loads_of(files, config.documents)
+    asked = Asked(corpus_read(config, out, loads), wanted_id(examples, plan))
+    if done is not None:
+        return _as_it_is(done, out, asked, phases)
+    _check_engine(config, out)
+    notes = [*warnings, *_doubts(examples, plan)]
     check_apart(config, out, files)
     check_readable(files, config.field)
-    loads = loads_of(files, config.documents)
     for note in notes:
         phases.say(note)
     if overwrite:
@@ -81,21 +90,31 @@ def run_count(
     else:
         found = Found(*count_in_index(config, examples, plan, loads, out, phases))
     counts = [None if place is None else found.counts[place] for place in plan.places]
-    counting = _counting(config, files, counts, found)
+    counting = _counting(config, files, counts, found).model_copy(update=asked._asdict())
     record = _record(config, arguments, counting, tuple(_said(counting)), phases, (*notes, *found.notes))
     _write(record, out, list(counted_examples(examples, counts)), map(_columns, counts))
     kept_at(out).unlink(missing_ok=True)
     return record
 
 
-def _rate(config: CountConfig, out: Path, arguments: Sequence[str], phases: Phases) -> Record:
+def _as_it_is(done: Record, out: Path, asked: Asked, phases: Phases) -> Record:
+    check_asked(out, done, asked)
+    phases.say(f"{out} holds a count with these settings that is done")
+    kept_at(out).unlink(missing_ok=True)
+    return done
+
+
+def _rate(config: CountConfig, out: Path, arguments: Sequence[str], phases: Phases, done: Record | None) -> Record:
     """A proxy in place of counts: nothing is counted, and counts that examples bring stay."""
     assert config.proxy is not None
     examples, warnings = load_examples(config.forget, config.columns)
+    asked = Asked("", wanted_id(examples))
+    if done is not None:
+        return _as_it_is(done, out, asked, phases)
     check_apart(config, out, ())
     check_proxies(config, examples)
     values = rated(config, examples, phases)
-    counting = rating(config.proxy, examples, values)
+    counting = rating(config.proxy, examples, values).model_copy(update=asked._asdict())
     told = said_of(counting, config.proxy, out)
     record = _record(config, arguments, counting, told, phases, warnings)
     field = FIELDS[config.proxy]

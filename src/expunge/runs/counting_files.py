@@ -1,18 +1,38 @@
 """The files that a count writes: new, gone on with, or replaced. What the count reads is never one of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from expunge.config import CountConfig
 from expunge.data.corpus import kind_of
+from expunge.data.example import Example
 from expunge.errors import DataError, OutputError
 from expunge.frequency.index import building
+from expunge.frequency.names import Wanted
+from expunge.frequency.stream import another_count
+from expunge.frequency.words import VERSION
 from expunge.record import Record, configuration_hash
 from expunge.record_file import load_record
 
 _NO_MATTER = ("machines", "processes", "memory")  # who counts changes no number
+
+
+class Asked(NamedTuple):
+    """What a count is of, as digests. Its record has both, so that --resume does not take it for another's."""
+
+    corpus: str
+    wanted: str
+
+
+def wanted_id(examples: Sequence[Example], plan: Wanted | None = None) -> str:
+    """A digest of the examples, which the result holds, and of the names and pairs that are looked for in a corpus."""
+    looked_for = None if plan is None else (plan.plan, plan.places)
+    told = f"{VERSION} {looked_for!r} {[replace(example, source='') for example in examples]!r}"
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def kept_at(out: Path) -> Path:
@@ -36,7 +56,8 @@ def building_at(config: CountConfig, out: Path) -> Path:
 
 
 def check_out(config: CountConfig, out: Path, *, resume: bool, overwrite: bool) -> Record | None:
-    """May the files be written? Changes nothing. Returns the record of a count of these settings that is done.
+    """May the files be written? Changes nothing. Returns the record of a count of these settings that is done, whose
+    corpus and examples may be others: see `check_asked`.
 
     Raises OutputError for what is there and may not be replaced, before anything is read. The record is written before
     the examples: without them it is of a count that was killed in between.
@@ -59,6 +80,13 @@ def check_out(config: CountConfig, out: Path, *, resume: bool, overwrite: bool) 
             f"--out {out}: a count was interrupted there. Go on with --resume, or begin anew: --overwrite"
         )
     return None
+
+
+def check_asked(out: Path, before: Record, now: Asked) -> None:
+    """Raises OutputError where a count that is done is of something else."""
+    was = before.counting
+    if was is None or Asked(was.corpus, was.wanted) != now:
+        raise another_count(out)
 
 
 def check_apart(config: CountConfig, out: Path, files: Sequence[Path]) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from expunge.config import CountConfig
-from expunge.data.corpus import Load
+from expunge.data.corpus import Load, corpus_id
 from expunge.data.example import Example
 from expunge.errors import ConfigError, ModelError
-from expunge.frequency.index import FACTS, Built, build, check_built, check_package, corpus_id, opened
+from expunge.frequency.index import FACTS, Built, build, built_of, check_built, check_package, opened
 from expunge.frequency.infini_gram import Index, built_index, count_index, ready_index
 from expunge.frequency.names import Wanted, texts_of
 from expunge.frequency.tally import Counts
@@ -32,6 +32,13 @@ def check_index(config: CountConfig, out: Path) -> None:
         raise ConfigError(f"--index {folder}: there is no index, and no --corpus to build one of")
     else:
         check_built(folder)
+
+
+def corpus_read(config: CountConfig, out: Path, loads: Sequence[Load]) -> str:
+    """What the counts are of: `corpus_id`, of an index without its corpus too; "" of a ready index, which has none."""
+    if config.tokenizer is not None:
+        return ""
+    return corpus_id(loads, config.field) if loads else built_of(index_at(config, out))
 
 
 def count_in_index(
