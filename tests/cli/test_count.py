@@ -239,6 +239,12 @@ def test_a_kill_while_it_is_written(
         (("--engine", "infini-gram"), "give --window"),
         (("--window", "0"), "window"),
         (("--index", "x"), "belongs to the engine infini-gram"),
+        (("--limit", "9"), "`limit` is of the engine infini-gram: stream counts every place"),
+        (("--memory", "4"), "`memory` is of the engine infini-gram"),
+        (
+            ("--engine", "infini-gram", "--window", "5", "--index", "x", "--tokenizer", "t", "--memory", "4"),
+            "`memory` is for building an index",
+        ),
         (("--field", "body"), "none of the first 5 rows"),
         (("--aliases", "none.json"), "none.json: cannot be read"),
         (("--columns", "subject=group"), "no example names its subject"),

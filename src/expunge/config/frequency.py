@@ -126,6 +126,12 @@ class CountConfig(Config):
         of_index = [name for name in ("index", "tokenizer") if getattr(self, name) is not None]
         if self.engine == "stream" and of_index:
             raise ValueError(f"`{of_index[0]}` belongs to the engine infini-gram: add --engine infini-gram")
+        idle = [name for name in ("limit", "memory") if name in differing(self)]
+        if self.engine == "stream" and idle:
+            raise ValueError(
+                f"`{idle[0]}` is of the engine infini-gram: stream counts every place, in constant memory. Leave it "
+                "out, or add --engine infini-gram"
+            )
         if self.engine == "infini-gram":
             if self.window is None:
                 raise ValueError("infini-gram counts within a window of words: give --window (the paper's is 100)")
@@ -133,6 +139,8 @@ class CountConfig(Config):
                 raise ValueError("infini-gram counts in one process; --machines ray is for the engine stream")
             if self.tokenizer is not None and self.index is None:
                 raise ValueError("`tokenizer` is of a ready index: say where it is with --index")
+            if self.tokenizer is not None and "memory" in idle:
+                raise ValueError("`memory` is for building an index, and one with a `tokenizer` is ready: leave it out")
         if not self.corpus and self.proxy is None and not (self.engine == "infini-gram" and self.index is not None):
             raise ValueError(
                 "nothing to count in: give --corpus, files, folders or patterns; where the corpus is closed, --proxy"
