@@ -1,14 +1,14 @@
 """Strata: a set in buckets of frequency, since a mean hides what frequent facts do.
 
-By tertiles of the counts (quantiles 1/3 and 2/3, as in the paper, arXiv:2504.05058), or by edges that are given: with
-10 and 100 the buckets are 0 to 9, 10 to 99, and 100 and more. What has no count is a bucket of its own, so that buckets
-add up to the whole. Counts that many examples share can make tertiles unequal, or two of them one. Proxies are cut
-alike.
+By tertiles of the counts, after arXiv:2504.05058, or by edges that are given: with 10 and 100 the buckets are 0 to 9,
+10 to 99, and 100 and more. What has no count is a bucket of its own, so that buckets add up to the whole. Counts that
+many examples share can make tertiles unequal, or two of them one. Proxies are cut alike.
 
     slope   of values y on x, by least squares: Σ (x - x̄)(y - ȳ) / Σ (x - x̄)²
 
-With x = log10(1 + count) it is the change that a tenfold count brings. Deviations: none for the tertiles; edges and
-slope are ours.
+With x = log10(1 + count) it is the change that a tenfold count brings. Deviations: the paper cuts at the quantiles .33
+and .67, here it is at 1/3 and 2/3, and at counts that occur (the inverse of the distribution, nothing is interpolated);
+edges and slope are ours.
 """
 
 from bisect import bisect_left, bisect_right
