@@ -120,6 +120,30 @@ def test_the_rate_of_a_bucket_scales_its_steps() -> None:
     assert twice.change.result_id != once.change.result_id
 
 
+PART = "the kept step 4 lies before the phase of high"
+
+
+@pytest.mark.parametrize(("start", "forget", "utility", "kept", "buckets", "note"), [
+    ("early", [1, 0.5, 0.3, 0.05, 0.05, 0.04, 0.04, 0.03, 0.03], [1.0] * 9, 5, ["low", "high"], ""),
+    ("kept", [1, 0.5, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.05], [1.0] * 9, 6, ["low", "high"], ""),
+    ("early", [1, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1], [1.0] * 5 + [0.5] * 4, 4, ["low"], PART),
+    ("kept", [1, 0.9, 0.8, 0.7, 0.2, 0.1, 0.1, 0.1, 0.1], [1.0] * 5 + [0.5] * 4, 4, ["low"], PART),
+])  # fmt: skip
+def test_buckets_extrapolated_apart_are_all_there_unless_the_floor_forbids(
+    start: str, forget: list[float], utility: list[float], kept: int, buckets: list[str], note: str
+) -> None:
+    """Two phases of four steps each, with given points; what is not there is told."""
+    config = steps_of(
+        "gradient_ascent", max_steps=None, batch_size=1, retain_loss=None, eval_every=1,
+        curriculum={"edges": (20,), "epochs": (2,), "at_least": 2}, extrapolate=f"nearest:per=bucket,start={start}",
+    )  # fmt: skip
+    watch = lambda step: {"forget": forget[step], "utility": utility[step]}
+    trained = train(tiny_model(), replace(counted(), holdout=()), config, watch=watch)
+    assert trained.kept.step == kept and [each.phase.bucket.name for each in trained.phases] == buckets
+    assert [each.step for each in trained.phases] == [4, kept][: len(buckets)]
+    assert len(trained.notes) == bool(note) and all(each.startswith(note) for each in trained.notes)
+
+
 def test_each_step_takes_the_gradient_of_its_bucket() -> None:
     with recorded() as seen:
         train(tiny_model(), counted(), steps_of("npo", max_steps=None, retain_loss=None, curriculum={
