@@ -101,6 +101,8 @@ def test_a_curriculum_that_cannot_be_is_said_before_a_model_is_loaded(by_frequen
     ):
         said = by_frequency("--curriculum", "rare-first", *arguments)
         assert said.code == 2 and part in said.err, said.err
+    said = by_frequency("--curriculum", CURRICULUM, "--extrapolate", "directed:per=bucket")
+    assert said.code == 2 and "'directed' has its own direction" in said.err, said.err
     said = by_frequency("--method", "clue", "--curriculum", "mixed")
     assert said.code == 2 and "'clue' has stages of its own: leave curriculum out" in said.err
 

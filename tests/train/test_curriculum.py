@@ -10,6 +10,7 @@ import torch
 from expunge.config import CurriculumConfig, TrainConfig, settings
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError, DataError
+from expunge.runs.unlearn import check_method
 from expunge.train.curriculum import Curriculum, phases_of
 from expunge.train.unlearn import train
 from steps import recorded, unequal_sets
@@ -87,13 +88,14 @@ def test_every_example_needs_a_count() -> None:
     ({"extrapolate": "nearest:per=bucket", "curriculum": "mixed"}, "one after the other"),
     ({"extrapolate": "nearest:per=bucket", "curriculum": {}, "lora": 2}, "leave out lora"),
     ({"extrapolate": "nearest:per=bucket,direction=projected", "curriculum": {}}, "leave `direction` out"),
+    ({"extrapolate": "directed:per=bucket", "curriculum": {}}, "'directed' has its own direction, and an alpha per"),
     ({"leave": {"every": 3}}, "`stop: leave` only"),
     ({"stop": "never-known:every=2"}, "'never-known' has no options"),
     ({"strength": "margni"}, "strength.by"),
 ])  # fmt: skip
 def test_settings_that_contradict_one_another(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        settings(TrainConfig, values)
+        check_method(settings(TrainConfig, values))  # names of selectors are not known to the settings
 
 
 def counted() -> Sets:
