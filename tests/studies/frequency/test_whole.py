@@ -28,6 +28,7 @@ evaluations: 2
 rows: 8
 batch_size: 4
 rates: [0.003]
+utility_floor: 0.01
 """
 ARMS = {"uniform", "rarest alone", "most frequent alone", "margin", "rare first, alpha a bucket"}
 
@@ -67,7 +68,9 @@ def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path)
     starts = [each["points"][0]["measures"] for each in arms.values()]
     assert all(start == starts[0] for start in starts)  # every arm begins at the same model
     assert [point["step"] for point in arms["uniform"]["points"]] == [0, 1, 2]
-    assert set(arms["rare first, alpha a bucket"]["further"]["alphas"]) <= {f"bucket {i}" for i in range(1, 5)}
+    apart = arms["rare first, alpha a bucket"]
+    assert apart["points"][-1]["step"] == 4  # one for each bucket, and no floor that forces an earlier one
+    assert list(apart["further"]["alphas"]) == [f"bucket {i}" for i in range(1, 5)] and not apart["note"]
     assert {"report.html", "report.md"} <= set(published.files)
     (folder / "result.json").unlink()  # as if killed after two arms
     for number in range(2, 5):
