@@ -13,7 +13,7 @@ from expunge.models.model import Model
 from expunge.studies import done
 from expunge.studies.frequency import scene
 from expunge.studies.frequency.page import publish
-from expunge.studies.frequency.plan import check, jobs, ready
+from expunge.studies.frequency.plan import check, jobs, ready, seeds_of
 from expunge.studies.running import write_result
 
 SMALL = """
@@ -99,6 +99,7 @@ def test_cells_wait_for_the_rates_and_for_their_model(tmp_path: Path) -> None:
     assert cells["npo, 1M, seed 0"]["forms"] and not cells["npo, 3M, seed 0"]["forms"]
     full = config.model_copy(update={"full": True})
     assert all(job.values["forms"] for job in jobs(full, tmp_path) if "forms" in job.values)
+    assert [len(seeds_of(full, size)) for size in full.sizes] == [4, 4]  # or none would be left to test what is chosen
 
 
 def made_up_pilot(level: float) -> dict:
@@ -123,6 +124,7 @@ def made_up_pilot(level: float) -> dict:
         ({"suite": "wmdp:cyber"}, "name a `base`"),
         ({"base": "smollm2"}, "leave `base` out"),
         ({"seeds": 3}, "fewer than 2 are left"),
+        ({"selecting": 0}, "at least one seed must choose"),
         ({"edges": (9, 3)}, "counts that rise"),
     ],
 )
