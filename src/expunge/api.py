@@ -35,7 +35,7 @@ from expunge.record import Record
 from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs import editing
-from expunge.runs.audit import Models, audit_models, check_audit
+from expunge.runs.audit import Models, audit_models, check_audit, check_strata
 from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
@@ -240,7 +240,8 @@ def audit(
     set; without them `data.twins`, else `data.holdout`, stand in. `options` are those of `config.AuditConfig` (panel,
     attacks, delta, …), `evaluate` those of `config.EvaluateConfig`. The model is copied once and itself unchanged.
 
-    Raises UnknownNameError or ConfigError before a model is run, DataError for what is too long.
+    Raises UnknownNameError or ConfigError before a model is run, DataError for what is too long and where `by` or
+    `edges` need counts that the forget set has not.
     """
     how, golds = _convention(convention), [retrained] if isinstance(retrained, Model) else list(retrained)
     config = AuditRunConfig(
@@ -248,6 +249,7 @@ def audit(
         convention=how, evaluate=settings(EvaluateConfig, evaluate or {}), audit=settings(AuditConfig, options),
     )  # fmt: skip
     check_audit(config, loaded=True)
+    check_strata(config.audit, data)
 
     def unlearned() -> Model:
         copied = replace(model, network=copy.deepcopy(model.network))

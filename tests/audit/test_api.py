@@ -6,7 +6,7 @@ import pytest
 
 import expunge as ex
 from expunge.change.fingerprint import Fingerprint
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, DataError
 from expunge.parameters import parameters_of
 from tiny import tiny_model, tiny_sets
 
@@ -43,5 +43,7 @@ def test_mistakes_are_said_before_anything_is_run() -> None:
         ex.audit(model, change, tiny_sets(), delta=3)
     with pytest.raises(ConfigError, match="leave its options out"):
         ex.audit(model, change, tiny_sets(), evaluate={"metrics": ("truth_ratio:form=forget",)})
+    with pytest.raises(DataError, match="4 of 4 forget examples have no `margin_proxy`"):
+        ex.audit(model, change, tiny_sets(), by="margin")
     with pytest.raises(ConfigError, match="nothing to audit"):
         ex.audit(model, change, ex.Sets(retain=tiny_sets().retain), attacks=("quantize",))

@@ -8,7 +8,7 @@ import pytest
 from expunge.attacks import Finding
 from expunge.audit.cells import Seen, Sources, draws_of, scored_cells
 from expunge.audit.misaligned import misaligned
-from expunge.audit.strata import strata_of
+from expunge.audit.strata import one_bucket, strata_of
 from expunge.data.example import Example
 from expunge.record_strata import Strata
 
@@ -84,6 +84,12 @@ def test_where_there_is_nothing_to_part() -> None:
     none = [replace(each, count=None) for each in EXAMPLES]
     assert of(sources([0.1] * N, examples=none)) == ()
     assert of(sources([0.1] * N, examples=[replace(each, count=4) for each in EXAMPLES])) == ()
+    assert one_bucket("forget", none, None, "count") == "" == one_bucket("forget", EXAMPLES, None, "count")
+    some = [replace(each, count=None if i % 2 else 4) for i, each in enumerate(EXAMPLES)]
+    assert "forget: nothing is told by frequency, for all 120 values of `count` (4) fall into one" in (
+        one_bucket("forget", some, None, "count")
+    )
+    assert "(1 to 27)" in one_bucket("forget", EXAMPLES, (100,), "count")
     few = [replace(each, group=f"g{i % 3}") for i, each in enumerate(EXAMPLES)]
     (found,) = of(sources([0.1] * N, examples=few), (2,))
     assert found.cells[0].values[0].intervals["unlearned"] is not None  # too few groups: single examples are drawn

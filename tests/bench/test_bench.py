@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from expunge.bench.cells import Cell, contenders
 from expunge.bench.engines import LocalEngine
+from expunge.bench.jobs import audit_job
 from expunge.bench.run import publish, run_bench
 from expunge.bench.table import COSTS, FILE, read_table
-from expunge.config import BenchConfig
+from expunge.config import AuditRunConfig, BenchConfig, settings
 from expunge.record import Record
 from expunge.record_file import load_record
 from made_up_audit import RUNS, SMALL, WORLD
@@ -64,6 +66,15 @@ def done(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = run(out)
     assert (record.status, record.warnings) == ("done", ())
     return out
+
+
+@pytest.mark.parametrize(("given", "asked"), [({}, set()), ({"rows": 9, "by": "margin"}, {"by"})])
+def test_audits_ask_for_buckets_only_where_the_bench_does(given: dict[str, Any], asked: set[str]) -> None:
+    made = config(audit=given)
+    cell = Cell(contenders(made)[0], "final", 0)
+    job = audit_job(made, Path("out"), cell, Path("audit"), "", full=True)
+    audit = settings(AuditRunConfig, job.values).audit
+    assert audit.model_fields_set & {"by", "edges"} == asked and audit.rows == given.get("rows")
 
 
 def test_what_it_leaves(done: Path) -> None:

@@ -144,6 +144,7 @@ def test_alpha_is_chosen_for_two_checkpoints(expunge, files, tuned: str, tmp_pat
         ("auto", (), "give what is to be forgotten"),
         ("nearset", ("--suite", "world:people"), "Did you mean 'nearest'"),
         ("directed", ("--suite", "world:people"), "needs gradients"),
+        ("auto:per=bucket", ("--suite", "world:people"), "needs the phases of a curriculum"),
         ("auto:floor=1", (), "choosing.floor: there is no such setting"),
         ("auto", ("--suite", "world:people", "--retrained", "nowhere/none"), "none"),
     ],

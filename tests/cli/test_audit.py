@@ -193,5 +193,22 @@ def test_by_frequency(expunge: Callable, tmp_path: Path) -> None:
         mean = sum(each.n * (each.k["unlearned"] or 0.0) for each in cell.values) / whole.n
         assert whole.family == "membership" or mean == pytest.approx(whole.k["unlearned"])
     assert "By frequency" in (tmp_path / "run/report.html").read_text()
+    assert not any("frequency" in each for each in load_record(tmp_path / "run").warnings)
     said = expunge("audit", *given, "--edges", "20,3", "--out", tmp_path / "other")
     assert said.code == 2 and "edges" in said.err
+    said = expunge("audit", *given, "--edges", "100", "--out", tmp_path / "other")
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "other")
+    assert record.audit is not None and record.audit.strata == ()
+    assert any("all 28 values of `count` (1 to 27) fall into one bucket" in each for each in record.warnings)
+
+
+@pytest.mark.parametrize("arguments", [("--edges", "3,20"), ("--by", "count"), ("--by", "margin", "--edges", "3")])
+def test_buckets_of_what_is_not_there(
+    expunge: Callable, files, tmp_path: Path, no_model: None, arguments: tuple[str, ...]
+) -> None:
+    usual = ("audit", "--before", files.model, "--after", files.model, "--forget", files.forget, *ONE)
+    said = expunge(*usual, *arguments, "--out", tmp_path / "run")
+    field = "margin_proxy" if "margin" in arguments else "count"
+    assert said.code == 2 and f"4 of 4 forget examples have no `{field}` (the first is forget.jsonl:1)" in said.err
+    assert "`audit.by`" in said.err and not (tmp_path / "run").exists()

@@ -73,7 +73,7 @@ def test_the_same_alpha_for_every_bucket_is_the_alpha_of_the_whole(by_frequency,
     assert max((one[n] - base[n]).abs().max().item() for n in base) > 1e-3
     outcome = load_record(tmp_path / "bucket").methods["npo"]
     assert [(info.bucket, info.alpha) for info in outcome.by_bucket] == [("low", 0.5), ("high", 0.5)]
-    assert outcome.extrapolation is None and outcome.buckets[0].step == 2
+    assert outcome.extrapolation is None and outcome.buckets[0].step == 2 and not outcome.warnings
     assert all(b.norm is not None and b.norm > 0 for b in outcome.buckets)
     page = (tmp_path / "bucket/report.html").read_text()
     assert "Bucket low: α = 0.5" in page and "bucket high" in page
@@ -84,6 +84,7 @@ def test_each_bucket_is_chosen_on_its_own_examples(by_frequency, tmp_path: Path)
     said = by_frequency("--curriculum", CURRICULUM, "--extrapolate", "nearest:per=bucket,utility_floor=0")
     assert said.code == 0, said.err
     outcome = load_record(tmp_path / "run").methods["npo"]
+    assert outcome.selection is not None and "of phase 2 of 2" in outcome.selection.why  # with the documented command
     low, high = outcome.by_bucket
     assert (low.selector, low.never_known_from) == ("nearest", "holdout")
     assert low.start.forget != high.start.forget
@@ -100,6 +101,8 @@ def test_a_curriculum_that_cannot_be_is_said_before_a_model_is_loaded(by_frequen
     ):
         said = by_frequency("--curriculum", "rare-first", *arguments)
         assert said.code == 2 and part in said.err, said.err
+    said = by_frequency("--curriculum", CURRICULUM, "--extrapolate", "directed:per=bucket")
+    assert said.code == 2 and "'directed' has its own direction" in said.err, said.err
     said = by_frequency("--method", "clue", "--curriculum", "mixed")
     assert said.code == 2 and "'clue' has stages of its own: leave curriculum out" in said.err
 

@@ -1,5 +1,7 @@
 """`unlearn --extrapolate`, and `choose_alpha` of Python: how far, along what, and what is said."""
 
+import re
+
 import pytest
 import torch
 
@@ -8,10 +10,13 @@ from expunge.bench.cells import Cell, contenders
 from expunge.bench.jobs import train_config
 from expunge.bench.table import row_of
 from expunge.change import WeightChange
-from expunge.config import BenchConfig
+from expunge.config import BenchConfig, ExtrapolateConfig
+from expunge.data.convention import Encoder
+from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.parameters import parameters_of
 from expunge.record_file import load_record, save_record
+from expunge.runs.extrapolating import Scoring, extrapolate
 from steps import taught_model
 from tiny import tiny_model, tiny_sets
 
@@ -150,6 +155,21 @@ def test_choose_alpha_is_a_number_that_remembers() -> None:
         chosen = next(p for p in alpha.info.curve if p.alpha == alpha)
         assert level == pytest.approx(chosen.forget, rel=1e-4)
     assert all(torch.equal(weight, before[name]) for name, weight in parameters_of(model).items())
+
+
+def test_a_direction_that_is_given_is_the_only_one() -> None:
+    model, data = taught_model(), tiny_sets()
+    change = ex.unlearn(model, data, "gradient_ascent", max_steps=1, learning_rate=1e-4)
+    scoring = Scoring(Encoder(model.tokenizer), 512)
+    for settings, along, says in (
+        ({"selector": "directed"}, lambda _, v: v, "have their own (directed)"),
+        ({"alpha": 0.5, "direction": "projected"}, lambda _, v: v, "have their own (projected)"),
+        ({"alpha": 0.5, "per": "bucket"}, None, "needs the phases of a curriculum"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(says)):
+            extrapolate(model, data, change, ExtrapolateConfig(**settings), scoring, floor=0.0, along=along)
+    with pytest.raises(ConfigError, match="needs the phases"):
+        ex.choose_alpha(model, change, data, "nearest:per=bucket")
 
 
 def test_a_retrained_model_says_best_what_never_known_is() -> None:

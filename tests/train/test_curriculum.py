@@ -10,6 +10,7 @@ import torch
 from expunge.config import CurriculumConfig, TrainConfig, settings
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError, DataError
+from expunge.runs.unlearn import check_method
 from expunge.train.curriculum import Curriculum, phases_of
 from expunge.train.unlearn import train
 from steps import recorded, unequal_sets
@@ -87,13 +88,14 @@ def test_every_example_needs_a_count() -> None:
     ({"extrapolate": "nearest:per=bucket", "curriculum": "mixed"}, "one after the other"),
     ({"extrapolate": "nearest:per=bucket", "curriculum": {}, "lora": 2}, "leave out lora"),
     ({"extrapolate": "nearest:per=bucket,direction=projected", "curriculum": {}}, "leave `direction` out"),
+    ({"extrapolate": "directed:per=bucket", "curriculum": {}}, "'directed' has its own direction, and an alpha per"),
     ({"leave": {"every": 3}}, "`stop: leave` only"),
     ({"stop": "never-known:every=2"}, "'never-known' has no options"),
     ({"strength": "margni"}, "strength.by"),
 ])  # fmt: skip
 def test_settings_that_contradict_one_another(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        settings(TrainConfig, values)
+        check_method(settings(TrainConfig, values))  # names of selectors are not known to the settings
 
 
 def counted() -> Sets:
@@ -118,6 +120,30 @@ def test_the_rate_of_a_bucket_scales_its_steps() -> None:
         for name, parameter in model.network.named_parameters():
             torch.testing.assert_close(small[name], parameter.detach(), rtol=0, atol=1e-7)
     assert twice.change.result_id != once.change.result_id
+
+
+PART = "the kept step 4 lies before the phase of high"
+
+
+@pytest.mark.parametrize(("start", "forget", "utility", "kept", "buckets", "note"), [
+    ("early", [1, 0.5, 0.3, 0.05, 0.05, 0.04, 0.04, 0.03, 0.03], [1.0] * 9, 5, ["low", "high"], ""),
+    ("kept", [1, 0.5, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.05], [1.0] * 9, 6, ["low", "high"], ""),
+    ("early", [1, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1], [1.0] * 5 + [0.5] * 4, 4, ["low"], PART),
+    ("kept", [1, 0.9, 0.8, 0.7, 0.2, 0.1, 0.1, 0.1, 0.1], [1.0] * 5 + [0.5] * 4, 4, ["low"], PART),
+])  # fmt: skip
+def test_buckets_extrapolated_apart_are_all_there_unless_the_floor_forbids(
+    start: str, forget: list[float], utility: list[float], kept: int, buckets: list[str], note: str
+) -> None:
+    """Two phases of four steps each, with given points; what is not there is told."""
+    config = steps_of(
+        "gradient_ascent", max_steps=None, batch_size=1, retain_loss=None, eval_every=1,
+        curriculum={"edges": (20,), "epochs": (2,), "at_least": 2}, extrapolate=f"nearest:per=bucket,start={start}",
+    )  # fmt: skip
+    watch = lambda step: {"forget": forget[step], "utility": utility[step]}
+    trained = train(tiny_model(), replace(counted(), holdout=()), config, watch=watch)
+    assert trained.kept.step == kept and [each.phase.bucket.name for each in trained.phases] == buckets
+    assert [each.step for each in trained.phases] == [4, kept][: len(buckets)]
+    assert len(trained.notes) == bool(note) and all(each.startswith(note) for each in trained.notes)
 
 
 def test_each_step_takes_the_gradient_of_its_bucket() -> None:

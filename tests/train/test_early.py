@@ -14,6 +14,7 @@ def points(*pairs: tuple[float, float | None]) -> list[Point]:
 
 
 RULE = Early(floor=0.95, never_known=0.1, remaining=0.1)
+PHASES = Early(floor=0.95, never_known=0.1, remaining=0.1, ends=(20, 40))  # two steps of `points` in each
 CASES: dict[str, tuple[Early, Pairs, int]] = {
     "the last with a tenth of the way left": (RULE, [(0.9, 0.8), (0.5, 0.8), (0.2, 0.8), (0.17, 0.8)], 2),
     "exactly a tenth is enough": (RULE, [(0.9, 0.8), (0.18, 0.8), (0.1, 0.8)], 1),
@@ -26,6 +27,9 @@ CASES: dict[str, tuple[Early, Pairs, int]] = {
         Early(0.95, None, remaining=0.1), [(1.0, 0.8), (0.2, 0.8), (0.11, 0.8), (0.05, 0.8)], 2
     ),
     "only the start": (RULE, [(0.9, 0.8)], 0),
+    "of phases, the last": (PHASES, [(0.9, 0.8), (0.5, 0.8), (0.3, 0.8), (0.25, 0.8), (0.1, 0.8)], 3),
+    "gone before the last phase: its first": (PHASES, [(0.9, 0.8), (0.5, 0.8), (0.1, 0.8), (0.1, 0.8), (0.1, 0.8)], 3),
+    "the last phase breaks the floor": (PHASES, [(0.9, 0.8), (0.5, 0.8), (0.3, 0.8), (0.2, 0.1), (0.2, 0.1)], 2),
 }  # fmt: skip
 
 
@@ -49,3 +53,5 @@ def test_why() -> None:
     assert "at least 10% of the way" in RULE.why(good, start)
     assert "gone at every checkpoint" in RULE.why(gone, start)
     assert "no checkpoint kept 95%" in RULE.why(broken, start)
+    assert "the last of phase 1 of 2 with at least 10%" in PHASES.why(good, start)
+    assert "the first of phase 1 of 2; the forget set was gone at every" in PHASES.why(gone, start)

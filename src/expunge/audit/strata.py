@@ -20,7 +20,8 @@ from expunge.audit.cells import Sources
 from expunge.audit.draws import Draws, Sample, Values, bounds, is_constant
 from expunge.audit.never_knew import Scored
 from expunge.config import By
-from expunge.frequency.ordering import scale_of, values_of
+from expunge.data.example import Example
+from expunge.frequency.ordering import FIELDS, scale_of, values_of
 from expunge.frequency.strata import Bucket, buckets, slopes
 from expunge.record_strata import InBucket, Interval, Slope, Strata, StratifiedCell, Stratum
 
@@ -49,6 +50,20 @@ def strata_of(
         told = tuple(Stratum(name=each.name, n=len(each.rows), least=each.least, most=each.most) for each in several)
         found.append(Strata(set=title, by=by, buckets=told, cells=tuple(_cell(each, of) for each in own)))
     return tuple(found)
+
+
+def one_bucket(title: str, examples: Sequence[Example], edges: Sequence[float] | None, by: By) -> str:
+    """A note, where all values of a set fall into one bucket, so that it has no strata; "" elsewhere."""
+    values = values_of(examples, by)
+    counted = [each for each in buckets(values, edges) if each.least is not None]
+    if len(counted) != 1:
+        return ""
+    (only,) = counted
+    span = f"{only.least:g}" if only.least == only.most else f"{only.least:g} to {only.most:g}"
+    return (
+        f"{title}: nothing is told by frequency, for all {len(only.rows)} values of `{FIELDS[by]}` ({span}) fall into "
+        "one bucket: set other `edges`"
+    )
 
 
 def _scaled(values: Sequence[float | None], by: By) -> list[float | None]:

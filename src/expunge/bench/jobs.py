@@ -100,7 +100,8 @@ def unlearn_job(config: BenchConfig, out: Path, cell: Cell, train: TrainConfig, 
 def audit_job(config: BenchConfig, out: Path, cell: Cell, folder: Path, run: str, *, full: bool) -> Job:
     """`folder`: of the audit, relative to `out`."""
     models = config.models[cell.contender.suite]
-    audit = config.audit.model_dump() | ({"panel": "full", "attacks": None} if full else {})
+    # what differs only: an audit takes a `by` that is set as a wish for buckets
+    audit = differing(config.audit) | ({"panel": "full", "attacks": None} if full else {})
     values = {
         "before": models.before, "after": f"{models.before}+{out / cell.place / 'change.safetensors'}",
         "retrained": models.retrained, "suite": cell.contender.suite, "load": config.load.model_dump(), "audit": audit,

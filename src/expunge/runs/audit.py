@@ -6,12 +6,14 @@ from pathlib import Path
 
 from expunge.attacks import asks, attacks
 from expunge.audit.panel import MEMBERSHIP, METRICS, REPORTED, panel_of
-from expunge.config import AuditRunConfig, differing, parse_name
+from expunge.audit.strata import one_bucket
+from expunge.config import AuditConfig, AuditRunConfig, differing, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import check_metrics
+from expunge.frequency.ordering import required_values
 from expunge.models.cache import cache_folder
 from expunge.models.changes import is_attachment
 from expunge.models.finding import find, split_change
@@ -72,6 +74,7 @@ def run_audit(
     check_inputs(out, read, overwrite=overwrite)
     check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     sets = sets_of(config, suite, config.before)
+    check_strata(config.audit, sets)
     for warning in sets.warnings:
         phases.say(warning)
     record = audit_models(_models(config, phases), sets, config, suite=suite, phases=phases, arguments=arguments)
@@ -91,6 +94,12 @@ def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
     if not loaded:
         for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
             find(split_change(name)[0])
+
+
+def check_strata(config: AuditConfig, sets: Sets) -> None:
+    """Raises DataError where buckets are asked for, by `by` or `edges`, and no forget example has what they go by."""
+    if config.edges is not None or "by" in config.model_fields_set:
+        required_values(sets.forget, config.by, "audit.by")
 
 
 def audit_models(
@@ -254,7 +263,9 @@ def _record(
         configuration={"model": config.after, "digest": became.digest},
         generations=now.evaluation.generations if config.include_text else {},
     )  # fmt: skip
-    notes = dict.fromkeys((*sets.warnings, *was.evaluation.notes, *now.evaluation.notes))
+    edges, by = config.audit.edges, config.audit.by
+    whole = [note for t in setting.forget if (note := one_bucket(t, setting.measured[t].examples, edges, by))]
+    notes = dict.fromkeys((*sets.warnings, *was.evaluation.notes, *now.evaluation.notes, *whole))
     return Record(
         command="audit", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(device)),

@@ -7,7 +7,7 @@ from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.record import ExtrapolationInfo
-from expunge.runs.extrapolating import Scoring, check_extrapolate, direction_of, extrapolate
+from expunge.runs.extrapolating import Scoring, check_extrapolate, check_whole, direction_of, extrapolate
 from expunge.runs.model_folder import check_model
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
@@ -19,6 +19,7 @@ def check_choice(config: ExtrapolateRunConfig) -> None:
     if not (config.forget or config.suite):
         raise ConfigError("to choose alpha give what is to be forgotten: --forget (a file, or hub:NAME) or --suite")
     check_extrapolate(config.choosing)
+    check_whole(config.choosing)
     if (direction := direction_of(config.choosing)) != "whole":
         raise ConfigError(
             f"along {direction!r} weights do not stream, for it needs gradients: use `expunge unlearn --extrapolate`, "

@@ -80,7 +80,18 @@ def check_extrapolate(config: ExtrapolateConfig, *, related: bool = False) -> Se
         raise ConfigError(f"the selector {selector.name!r} {NEEDS_RELATED}")
     if selector.directed and config.direction not in ("whole", "directed"):
         raise ConfigError(f"the selector {selector.name!r} has its own direction: leave `direction` out")
+    if selector.directed and config.per == "bucket":
+        raise ConfigError(
+            f"the selector {selector.name!r} has its own direction, and an alpha per bucket goes along what each "
+            "bucket changed: choose another selector, or leave `per` out"
+        )
     return selector
+
+
+def check_whole(config: ExtrapolateConfig) -> None:
+    """Raises ConfigError for an alpha per bucket, where it is not known what each bucket changed."""
+    if config.per == "bucket":
+        raise ConfigError("an alpha per bucket needs the phases of a curriculum: use `expunge unlearn --extrapolate`")
 
 
 def check_needs(config: ExtrapolateConfig, *, never: bool, retain: bool) -> None:
@@ -122,7 +133,7 @@ def extrapolate(
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
     the checkpoint the change is; `related` and `unrelated` stand for the files of the settings; `along` is a direction
-    in place of theirs. `tick` is called after each α with what was measured.
+    in place of the change itself. `tick` is called after each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
@@ -130,6 +141,10 @@ def extrapolate(
         raise ChangeError(f"a {type(change).__name__} is a side memory, which has no weights to extrapolate")
     aims = {"related": _read(config.related, related), "unrelated": _read(config.unrelated, unrelated)}
     selector = check_extrapolate(config, related=bool(aims["related"]))
+    if along is not None and direction_of(config) != "whole":
+        raise ConfigError(f"a direction was given, and the settings have their own ({direction_of(config)})")
+    if along is None:
+        check_whole(config)
     meter = _Meter.of(model, sets, aims, config, scoring, seed)
     never = meter.never(retrained)
     check_needs(config, never=never is not None, retain=bool(sets.retain))

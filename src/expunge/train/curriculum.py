@@ -41,6 +41,22 @@ class Reached:
     weights: Mapping[str, Tensor] = field(repr=False)
 
 
+def missed(phases: Sequence[Phase], reached: Sequence[Reached], kept: int) -> tuple[str, ...]:
+    """A note on the buckets of phases behind the kept point, which extrapolation cannot reach; () where there are none.
+
+    >>> phases = [Phase(Bucket(name, ()), 1) for name in ("low", "medium", "high")]
+    >>> missed(phases, [Reached(phases[0], 4, {})], 4)[0].partition(":")[0]
+    'the kept step 4 lies before the phases of medium, high'
+    """
+    names = [phase.bucket.name for phase in phases[len(reached) :]]
+    if not names:
+        return ()
+    which = f"phase{'s' if len(names) > 1 else ''} of {', '.join(names)}"
+    return (
+        f"the kept step {kept} lies before the {which}: the result has nothing of what was trained there, nor an alpha",
+    )
+
+
 @dataclass(frozen=True)
 class Curriculum(Plan):
     """A plan of phases, in the order of training."""

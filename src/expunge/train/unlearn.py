@@ -25,7 +25,7 @@ from expunge.objectives.refusals import with_refusals
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
-from expunge.train.curriculum import Curriculum, Reached, phases_of
+from expunge.train.curriculum import Curriculum, Reached, missed, phases_of
 from expunge.train.early import Early
 from expunge.train.leaving import Leaving, said
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
@@ -100,13 +100,14 @@ def train(
                                   level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
-        rule = rule_of(config, level, since.points[0] if since else None)
+        apart = plan if isinstance(plan, Curriculum) and _by_bucket(config) else None
+        rule = rule_of(config, level, since.points[0] if since else None, apart.ends if apart else ())
         loop = Loop(
             model, parameters, forget, retain, Optimizer(parameters, within, config, steps), plan,
             config, steps=steps, eval_every=config.eval_every or plan.steps_per_epoch,
             wrappers=wrappers, rule=rule, watch=watch or _watch(model, sets, encoder, config),
             checkpoints=checkpoints, accelerator=accelerator, tick=lambda progress: tick(progress, steps),
-            leaving=_leaving(model, sets, encoder, config, level), phases=_by_bucket(config),
+            leaving=_leaving(model, sets, encoder, config, level), phases=apart is not None,
         )  # fmt: skip
         diverged: DivergedError | None = None
         try:
@@ -115,10 +116,11 @@ def train(
             except DivergedError as error:
                 diverged = error
             change = change_of(model, wrapped, checkpoints, mask)
-            reached = _reached(plan, loop.progress, checkpoints) if _by_bucket(config) else ()
+            reached = _reached(apart, loop.progress, checkpoints) if apart else ()
         finally:
             restore(parameters, checkpoints)
-    trained = _trained(change, loop.progress, rule, level, prepared.notes, len(sets.forget), reached)
+    notes = (*prepared.notes, *(missed(apart.phases, reached, loop.progress.best) if apart else ()))
+    trained = _trained(change, loop.progress, rule, level, notes, len(sets.forget), reached)
     if diverged is not None:
         diverged.trained = trained
         raise diverged
@@ -158,9 +160,8 @@ def _by_bucket(config: TrainConfig) -> bool:
     return config.extrapolate is not None and config.extrapolate.per == "bucket"
 
 
-def _reached(plan: Plan, progress: Progress, checkpoints: Checkpoints) -> tuple[Reached, ...]:
+def _reached(plan: Curriculum, progress: Progress, checkpoints: Checkpoints) -> tuple[Reached, ...]:
     """Where each phase ended, up to the kept point."""
-    assert isinstance(plan, Curriculum)
     found: list[Reached] = []
     for phase, end in zip(plan.phases, plan.ends, strict=True):
         if progress.best <= (found[-1].step if found else 0):
@@ -183,11 +184,14 @@ def _leaving(
     return Leaving(required(level).per_example, look, config.leave)
 
 
-def rule_of(config: TrainConfig, level: NeverKnown | None, origin: Point | None = None) -> Rule:
-    """The point that is nearest to never-known, or one before it to extrapolate from."""
+def rule_of(
+    config: TrainConfig, level: NeverKnown | None, origin: Point | None = None, ends: tuple[int, ...] = ()
+) -> Rule:
+    """The point that is nearest to never-known, or one before it to extrapolate from; `ends`: see `Early`."""
     known = level.level if level else None
     if config.extrapolate is not None and config.extrapolate.start == "early":
-        return Early(config.utility_floor, known, config.early_stop, config.extrapolate.remaining, origin=origin)
+        remaining = config.extrapolate.remaining
+        return Early(config.utility_floor, known, config.early_stop, remaining, ends, origin=origin)
     return Rule(config.utility_floor, known, config.early_stop, origin=origin)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from expunge.errors import ConfigError
 from expunge.studies.frequency.comparing import Cell
 from expunge.studies.frequency.outcomes import Arm
 from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION
@@ -49,6 +50,37 @@ def test_the_worst_bucket_counts_and_so_does_going_too_far() -> None:
     assert found.overshoot({**found.points[0], "measures": {QUESTION: {"low": {"log": -3.3}}}}, QUESTION, "low") == (
         pytest.approx(1.0)
     )
+
+
+def test_what_was_not_known_before_is_left_out() -> None:
+    """Never-known is .1: a way of .04 is none, and one of .06 is; below never-known there is none either."""
+    found = read(arm(point(0, 0.14, 1.0), point(5, 0.4, 0.55)))
+    assert found.judged == {"question": ["high"], "statement": ["high"]}
+    assert found.left_out == {"question": ["low"], "statement": ["low"]}
+    assert found.shares(found.points[1], QUESTION) == pytest.approx({"high": 0.5})
+    assert found.residual(0.9) == pytest.approx(0.5)
+    assert found.gap(found.points[1], QUESTION, "level") is None
+    assert found.gap(found.points[1], QUESTION, "left") == pytest.approx(0.15)
+    assert read(arm(point(0, 0.16, 1.0))).left_out == {}
+    below = read(arm(point(0, 0.09, 0.05), point(5, 0.4, 0.55)))
+    assert below.judged == {}
+    with pytest.raises(ConfigError, match="did not know"):
+        below.residual(0.9)
+
+
+def test_all_arms_of_a_cell_leave_out_the_same() -> None:
+    arms = {"uniform": arm(point(0, 0.14, 1.0)), "leave": arm(point(0, 1.0, 0.1), point(5, 0.4, 0.55))}
+    found = Cell(cell(arms)).arm("leave")
+    assert found.judged["question"] == ["high"]
+    assert found.shares(found.points[1], QUESTION) == pytest.approx({"high": 0.5})
+
+
+def test_a_gap_needs_two_buckets() -> None:
+    found = read(arm(point(0, 1.0, 1.0), point(5, 0.1, 0.55)))
+    assert found.gap(found.points[1], QUESTION, "level") == pytest.approx(0.5)
+    assert found.gap(found.points[1], QUESTION, "left") == pytest.approx(0.45)
+    one = replace(found, never={form: {"all": each["all"], "low": each["low"]} for form, each in found.never.items()})
+    assert one.gap(one.points[1], QUESTION, "level") is None
 
 
 def test_equal_utility() -> None:

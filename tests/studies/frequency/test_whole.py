@@ -13,7 +13,7 @@ from expunge.models.model import Model
 from expunge.studies import done
 from expunge.studies.frequency import scene
 from expunge.studies.frequency.page import publish
-from expunge.studies.frequency.plan import check, jobs, ready
+from expunge.studies.frequency.plan import check, jobs, ready, seeds_of
 from expunge.studies.running import write_result
 
 SMALL = """
@@ -28,6 +28,7 @@ evaluations: 2
 rows: 8
 batch_size: 4
 rates: [0.003]
+utility_floor: 0.01
 """
 ARMS = {"uniform", "rarest alone", "most frequent alone", "margin", "rare first, alpha a bucket"}
 
@@ -67,7 +68,9 @@ def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path)
     starts = [each["points"][0]["measures"] for each in arms.values()]
     assert all(start == starts[0] for start in starts)  # every arm begins at the same model
     assert [point["step"] for point in arms["uniform"]["points"]] == [0, 1, 2]
-    assert set(arms["rare first, alpha a bucket"]["further"]["alphas"]) <= {f"bucket {i}" for i in range(1, 5)}
+    apart = arms["rare first, alpha a bucket"]
+    assert apart["points"][-1]["step"] == 4  # one for each bucket, and no floor that forces an earlier one
+    assert list(apart["further"]["alphas"]) == [f"bucket {i}" for i in range(1, 5)] and not apart["note"]
     assert {"report.html", "report.md"} <= set(published.files)
     (folder / "result.json").unlink()  # as if killed after two arms
     for number in range(2, 5):
@@ -96,6 +99,7 @@ def test_cells_wait_for_the_rates_and_for_their_model(tmp_path: Path) -> None:
     assert cells["npo, 1M, seed 0"]["forms"] and not cells["npo, 3M, seed 0"]["forms"]
     full = config.model_copy(update={"full": True})
     assert all(job.values["forms"] for job in jobs(full, tmp_path) if "forms" in job.values)
+    assert [len(seeds_of(full, size)) for size in full.sizes] == [4, 4]  # or none would be left to test what is chosen
 
 
 def made_up_pilot(level: float) -> dict:
@@ -120,6 +124,7 @@ def made_up_pilot(level: float) -> dict:
         ({"suite": "wmdp:cyber"}, "name a `base`"),
         ({"base": "smollm2"}, "leave `base` out"),
         ({"seeds": 3}, "fewer than 2 are left"),
+        ({"selecting": 0}, "at least one seed must choose"),
         ({"edges": (9, 3)}, "counts that rise"),
     ],
 )

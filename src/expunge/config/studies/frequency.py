@@ -16,7 +16,7 @@ class FrequencyStudyConfig(Config):
     sizes: Annotated[tuple[Literal["tiny", "1M", "3M", "8M"], ...], Field(min_length=1)] = ("1M", "3M", "8M")
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("grad_diff", "simnpo", "idk", "npo")
     seeds: Annotated[int, Field(ge=2)] = 7  # of the first size
-    further_seeds: Annotated[int, Field(ge=2)] = 3  # of every other size
+    further_seeds: Annotated[int, Field(ge=2)] = 3  # of every other size, unless `full`
     selecting: Annotated[int, Field(ge=0)] = 2  # of the first size's seeds choose the form; the others test it
     forms: tuple[str, ...] = (
         "strength", "strength 2", "margin", "leave", "leave, strength", "rare first", "frequent first", "mixed",
@@ -38,12 +38,16 @@ class FrequencyStudyConfig(Config):
     forget_weight: PositiveFloat = 0.5  # beside 1 of the retain loss, as in the paper
     neighbour_floor: Annotated[float, Field(gt=0, le=1)] = 0.9  # of the second comparison: what neighbours keep
     margin: PositiveFloat = 0.05  # within which two areas, shares or rates are called equivalent
-    full: bool = False  # the forms in every size
+    full: bool = False  # the forms in every size, and as many seeds as of the first
     threads: PositiveInt = 1  # of a job
 
     @model_validator(mode="after")
     def _seeds_are_left(self) -> "FrequencyStudyConfig":
         check_edges(self.edges, self.by)
+        if self.forms and self.selecting < 1:
+            raise ValueError(
+                "`selecting`: at least one seed must choose among the forms; without `forms` none need be run"
+            )
         if self.forms and self.seeds - self.selecting < 2:
             raise ValueError(
                 f"of {self.seeds} seeds {self.selecting} choose a form, and fewer than 2 are left to test it"

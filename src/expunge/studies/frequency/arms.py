@@ -21,7 +21,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {  # all with the likelihood of retai
     "npo": {"method": "npo"},
 }
 _LEAVE = {"stop": "leave", "leave": {"every": 2}}
-_BUCKETS = {"extrapolate": {"per": "bucket", "start": "kept"}}
+_BUCKETS = {"extrapolate": {"per": "bucket"}}  # from the early checkpoint: it has something of every bucket
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "strength": {"strength": {"power": 1.0}},
     "strength 2": {"strength": {"power": 2.0}},

@@ -1,7 +1,7 @@
 """From results to comparisons: rare against frequent, what is said against what is likely, uniform against forms."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,8 +11,10 @@ from expunge.studies.compared import Compared, compared
 from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM
 from expunge.studies.frequency.outcomes import Arm
 from expunge.studies.frequency.plan import cells
-from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION
+from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, asked
 from expunge.studies.running import read_result
+
+GAPS = {"level": "level", "left": "said"}  # measures of a gap, one of probability and one of generation
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Cell:
         return self.result["seed"]
 
     def arm(self, name: str = UNIFORM) -> Arm:
-        return Arm(name, self.result["arms"][name], self.result["never"])
+        arms = self.result["arms"]
+        return Arm(name, arms[name], self.result["never"], arms[UNIFORM]["points"][0]["measures"])
 
     def has(self, name: str) -> bool:
         return name in self.result["arms"]
@@ -36,12 +39,23 @@ Cells = Mapping[tuple[str, str], Sequence[Cell]]
 
 
 def load(config: FrequencyStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
-    """Size and method → its cells, by seed, where there are any."""
+    """Size and method → its cells, by seed, where there are any. Outside of the world the model stands for a size."""
     found: dict[tuple[str, str], list[Cell]] = {}
     for size, method, _, place in cells(config):
         if (result := read_result(out / place)) is not None:
-            found.setdefault((size, method), []).append(Cell(result))
+            found.setdefault((config.base or size, method), []).append(Cell(result))
     return found
+
+
+def left_out(config: FrequencyStudyConfig, found: Cells) -> dict[tuple[str, str, str], list[int]]:
+    """Bucket, form and size → the seeds in which the bucket was not known before."""
+    seeds: dict[tuple[str, str, str], set[int]] = {}
+    for (size, _), several in found.items():
+        for cell in several:
+            for form, names in cell.arm().left_out.items():
+                for name in names:
+                    seeds.setdefault((name, asked(form, config.suite), size), set()).add(cell.seed)
+    return {which: sorted(each) for which, each in seeds.items()}
 
 
 # ---- rare against frequent
@@ -54,7 +68,8 @@ def areas(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) ->
         for form in several[0].arm().forms:
             both = [each for cell in several if (each := _both(cell, form, config.steps, alone=alone)) is not None]
             if both:
-                pairs[f"{method}, {size}, {form}"] = ([high for high, _ in both], [low for _, low in both])
+                name = f"{method}, {size}, {asked(form, config.suite)}"
+                pairs[name] = ([high for high, _ in both], [low for _, low in both])
     return compared(pairs, config.margin)
 
 
@@ -113,6 +128,7 @@ class Chosen:
     form: str
     selecting: Mapping[str, float]  # arm → mean residual on the seeds that chose
     tested: Mapping[str, tuple[float, ...]]  # arm → residuals on the others
+    cells: Sequence[Cell] = field(repr=False)  # the others
 
 
 def forms_chosen(config: FrequencyStudyConfig, found: Cells, by: str = "utility") -> list[Chosen]:
@@ -121,8 +137,9 @@ def forms_chosen(config: FrequencyStudyConfig, found: Cells, by: str = "utility"
     chosen = []
     for (size, method), several in found.items():
         forms = [form for form in config.forms if all(cell.has(form) for cell in several)]
-        first = [cell for cell in several if cell.seed < config.selecting]
-        others = [cell for cell in several if cell.seed >= config.selecting]
+        known = [cell for cell in several if cell.arm().judged]
+        first = [cell for cell in known if cell.seed < config.selecting]
+        others = [cell for cell in known if cell.seed >= config.selecting]
         if not forms or len(first) < config.selecting or not first or len(others) < 2:
             continue
         if by == NEIGHBOURS and NEIGHBOURS not in first[0].arm().points[0]["measures"]:
@@ -130,7 +147,7 @@ def forms_chosen(config: FrequencyStudyConfig, found: Cells, by: str = "utility"
         mean = {name: fmean(cell.arm(name).residual(floor, by) for cell in first) for name in (UNIFORM, *forms)}
         best = min(forms, key=lambda form: mean[form])
         tested = {name: tuple(cell.arm(name).residual(floor, by) for cell in others) for name in (UNIFORM, *forms)}
-        chosen.append(Chosen(method, size, best, mean, tested))
+        chosen.append(Chosen(method, size, best, mean, tested, others))
     return chosen
 
 
@@ -140,3 +157,24 @@ def against_uniform(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> l
         f"{each.method}, {each.size}: {each.form}": (each.tested[each.form], each.tested[UNIFORM]) for each in chosen
     }
     return compared(pairs, config.margin)
+
+
+def gaps(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> list[Compared]:
+    """The chosen form's gap between buckets minus the uniform arm's, at equal utility, on the seeds that chose nothing:
+    in each form of asking, by level and by what is said."""
+    pairs: dict[str, tuple[list[float], list[float]]] = {}
+    for each in chosen:
+        for form in each.cells[0].arm().forms:
+            for measure, title in GAPS.items():
+                own, usual = (gaps_of(config, each, name, form, measure) for name in (each.form, UNIFORM))
+                if seeds := sorted(own.keys() & usual.keys()):
+                    name = f"{each.method}, {each.size}: {each.form}; {asked(form, config.suite)}, {title}"
+                    pairs[name] = ([own[seed] for seed in seeds], [usual[seed] for seed in seeds])
+    return compared(pairs, config.margin)
+
+
+def gaps_of(config: FrequencyStudyConfig, chosen: Chosen, name: str, form: str, measure: str) -> dict[int, float]:
+    """Of an arm: seed → gap, where both buckets were known before."""
+    arms = {cell.seed: cell.arm(name) for cell in chosen.cells}
+    found = {seed: arm.gap(arm.chosen(config.utility_floor), form, measure) for seed, arm in arms.items()}
+    return {seed: gap for seed, gap in found.items() if gap is not None}

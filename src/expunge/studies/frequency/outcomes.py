@@ -4,8 +4,12 @@
     half       the step at which half of them are no longer said, between points by a line; None: never
     residual   mean over the forms of  max_b |level_b - never_b| / (start_b - never_b),
                at the point where that is smallest among those that keep at least a share of the utility
+    gap        at that point: the most frequent bucket's minus the rarest's (level_b - never_b) / (start_b - never_b),
+               or share still said of what was said before
 
-The residual is the worst bucket's: forgetting the rest does not make up for it, and over-forgetting counts.
+The residual is the worst bucket's: forgetting the rest does not make up for it, and over-forgetting counts. A bucket
+whose way start_b - never_b is under 0.05 is left out of it, form by form: the model did not know it, and the share of
+hardly any way would decide everything. What is left out is decided by the start, once for all arms of a cell.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +18,12 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from expunge.errors import ConfigError
 from expunge.studies.frequency.scene import ALL, NEIGHBOURS, QUESTION, STATEMENT, TEST
 from expunge.train.selection import Point, Rule
 
 Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
+LEAST_WAY = 0.05  # from never-known to the start, of a bucket that counts
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Arm:
     name: str
     result: Mapping[str, Any]
     never: Measured
+    start: Measured  # before unlearning, as the cell's uniform arm has it
 
     @property
     def points(self) -> Sequence[Mapping[str, Any]]:
@@ -41,6 +48,18 @@ class Arm:
     def buckets(self) -> list[str]:
         """From rare to frequent."""
         return [name for name in self.never[QUESTION] if name != ALL]
+
+    @property
+    def judged(self) -> dict[str, list[str]]:
+        """Form → the buckets that were known before; forms without one are not there."""
+        found = {form: [b for b in self.buckets if self._way(form, b) >= LEAST_WAY] for form in self.forms}
+        return {form: names for form, names in found.items() if names}
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """Form → the other buckets, where there are any."""
+        found = {form: [b for b in self.buckets if b not in self.judged.get(form, ())] for form in self.forms}
+        return {form: names for form, names in found.items() if names}
 
     def curve(self, form: str, bucket: str, measure: str = "left") -> list[tuple[int, float]]:
         """A measure over the steps; () where it cannot be had: nothing was said before."""
@@ -66,17 +85,25 @@ class Arm:
     # ---- at equal utility
 
     def shares(self, point: Mapping[str, Any], form: str) -> dict[str, float]:
-        """Bucket → what is left of the way from never-known to the start; below 0 it is over-forgotten."""
-        first, found = self.points[0]["measures"][form], {}
-        for bucket in self.buckets:
-            never = self.never[form][bucket]["level"]
-            way = max(first[bucket]["level"] - never, 1e-6)
-            found[bucket] = (point["measures"][form][bucket]["level"] - never) / way
-        return found
+        """Bucket that was known → what is left of its way from never-known to the start; below 0: over-forgotten."""
+        level = lambda bucket: point["measures"][form][bucket]["level"] - self.never[form][bucket]["level"]
+        return {bucket: level(bucket) / self._way(form, bucket) for bucket in self.judged.get(form, ())}
+
+    def gap(self, point: Mapping[str, Any], form: str, measure: str) -> float | None:
+        """By `level`, or by what is still said (`left`); None where one of the two buckets was not known before."""
+        told = {bucket: point["measures"][form][bucket].get(measure) for bucket in self.buckets}
+        found = self.shares(point, form) if measure == "level" else told
+        high, low = found.get(self.buckets[-1]), found.get(self.buckets[0])
+        return None if high is None or low is None or len(self.buckets) < 2 else high - low
 
     def worst(self, point: Mapping[str, Any]) -> float:
         """The worst bucket's distance to never-known, a mean over the forms."""
-        return fmean(max(map(abs, self.shares(point, form).values())) for form in self.forms)
+        if not self.judged:
+            raise ConfigError(
+                f"nothing can be unlearnt of what the model did not know: before, no bucket lies {LEAST_WAY:g} above "
+                "what never-known looks like"
+            )
+        return fmean(max(map(abs, self.shares(point, form).values())) for form in self.judged)
 
     def kept(self, point: Mapping[str, Any], group: str = TEST) -> float:
         """Share of a group's level."""
@@ -100,6 +127,9 @@ class Arm:
     def overshoot(self, point: Mapping[str, Any], form: str, bucket: str) -> float:
         """Nats a token below never-known; 0 above it."""
         return max(0.0, self.never[form][bucket]["log"] - point["measures"][form][bucket]["log"])
+
+    def _way(self, form: str, bucket: str) -> float:
+        return self.start[form][bucket]["level"] - self.never[form][bucket]["level"]
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
         yield from self.points

@@ -1,6 +1,6 @@
 """What is run, in order: models, pilot runs for the learning rates, then every method, size and seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,18 @@ def check(config: FrequencyStudyConfig) -> FrequencyStudyConfig:
 def chosen_rates(config: FrequencyStudyConfig, out: Path) -> dict[str, float] | None:
     """Method → the rate at which the uniform arm has the smallest residual with the floor held; None while trials are
     missing."""
-    return best_rates(
-        config, out, lambda found: Arm(UNIFORM, found["arm"], found["never"]).residual(config.utility_floor)
-    )
+
+    def residual(found: Mapping[str, Any]) -> float:
+        start = found["arm"]["points"][0]["measures"]
+        return Arm(UNIFORM, found["arm"], found["never"], start).residual(config.utility_floor)
+
+    return best_rates(config, out, residual)
 
 
 def seeds_of(config: FrequencyStudyConfig, size: str) -> range:
-    """The first size has more."""
-    return range(config.seeds if size == config.sizes[0] else min(config.seeds, config.further_seeds))
+    """The first size has more; with `full` each has as many, since forms are chosen and tested in all."""
+    whole = config.full or size == config.sizes[0]
+    return range(config.seeds if whole else min(config.seeds, config.further_seeds))
 
 
 def forms_of(config: FrequencyStudyConfig, size: str) -> list[str]:

@@ -24,6 +24,16 @@ from expunge.worlds.finding import find_suite
 
 QUESTION, STATEMENT, NEIGHBOURS, TEST = "question", "statement", "neighbours", "retain, test half"
 ALL = "all"
+_ELSEWHERE = {QUESTION: "usual wording", STATEMENT: "other wording"}
+
+
+def asked(form: str, suite: str) -> str:
+    """What the report calls a form: only the world is told of in statements.
+
+    >>> asked(STATEMENT, "world:people"), asked(STATEMENT, "world:capitals")
+    ('statement', 'other wording')
+    """
+    return form if is_world(suite) else _ELSEWHERE[form]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from expunge.config import FrequencyStudyConfig
 from expunge.report.numbers import number, percent
 from expunge.studies.compared import Compared, judged_table
 from expunge.studies.frequency.arms import UNIFORM
-from expunge.studies.frequency.comparing import Cells, Chosen, halves_of, misaligned
-from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST
+from expunge.studies.frequency.comparing import GAPS, Cells, Chosen, gaps_of, halves_of, misaligned
+from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST, asked
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
@@ -20,13 +20,13 @@ def compared_table(several: Sequence[Compared], first: str, second: str, caption
     return judged_table(((each.name, each) for each in several), ("Comparison", first, second), caption)
 
 
-def steps_table(found: Cells) -> Table:
+def steps_table(found: Cells, config: FrequencyStudyConfig) -> Table:
     """When half of what was said is gone, bucket by bucket."""
     some = next(iter(found.values()))[0].arm()
     rows = []
     for (size, method), several in found.items():
         for form in several[0].arm().forms:
-            row = [f"{method}, {size}, {form}"]
+            row = [f"{method}, {size}, {asked(form, config.suite)}"]
             for bucket in some.buckets:
                 steps, never = halves_of(several, form, bucket)
                 row.append(spread(steps, "{:.1f}") + (f" (never: {never} of {len(several)})" if never else ""))
@@ -35,7 +35,7 @@ def steps_table(found: Cells) -> Table:
     return Table(head, rows, "Steps until half of the facts that were said before are no longer said, means ± sd.")
 
 
-def known_table(found: Cells, form: str) -> Table:
+def known_table(found: Cells, form: str, config: FrequencyStudyConfig) -> Table:
     """What the models know before."""
     some = next(iter(found.values()))[0]
     rows = []
@@ -50,7 +50,7 @@ def known_table(found: Cells, form: str) -> Table:
         ):
             values = [spread([each[bucket][measure] for each in source]) for bucket in some.arm().buckets]
             rows.append([f"{size}, {name}", *values])
-    return Table([f"Before, {form}", *spans(some.result["buckets"])], rows)
+    return Table([f"Before, {asked(form, config.suite)}", *spans(some.result["buckets"])], rows)
 
 
 def spans(buckets: Sequence[dict]) -> list[str]:
@@ -67,18 +67,23 @@ def kept_table(found: Cells, config: FrequencyStudyConfig) -> Table:
     for (size, method), several in found.items():
         at = [(cell.arm(), cell.arm().by_rule(config.utility_floor)) for cell in several]
         for form in some.forms:
+            name = f"{method}, {size}, {asked(form, config.suite)}"
             shares = [arm.shares(point, form) for arm, point in at]
+            said = [[left for _, point in at if (left := point["measures"][form][b].get("left")) is not None]
+                    for b in some.buckets]  # fmt: skip
             rows.append([
-                f"{method}, {size}, {form}", *(spread([each[b] for each in shares]) for b in some.buckets),
+                f"{name}, level", *(spread([each[b] for each in shares if b in each]) for b in some.buckets),
                 spread([arm.overshoot(point, form, some.buckets[0]) for arm, point in at]),
                 percent(fmean(arm.kept(point, TEST) for arm, point in at)),
                 *([_neighbours(at, bucket) for bucket in some.buckets] if beside else []),
             ])  # fmt: skip
+            rows.append([f"{name}, said", *map(spread, said), *[""] * (len(rows[-1]) - 1 - len(said))])
     costs = [f"Neighbours kept, {bucket}" for bucket in some.buckets] if beside else []
     head = ["Method, size, form", *(f"Left, {b}" for b in some.buckets), "Rarest beyond never-known, nats",
             "Retained kept", *costs]  # fmt: skip
-    return Table(head, rows, "At the checkpoint that unlearning keeps: what is left of the way from never-known to the "
-                 "start (below 0: over-forgotten), and what of other facts is kept.")  # fmt: skip
+    return Table(head, rows, "At the checkpoint that unlearning keeps: what is left, by level of the way from "
+                 "never-known to the start (below 0: over-forgotten), by what is said of what was said before; and "
+                 "what of other facts is kept.")  # fmt: skip
 
 
 def _neighbours(at: Sequence[tuple], bucket: str) -> str:
@@ -94,7 +99,7 @@ def misaligned_table(found: Cells, config: FrequencyStudyConfig) -> Table:
                 told = list(misaligned(config, several, form, test))
                 if told:
                     values = [spread([each[name] for each in told]) for name in ("said", "test", "M", "D")]
-                    rows.append([f"{method}, {size}, {form}", title, str(len(told)), *values])
+                    rows.append([f"{method}, {size}, {asked(form, config.suite)}", title, str(len(told)), *values])
     head = ["Method, size, form", "Test of probability", "Seeds", "Gone by what is said", "Gone by the test", "M", "D"]
     return Table(head, rows, "At the checkpoint that unlearning keeps, over facts that passed both tests before.")
 
@@ -110,24 +115,22 @@ def forms_table(chosen: Sequence[Chosen]) -> Table:
     return Table(head, rows)
 
 
-def gaps_table(found: Cells, chosen: Sequence[Chosen], config: FrequencyStudyConfig) -> Table:
-    """At those points: the most frequent bucket's residual minus the rarest's, and what is kept of other facts."""
-    rows = []
+def gaps_table(chosen: Sequence[Chosen], config: FrequencyStudyConfig) -> Table:
+    """At those points: the most frequent bucket minus the rarest, and what is kept of other facts."""
+    forms, rows = chosen[0].cells[0].arm().forms, []
+    kinds = [(form, measure) for form in forms for measure in GAPS]
     for each in chosen:
-        cells = [cell for cell in found[each.size, each.method] if cell.seed >= config.selecting]
         for name in (UNIFORM, each.form):
-            arms = [cell.arm(name) for cell in cells]
-            at = [(arm, arm.chosen(config.utility_floor)) for arm in arms]
-            gaps = [[arm.shares(p, form)[arm.buckets[-1]] - arm.shares(p, form)[arm.buckets[0]] for arm, p in at]
-                    for form in arms[0].forms]  # fmt: skip
+            at = [(arm, arm.chosen(config.utility_floor)) for arm in (cell.arm(name) for cell in each.cells)]
+            gaps = [[*gaps_of(config, each, name, *kind).values()] for kind in kinds]
             beyond = [arm.overshoot(point, QUESTION, arm.buckets[0]) for arm, point in at]
             beside = [arm.kept(p, NEIGHBOURS) for arm, p in at if NEIGHBOURS in p["measures"]]
             rows.append([
                 f"{each.method}, {each.size}: {name}", spread([p["step"] for _, p in at], "{:.0f}"),
-                *(f"{spread(gap)}" for gap in gaps), spread(beyond),
+                *map(spread, gaps), spread(beyond),
                 percent(fmean(arm.kept(p) for arm, p in at)), percent(fmean(beside)) if beside else "–",
             ])  # fmt: skip
-    forms = next(iter(found.values()))[0].arm().forms
-    head = ["Method, size: arm", "Step", *(f"Frequent minus rare, {form}" for form in forms),
+    told = [f"Frequent minus rare, {asked(form, config.suite)}, {GAPS[measure]}" for form, measure in kinds]
+    head = ["Method, size: arm", "Step", *told,
             "Rarest beyond never-known, nats", "Retained kept", "Neighbours kept"]  # fmt: skip
     return Table(head, rows, "At those points, on the seeds that test.")

@@ -99,8 +99,9 @@ def unlearnt(scene: Scene, study: FrequencyStudyConfig, sets: Sets, values: Trai
     except DivergedError as error:
         note = str(error)
     points = list(trace.points)
-    if trained is not None and values.extrapolate is not None and trained.kept.step:
-        further = _extrapolated(trace, study, trained, values)
+    if trained is not None and values.extrapolate is not None:
+        note = "; ".join(trained.notes)  # which buckets have no alpha
+        further = _extrapolated(trace, study, trained, values) if trained.kept.step else {}
     turns = [(turn.step, len(turn.left), len(turn.returned)) for turn in trained.turns] if trained else []
     return {"points": points, "note": note, "turns": turns, **further}
 
