@@ -47,8 +47,14 @@ def job(model: Model, **changes: Any) -> Work:
 
 
 @lru_cache
-def attachment(name: str, arch: str = "llama") -> LayerAttachment:
-    return editors.get(name).function(job(tiny_model(arch=arch)), **QUICK[name]).change
+def attachment(name: str, arch: str = "llama", dtype: torch.dtype = torch.float32) -> LayerAttachment:
+    return editors.get(name).function(job(model_of(arch, dtype)), **QUICK[name]).change
+
+
+def model_of(arch: str, dtype: torch.dtype) -> Model:
+    model = tiny_model(arch=arch)
+    model.network.to(dtype)
+    return model
 
 
 def prompts() -> list[list[int]]:
@@ -107,16 +113,18 @@ def test_with_the_cache_and_without_alone_and_in_company(name: str, arch: str) -
 
 @both
 @pytest.mark.parametrize("arch", ["llama", "gpt2", "opt", "gemma2"])
-def test_scores_in_one_forest_are_those_of_each_text_alone(name: str, arch: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_scores_in_one_forest_are_those_of_each_text_alone(name: str, arch: str, dtype: torch.dtype) -> None:
     """Trees with two answers, packed with others; and an answer's scores do not change its neighbours'."""
-    model, words = tiny_model(arch=arch), list(range(3, 9))
+    model, words = model_of(arch, dtype), list(range(3, 9))
     groups = [[Encoded((*p, *words), len(p), ""), Encoded((*p, 9, 4), len(p), "")] for p in prompts()]
-    with attachment(name, arch).applied_to(model):
+    with attachment(name, arch, dtype).applied_to(model):
         together = score(model, groups)
         alone = [[score(model, [[each]])[0][0] for each in group] for group in groups]
+    near = 1e-5 if dtype == torch.float32 else 2e-2
     for several, single in zip(together, alone):
         for one, other in zip(several, single):
-            torch.testing.assert_close(one.log_probs, other.log_probs, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(one.log_probs, other.log_probs, rtol=near, atol=near)
 
 
 @both

@@ -100,6 +100,26 @@ def test_knowedit_and_its_parts(tmp_path: Path) -> None:
     assert load_data(forget=f"{file}#locality").forget == sets.retain
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_knowedit_with_and_without_a_true_answer_in_any_order(turned: bool, tmp_path: Path) -> None:
+    """`target_new` is what the benchmark would have said where there is a true answer, else the answer."""
+    row = lambda name, **more: {
+        "subject": name,
+        "prompt": f"The mayor of {name} is",
+        "target_new": ["Cid", "C."],
+        "locality": {},
+        **more,
+    }
+    rows = [row("Arland", ground_truth=["Al", "A."]), row("Borland"), row("Corland", ground_truth="Cai")]
+    found, _ = load_examples(written(tmp_path, rows[::-1] if turned else rows))
+    assert {each.subject: (each.answer, each.alternate, each.aliases) for each in found} == {
+        "Arland": ("Al", "Cid", ("A.",)), "Borland": ("Cid", None, ("C.",)), "Corland": ("Cai", "Cid", ()),
+    }  # fmt: skip
+    rows[1]["target_new"] = 3
+    with pytest.raises(DataError, match=r"`target_new( \(answer\))?` must be text, but is a number"):
+        load_examples(written(tmp_path, rows[::-1] if turned else rows))
+
+
 @pytest.mark.parametrize(
     ("rows", "change", "says"),
     [

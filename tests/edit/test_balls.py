@@ -1,4 +1,4 @@
-"""Which facts share a ball, worked by hand on a line: keys at numbers, labels as tokens."""
+"""Which facts share a ball, worked by hand on a line: keys at numbers."""
 
 from math import inf
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from expunge.edit.balls import GAP, Ball, balls_of, below
 
-REFUSE, OTHER = (5, 6, 7), (5, 6, 8)
+REFUSE, OTHER = "refuse", "other"
 
 
 def on_a_line(*places: float) -> Tensor:
     return torch.tensor([[place, 0.0] for place in places], dtype=torch.float64)
 
 
-def balls(places: Tensor, labels: list[tuple[int, ...]], first: float = 1.0, limits: list[float] | None = None) -> list:
+def balls(places: Tensor, labels: list[str], first: float = 1.0, limits: list[float] | None = None) -> list:
     count = len(places)
     limit = torch.tensor(limits or [inf] * count, dtype=torch.float64)
     return balls_of(places, labels, torch.full((count,), first, dtype=torch.float64), limit)
@@ -31,6 +31,11 @@ def test_another_label_splits_what_lies_between() -> None:
     old, new = balls(on_a_line(0, 1.5), [REFUSE, OTHER])
     assert old.radius == pytest.approx(0.75 - GAP, abs=1e-12) and old.facts == (0,)
     assert new.radius == pytest.approx(0.75, abs=1e-12) and new.facts == (1,)
+
+
+def test_a_split_leaves_no_radius_below_0() -> None:
+    old, new = balls(on_a_line(0, 1e-5), [REFUSE, OTHER])
+    assert (old.radius, new.radius) == (0, pytest.approx(5e-6))
 
 
 def test_the_same_label_expands_to_where_the_fact_lies() -> None:

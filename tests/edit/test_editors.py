@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from expunge.edit.alphaedit import AlphaEdit, alphaedit
@@ -26,6 +28,8 @@ from tiny import tiny_model
 QUICK: dict[str, Any] = {"steps": 4, "contexts": 2, "rate": 0.1, "clamp": 4.0, "decay": 1e-3}
 ONE: dict[str, Any] = {**QUICK, "layers": 1, "last": 0}
 HOW = Fitting(0.1, 4, 0.05, 1e-3, 4.0, 0.0625)
+GIVEN: dict[str, Any] = {"layers": 1, "last": 0, "contexts": 0, "energy": 0.9, "threshold": None, "how": HOW,
+                         "ridge": 1.0, "inserted": 0.9}  # of AlphaEdit.edit  # fmt: skip
 
 
 def keys_of(model: Model, job: Work, which: list[Fact], lengths: tuple[int, ...] = (10,)) -> Tensor:
@@ -197,13 +201,66 @@ def test_a_later_request_measures_nothing_on_the_edited_model(tmp_path: Path, mo
     assert AlphaEdit.load(path).spaces[0].discarded == spaces[0].discarded
 
 
+def test_memory_of_another_model_is_refused_and_of_other_weights_told(tmp_path: Path) -> None:
+    """The right model is the one that the last request left; the one before it, and one trained since, are told of."""
+    model, path, rest = tiny_model(), tmp_path / "editor.safetensors", facts(3)[1:]
+    first = alphaedit(work(tmp_path, facts(1), model), **ONE, energy=0.9)
+    assert first.keep is not None
+    first.keep(path)
+    options: dict[str, Any] = {**ONE, "energy": 0.9, "earlier": str(path)}
+    told = lambda other: [n for n in alphaedit(work(tmp_path, rest, other), **options).notes if "BASE+CHANGE" in n]
+    with first.change.applied_to(model):
+        assert told(model) == []
+        model.network.get_parameter("model.layers.1.mlp.up_proj.weight").data[0, 0] += 1
+        assert ["not those that the last one left" in note for note in told(model)] == [True]
+    assert ["those from before the first request" in note for note in told(tiny_model())] == [True]
+    with pytest.raises(ConfigError, match="of another model"):
+        alphaedit(work(tmp_path, rest, tiny_model(seed=5)), **options)
+
+
+def test_memory_that_does_not_name_its_model_is_read(tmp_path: Path) -> None:
+    """As files of earlier versions do not."""
+    path = tmp_path / "editor.safetensors"
+    editor = AlphaEdit()
+    editor.edit(work(tmp_path, facts(1)), **GIVEN)
+    editor.save(path)
+    with safe_open(path, "pt") as file:
+        about = {key: text for key, text in file.metadata().items() if key not in ("model", "result", "matrices")}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, about)
+    edited = AlphaEdit.load(path).edit(work(tmp_path, facts(2)[1:]), **GIVEN)
+    assert any("does not say of which model" in note for note in edited.notes)
+
+
+def test_a_fact_that_is_taken_back_is_not_remembered(tmp_path: Path) -> None:
+    """The editor is then as if it had never been asked for, in the object and in its file."""
+    model, asked, path = tiny_model(), facts(3), tmp_path / "editor.safetensors"
+    editor, never = AlphaEdit(), AlphaEdit()
+    edited = editor.edit(work(tmp_path, asked, model), **GIVEN).keeping(editor.save)
+    kept = edited.without(asked[1].example.id)
+    other = never.edit(work(tmp_path, [asked[0], asked[2]], model), **GIVEN)
+    assert edited.keep is not None
+    edited.keep(path)
+    loaded = AlphaEdit.load(path)
+    for each in (editor, loaded):
+        torch.testing.assert_close(each.earlier[0], never.earlier[0], rtol=1e-5, atol=1e-6)
+        assert (each.result, each.model) == (kept.result_id, other.change.base.id)
+    edited.without()  # what was asked for last counts: all three again
+    assert len(editor.earlier[0]) == 3 and editor.result == edited.change.result_id
+    with edited.change.applied_to(model):  # an earlier request gives up a fact, the later one stays as it is
+        editor.edit(work(tmp_path, facts(4)[3:], model), **GIVEN)
+    last = editor.result
+    edited.without(asked[0].example.id)
+    assert len(editor.earlier[0]) == 3 and editor.result == last
+
+
 def test_memory_of_a_model_of_another_size_is_refused(tmp_path: Path) -> None:
     editor = AlphaEdit()
     given: dict[str, Any] = {"layers": 1, "last": 0, "contexts": 0, "energy": 0.9, "threshold": None, "how": HOW,
                              "ridge": 1.0, "inserted": 0.9}  # fmt: skip
     editor.edit(work(tmp_path, facts(1)), **given)
     size = editor.earlier[0].shape[1]
-    editor.earlier[0] = torch.zeros(1, size + 3, dtype=torch.float64)
+    editor.requests[0][0] = torch.zeros(1, size + 3, dtype=torch.float64)
     with pytest.raises(ConfigError, match=f"{size + 3} neurons, not {size}"):
         editor.edit(work(tmp_path, facts(1)), **given)
 

@@ -1,5 +1,6 @@
 """GRACE: what is fitted, what is shared, what is taken back, what a second request goes on with."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from expunge.change.attachment_file import Held
+from expunge.change.header import header_of
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.edit.facts import Fact, Rows, fact_of
@@ -16,7 +19,9 @@ from expunge.edit.reading import read_tokens
 from expunge.edit.values import Value
 from expunge.edit.work import Work
 from expunge.errors import ChangeError, ConfigError
-from expunge.models.codebook import Codebook
+from expunge.models.changes import load_change
+from expunge.models.codebook import Codebook, slack_of
+from expunge.models.generating import generate
 from expunge.models.model import Model
 from expunge.models.scoring import score
 from fact_work import PLAIN, corpus, facts, kept
@@ -24,6 +29,7 @@ from steps import assert_same_bits, bits
 from tiny import tiny_model
 
 QUICK: dict[str, Any] = {"layer": 0, "steps": 6}
+LONG: dict[str, Any] = {"layer": 0, "steps": 40}  # until the target is said
 
 
 def job(model: Model | None = None, which: list[Fact] | None = None, **changes: Any) -> Work:
@@ -34,6 +40,17 @@ def job(model: Model | None = None, which: list[Fact] | None = None, **changes: 
 
 def edited(**changes: Any) -> Codebook:
     return grace(job(), **{**QUICK, **changes}).change  # type: ignore[return-value]
+
+
+def pattern(found: Codebook) -> list[int]:
+    """Which facts have one label, whatever the salt."""
+    return [found.labels.index(label) for label in found.labels]
+
+
+def assert_same(one: Codebook, other: Codebook) -> None:
+    """All but the salt, which is that of the first request."""
+    assert (one.chains, one.ids, pattern(one)) == (other.chains, other.ids, pattern(other))
+    assert all(torch.equal(each, other.tensors()[name]) for name, each in one.tensors().items())
 
 
 def asked(country: str, target: str) -> Fact:
@@ -127,6 +144,47 @@ def test_no_token_of_what_must_stay_lies_in_a_ball() -> None:
     assert edited(share=0.25).balls.radii.tolist() == pytest.approx((nearest / 4).tolist(), rel=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("arch", ["llama", "gpt2", "gemma2", "phi3"])
+def test_a_fact_is_found_in_any_company_and_what_must_stay_is_not(arch: str, dtype: torch.dtype) -> None:
+    """Facts that a ball was expanded to lie on its very edge, and half precision reads them anew in every batch."""
+    model = tiny_model(arch=arch)
+    model.network.to(dtype)
+    work = job(model, facts(4))
+    ids = [tuple(work.rows.of(fact)[0].encoded.ids) for fact in (*work.facts, *work.kept)]
+    prompts = [tuple(work.rows.of(fact)[0].encoded.ids[: work.rows.of(fact)[0].encoded.start]) for fact in work.facts]
+    queries = torch.stack([read[-1] for read in read_tokens(model, 1, prompts)])
+    nearest = float(torch.cdist(queries[:1], queries[1:]).min())
+    wide: Codebook = grace(work, layer=1, steps=1, radius=0.55 * nearest).change  # type: ignore[assignment]
+    assert any(len(chain) > 1 for chain in wide.chains)
+    usual: Codebook = grace(job(model, facts(4)), layer=1, steps=1, share=0.9).change  # type: ignore[assignment]
+    assert wide.balls.slack == slack_of(dtype)
+    for longer in range(3, 23, 4):
+        for number, each in enumerate(prompts):
+            read = read_tokens(model, 1, [tuple(range(3, 3 + longer)), each])[1][-1:].to(dtype)
+            assert [int(found.balls.find(read)) >= 0 for found in (wide, usual)] == [True, True], (longer, number)
+        stays = read_tokens(model, 1, [tuple(range(3, 3 + longer)), *ids[4:]])[1:]
+        assert usual.balls.find(torch.cat(stays).to(dtype)).max() == -1
+
+
+@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+def test_a_fact_is_found_under_autocast_and_in_a_wider_type(arch: str) -> None:
+    """Keys of float32 when the model runs in bfloat16, and keys of bfloat16 when it runs in float32."""
+    model = tiny_model(arch=arch)
+    found: Codebook = grace(job(model), **QUICK).change  # type: ignore[assignment]
+    prompts = [row.ids[: row.start] for row in (job(model).rows.of(fact)[0].encoded for fact in facts(3))]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        reads = torch.stack([read[-1] for read in read_tokens(model, 0, prompts)])
+        at_a_key = replace(found.balls, radii=torch.zeros(3))
+        assert at_a_key.find(reads).tolist() == [0, 1, 2]
+    assert at_a_key.find(reads).tolist() == [-1] * 3  # in float32 reads do not move that far
+    model.network.to(torch.bfloat16)
+    half: Codebook = grace(job(model), **QUICK).change  # type: ignore[assignment]
+    model.network.to(torch.float32)
+    reads = torch.stack([read[-1] for read in read_tokens(model, 0, prompts)])
+    assert replace(half.balls, radii=torch.zeros(3)).find(reads).tolist() == [0, 1, 2]
+
+
 def test_where_nothing_is_given_that_must_stay_the_corpus_counts_and_else_the_models_own_text(tmp_path: Path) -> None:
     """The corpus holds the facts' very prompts: these are no reason for balls without room."""
     with_corpus = job(kept=(), corpus=str(corpus(tmp_path)), corpus_tokens=400)
@@ -164,10 +222,10 @@ def test_a_fact_is_taken_back_as_if_it_had_never_been_asked_for() -> None:
         found.without(which[0].example.id)  # its value was fitted on the second fact, too
     left: Codebook = found.without(which[2].example.id)  # type: ignore[assignment]
     never: Codebook = grace(job(which=which[:2]), **QUICK, radius=100.0).change  # type: ignore[assignment]
-    assert left.digest == never.digest
+    assert_same(left, never)
     assert left.balls.radii.tolist() != found.change.balls.radii[:1].tolist()  # type: ignore[union-attr]
     saved: Codebook = found.change  # type: ignore[assignment]
-    assert without(saved, which[2].example.id).digest == never.digest
+    assert_same(without(saved, which[2].example.id), never)
     with pytest.raises(ChangeError, match="no fact 'nobody' was edited"):
         without(saved, "nobody")
     with pytest.raises(ChangeError, match="edit again without it"):
@@ -184,11 +242,64 @@ def test_a_second_request_goes_on_with_the_first(tmp_path: Path) -> None:
         options = {**QUICK, **apart, "earlier": str(tmp_path / "first.safetensors")}
         second = grace(job(which=which[1:]), **options)
         both: Codebook = second.change  # type: ignore[assignment]
-        assert (both.chains, both.ids, both.labels) == (whole.chains, whole.ids, whole.labels)
+        assert (both.chains, both.ids, pattern(both)) == (whole.chains, whole.ids, pattern(whole))
         torch.testing.assert_close(both.balls.values, whole.balls.values, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(both.balls.radii, whole.balls.radii, rtol=1e-5, atol=1e-5)
         if "share" in apart:  # facts of the second request alone are taken back of it
             assert second.without(which[-1].example.id).ids == whole.ids[:-1]  # type: ignore[union-attr]
+
+
+def test_a_later_request_replaces_the_target_of_a_prompt(tmp_path: Path) -> None:
+    """It is then as if the earlier fact had not been asked for; the others of that request stay as they are."""
+    model, path = tiny_model(), tmp_path / "first.safetensors"
+    grace(job(model, [asked("arland", "name"), asked("corvia", "name")]), **LONG).change.save(path)
+    work = job(model, [asked("arland", "answer")])
+    both: Codebook = grace(work, **LONG, earlier=str(path)).change  # type: ignore[assignment]
+    assert both.ids == ("corvia/name", "arland/answer") and both.chains == ((0,), (1,))
+    assert any("1 facts of the earlier request have new targets" in note for note in work.notes)
+    prompts = [Encoder(model.tokenizer, PLAIN).encode_prompt(asked(each, "").example) for each in ("arland", "corvia")]
+    with both.applied_to(model):
+        assert generate(model, prompts, max_new_tokens=1) == ["answer", "name"]
+    fresh: Codebook = grace(job(model, [asked("arland", "answer")]), **LONG).change  # type: ignore[assignment]
+    torch.testing.assert_close(both.balls.radii[1], fresh.balls.radii[0])  # nothing of the earlier ball is in the way
+    again = job(model, [asked("arland", "name")])
+    same: Codebook = grace(again, **LONG, earlier=str(path)).change  # type: ignore[assignment]
+    assert same.chains == ((0, 2), (1,)) and not any("new targets" in note for note in again.notes)
+
+
+def test_a_target_that_others_share_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "first.safetensors"
+    grace(job(which=facts(2)), **QUICK, radius=100.0).change.save(path)
+    new = fact_of(Example("x", facts(1)[0].example.prompt, "", source="f.jsonl:4"), "answer")
+    with pytest.raises(ConfigError, match=r"f\.jsonl:4: .*has another target.*without `earlier`"):
+        grace(job(which=[new]), **QUICK, radius=100.0, earlier=str(path))
+
+
+def test_the_file_holds_no_target(tmp_path: Path) -> None:
+    """Neither as tokens; one target has one digest in a file, also in later requests, and another one elsewhere."""
+    first, second, other = (tmp_path / f"{name}.safetensors" for name in ("first", "second", "other"))
+    grace(job(which=facts(2)), **QUICK).change.save(first)
+    grace(job(which=facts(3)[2:]), **QUICK, earlier=str(first)).change.save(second)
+    grace(job(which=facts(3)[1:]), **QUICK).change.save(other)
+    tokens = job().rows.of(facts(1)[0])[0].encoded
+    target = str(list(tokens.ids[tokens.start :]))[1:-1]
+    headers = [header_of(path) for path in (first, second, other)]
+    assert all(target not in str(header) and "i do not know" not in str(header) for header in headers)
+    one, two, three = (header["about"]["labels"] for header in headers)
+    assert len({*one, *two}) == 1 == len(set(three)) and set(one).isdisjoint(three)
+    assert isinstance(load_change(second), Codebook)
+
+
+def test_a_file_of_the_first_format_is_read_and_written_without_its_tokens(tmp_path: Path) -> None:
+    which = [*facts(2), asked("elbonia", "answer")]
+    found: Codebook = grace(job(which=which), **QUICK).change  # type: ignore[assignment]
+    rows = [job().rows.of(fact)[0].encoded for fact in which]
+    about = {**found.about(), "path": found.path, "labels": [list(row.ids[row.start :]) for row in rows]}
+    del about["salt"]
+    old = Held(found.form, found.base, about, found.tensors(), found.record)
+    again = Codebook.of(old)
+    assert_same(again, found)
+    assert (again.labels, again.salt) == (found.labels, found.salt)  # so an old file of one request is the new one
 
 
 def test_memory_is_of_one_model_and_layer(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ def test_each_kind() -> None:
     drawn = [of("refusals", seed=seed).texts for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert set(drawn[0]) <= set(REFUSALS)
+    forget = tiny_sets().forget
+    less = targets_of("refusals", tiny_model(), [forget[3], *forget[1:3]], refuses=refuses).texts
+    assert less == (drawn[0][3], *drawn[0][1:3])  # whichever others are asked for, and in which order
     with pytest.raises(ConfigError, match="alternate"):
         targets_of("alternate", tiny_model(), [ASKED], refuses=refuses)
     with pytest.raises(ConfigError, match="target"):

@@ -1,12 +1,14 @@
 """Values: against a naive fit with whole passes, one fact at a time; batches, bundles, ends."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from expunge.edit import value_store
+from expunge.edit import value_store, values
 from expunge.edit import work as work_module
 from expunge.edit.facts import Fact, Row
 from expunge.edit.values import Fitting, Value, Wanted, divergence, fit
@@ -178,6 +180,32 @@ def test_a_value_is_stored_and_found(tmp_path, monkeypatch) -> None:
         work(tmp_path, facts(2), tiny_model(seed=1), folder=tmp_path / "cache").values(
             [[0], [1]], BEFORE, Place(0), HOW
         )
+
+
+def test_values_of_a_run_that_was_killed_are_found(tmp_path, monkeypatch) -> None:
+    """Killed in the third of four batches, it has the first two; the next run fits the others alone."""
+    which = facts(4)
+    job = lambda: work(tmp_path, which, folder=tmp_path / "cache")
+    whole, done = values._batch, []
+
+    def until_killed(*given: Any) -> Any:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(list(given[1]))
+        return whole(*given)
+
+    monkeypatch.setattr(work_module, "fit", partial(fit, budget=10))
+    monkeypatch.setattr(values, "_batch", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        job().values([[i] for i in range(4)], BEFORE, Place(0), HOW)
+    assert len(list((tmp_path / "cache" / "values").iterdir())) == 2
+    fitted: list[int] = []
+    monkeypatch.setattr(values, "_batch", lambda *given: fitted.append(len(given[1])) or whole(*given))
+    again = job().values([[i] for i in range(4)], BEFORE, Place(0), HOW)
+    assert fitted == [1, 1]
+    alone = work(tmp_path, which).values([[i] for i in range(4)], BEFORE, Place(0), HOW)
+    for one, other in zip(again, alone):
+        torch.testing.assert_close(one.vector, other.vector, rtol=1e-5, atol=1e-5)
 
 
 def test_the_store_of_values_is_kept_below_its_limit(tmp_path, monkeypatch) -> None:

@@ -199,6 +199,18 @@ def test_with_retrieve_each_merge_is_a_memory_with_its_own_threshold() -> None:
     assert one.thresholds == pytest.approx([min(delta(model, one, fact) for fact in facts(3))], rel=1e-5)
 
 
+def test_a_merge_leaves_the_shard_under_way_its_edits() -> None:
+    """Shards of two, merged after three: the third edit is in the second shard, so in the second memory."""
+    model, four = tiny_model(), facts(4)
+    found = edited(job(which=four), save_every=2, merge_every=3, retrieve=True)
+    expected = [
+        min(delta(model, found, fact, memory) for fact in part) for memory, part in enumerate((four[:2], four[2:]))
+    ]
+    assert found.thresholds == pytest.approx(expected, rel=1e-5)
+    even = edited(job(which=four), save_every=2, merge_every=2, retrieve=True)
+    assert found.thresholds == even.thresholds and found.edits == 4
+
+
 def test_queries_with_one_value_are_one_edit() -> None:
     from dataclasses import replace
 
@@ -222,26 +234,32 @@ def test_a_second_request_keeps_the_first_ones_memory(tmp_path: Path) -> None:
         edited(job(tiny_model(seed=1)), earlier=earlier, retrieve=True)
 
 
-@pytest.mark.parametrize("every", [{}, {"save_every": 2, "merge_every": 2}, {"save_every": 1, "merge_every": 3}])
+@pytest.mark.parametrize(
+    "every",
+    [
+        {}, {"save_every": 2, "merge_every": 2}, {"save_every": 1, "merge_every": 3},
+        {"save_every": 2, "merge_every": 3}, {"save_every": 1, "merge_every": 4},
+    ],
+)  # fmt: skip
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(every: dict[str, int], tmp_path: Path) -> None:
     from expunge.edit.side_training import Side
 
     options = {**every, "retrieve": bool(every)}
-    whole, learn, done = edited(**options), Side.learn, []
+    whole, learn, done = edited(job(which=facts(4)), **options), Side.learn, []
 
     def until_killed(self: Side, shard: Shard, bundle: list[int], number: int) -> Any:
-        if len(done) == 2:
+        if len(done) == 3:
             raise KeyboardInterrupt
         done.append(number)
         return learn(self, shard, bundle, number)
 
     always_due = patch("expunge.models.halfway.Halfway.due", True)
     with always_due, patch.object(Side, "learn", until_killed), pytest.raises(KeyboardInterrupt):
-        edited(job(folder=tmp_path), **options)
+        edited(job(which=facts(4), folder=tmp_path), **options)
     (left,) = (tmp_path / "wise").iterdir()
     with always_due, patch.object(Side, "learn", lambda *each: done.append(each[-1]) or learn(*each)):
-        again = edited(job(folder=tmp_path), **options)
-    assert done == [0, 1, 2] and again.digest == whole.digest
+        again = edited(job(which=facts(4), folder=tmp_path), **options)
+    assert done == [0, 1, 2, 3] and again.digest == whole.digest
     assert not left.exists()
 
 

@@ -2,10 +2,11 @@
 
 The header (`header.py`):
 
-    {"kind": "expunge-attachment", "version": 1, "form": "codebook" | "memories",
+    {"kind": "expunge-attachment", "version": 2, "form": "codebook" | "memories",
      "base": {NAME: [digest, type, shape]}, "ties": {NAME: NAME}, "about": {…}, "record": {…}}
 
-What `about` and the tensors mean is the form's own matter.
+What `about` and the tensors mean is the form's own matter. Format 1, which is still read, had the tokens of a
+codebook's targets where format 2 has digests of them.
 """
 
 import json
@@ -21,7 +22,7 @@ from expunge.change.fingerprint import Fingerprint
 from expunge.change.header import ATTACHMENT, base_of, check_version, header_of, opened, write
 from expunge.errors import ChangeError
 
-VERSION = 1
+VERSION = 2
 
 
 class Held(NamedTuple):

@@ -53,7 +53,11 @@ def kind_of_file(table: Table) -> str | None:
 
 
 def part_of_file(table: Table, part: Part, problems: Problems) -> tuple[Table, dict[str, str]]:
-    """The rows of a part, and which of their columns are which fields of ours. `table` is such a file."""
+    """The rows of a part, and which of their columns are which fields of ours. `table` is such a file.
+
+    A column that is one field in some rows and another one in others (KnowEdit's `target_new`, the answer where there
+    is no `ground_truth`) is two: the second of them as "target_new (answer)".
+    """
     kind = kind_of_file(table)
     assert kind is not None, "not an editing benchmark's file"
     unfold = _PARTS[part, kind]
@@ -61,13 +65,21 @@ def part_of_file(table: Table, part: Part, problems: Problems) -> tuple[Table, d
     rows = []
     for row in table.rows:
         for cells in filter(None, unfold(_At(row, problems))):
-            names |= {cell.column: cell.field for cell in cells}
-            rows.append(Row(row.place, {cell.column: cell.value for cell in cells if cell.value is not None}))
+            values = {_column(cell, names): cell.value for cell in cells}
+            rows.append(Row(row.place, {column: value for column, value in values.items() if value is not None}))
     if part == "locality":
         rows = _once(rows, table, kind, names, problems)
     if table.rows and not rows and not problems.found:
         problems.add(Place(table.file), None, f"has no rows for {part}: {kind} keeps them elsewhere, or not at all")
     return Table(table.file, rows), names
+
+
+def _column(cell: _Cell, names: dict[str, str]) -> str:
+    """What the cell's column is called, which stands in `names` from then on for this field alone."""
+    free = names.setdefault(cell.column, cell.field) == cell.field
+    column = cell.column if free else f"{cell.column} ({cell.field})"
+    names[column] = cell.field
+    return column
 
 
 class _At:

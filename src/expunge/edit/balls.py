@@ -10,9 +10,9 @@ its ball:
 
 ε_q is the radius of a new ball. Labels are equal if the targets' tokens are (the authors' code compares means of padded
 label vectors, in which prompts of another length change the label, and reads labels in another order than keys).
-Deviations where queries have a `limit`, the distance to what must stay (∞ where radii are given as published): a ball
-never grows to its key's limit. A fact that it would have to reach beyond gets a ball of its own, and what a split
-leaves to ε_j is at most what is below the limit.
+Deviations: no radius is below 0. And where queries have a `limit`, how far it is to what must stay (`reaching.py`; ∞
+where radii are given as published), a ball never grows to its key's limit: a fact that it would have to reach beyond
+gets a ball of its own, and what a split leaves to ε_j is at most what is below the limit.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Ball:
 
 def balls_of(
     queries: Float[Tensor, "facts in"],
-    labels: Sequence[tuple[int, ...]],
+    labels: Sequence[str],
     first: Float[Tensor, " facts"],
     limits: Float[Tensor, " facts"],
 ) -> list[Ball]:
@@ -52,8 +52,7 @@ def balls_of(
 
 
 def _meet(
-    found: list[Ball], near: int, distance: float, fact: int, labels: Sequence[tuple[int, ...]], first: Tensor,
-    limits: Tensor,
+    found: list[Ball], near: int, distance: float, fact: int, labels: Sequence[str], first: Tensor, limits: Tensor
 ) -> None:  # fmt: skip
     """One fact meets the balls so far."""
     ball, key = found[near], found[near].facts[0]
@@ -61,7 +60,7 @@ def _meet(
         found.append(Ball(float(first[fact]), (fact,)))
     elif labels[fact] != labels[key]:
         half = distance / 2
-        found[near] = replace(ball, radius=min(half - GAP, max(ball.radius, below(float(limits[key])))))
+        found[near] = replace(ball, radius=max(0.0, min(half - GAP, max(ball.radius, below(float(limits[key]))))))
         found.append(Ball(min(half, below(float(limits[fact]))), (fact,)))
     elif distance <= ball.radius:
         found[near] = replace(ball, facts=(*ball.facts, fact))

@@ -8,12 +8,10 @@ Deviations: facts with the same key get the mean of what is wanted (the paper ad
 the retain set stand in C beside the corpus's, as in `memit.py`; layers and contexts as in `memit.py`.
 """
 
-from torch import Tensor
-
 from expunge.edit import editors
 from expunge.edit.edited import Edited
 from expunge.edit.solving import Protected
-from expunge.edit.spreading import spread
+from expunge.edit.spreading import spread_protected
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work, blocks
 from expunge.objectives.options import AtLeastOne, Count, Finite, Layer, NonNegative, Positive
@@ -34,15 +32,6 @@ def emmet(
     kl: NonNegative = 0.0625,
 ) -> Edited:
     """`last` is the last block that is edited, or below 1 a share of the depth."""
-    chosen = blocks(work.model.layout.depth, last, layers)
-    before = work.contexts(contexts, (10,))
-    statistics, kept = work.statistics(chosen), work.kept_moments(chosen)
-    moments: dict[int, Protected] = {}
-
-    def solve(layer: int, keys: Tensor) -> Tensor:
-        if layer not in moments:
-            moments[layer] = Protected(statistics[layer].moment, kept[layer])
-            work.note_ridge(layer, moments[layer].ridge)
-        return moments[layer].exact(keys)
-
-    return spread(work, chosen, Fitting(rate, steps, stop, decay, clamp, kl), before, solve)
+    chosen, before = blocks(work.model.layout.depth, last, layers), work.contexts(contexts, (10,))
+    how = Fitting(rate, steps, stop, decay, clamp, kl)
+    return spread_protected(work, chosen, how, before, Protected.exact)

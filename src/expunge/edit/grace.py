@@ -12,8 +12,9 @@ depend on one another are fitted together.
 The published radius, 1, means something else in every model: `radius` gives it. Unless it does, a ball reaches `share`
 of the way to the nearest token of what must stay: of the retain set's prompts and answers, and of the corpus (where
 that does not have the fact itself); then a ball never grows to such a token either. That rule is ours.
-Deviations: that rule; the slack of lookups, and which tokens are looked up: see `models/codebook.py`; 𝕍 is drawn by
-the fact, so that another fact does not change it.
+Deviations: that rule (`reaching.py`); the slack of lookups, and which tokens are looked up: see `models/codebook.py`;
+𝕍 is drawn by the fact, so that another fact does not change it; a prompt that an earlier request gave another target
+has the later one.
 """
 
 from collections.abc import Sequence
@@ -33,12 +34,13 @@ from expunge.edit.earlier import earlier_of
 from expunge.edit.edited import Edited
 from expunge.edit.layer_values import Steps, fit_outputs, outputs_at
 from expunge.edit.options import Share
-from expunge.edit.reading import corpus_pieces, kept_pieces, read_tokens
+from expunge.edit.reaching import distances, reach
+from expunge.edit.reading import read_tokens
 from expunge.edit.value_store import ValueStore
 from expunge.edit.values import Value
 from expunge.edit.work import Work, blocks
 from expunge.errors import ChangeError, ConfigError
-from expunge.models.codebook import SLACK, Balls, Codebook
+from expunge.models.codebook import Balls, Codebook, label_of, salt_of, slack_in
 from expunge.objectives.options import AtLeastOne, Layer, Positive
 from expunge.parameters import parameters_of
 
@@ -71,10 +73,13 @@ def grace(
     _check(work, rows)
     prompts = read_tokens(model, block, [row.ids[: row.start] for row in rows])
     queries = torch.stack([read[-1] for read in prompts])
-    first, limits = _reach(work, block, queries, radius, share)
-    labels = tuple(row.ids[row.start :] for row in rows)
-    asked = _Asked(queries, first, limits, labels, tuple(fact.example.id for fact in work.facts))
-    asked = asked if before is None else _Asked.of(before).and_then(asked)
+    first, limits = reach(work, block, queries, radius, share)
+    salt = salt_of(base, queries) if before is None else before.salt
+    labels = tuple(label_of(salt, row.ids[row.start :]) for row in rows)
+    asked = _Asked(queries, first, limits, labels, tuple(fact.example.id for fact in work.facts), salt)
+    if before is not None:
+        before = _given_way(work, before, asked)
+        asked = _Asked.of(before).and_then(asked)
     balls = balls_of(asked.queries, asked.labels, asked.first, asked.limits)
     fits = _Fits(work, block, rows, len(asked.ids) - len(rows), start, Steps(rate, steps))
     found = fits.values([ball.facts for ball in balls], before)
@@ -93,8 +98,9 @@ def without(codebook: Codebook, *ids: str) -> Codebook:
     """The codebook as it would be had these facts (their examples' ids) never been asked for.
 
     Balls follow from the queries of all facts, which are kept, so radii that a fact had split or expanded are those
-    from before. Raises ChangeError for ids that are not there, and where a value was fitted on a fact together with
-    others: then edit again without it.
+    from before; but the target of an earlier request whose place one of them took does not come back. Raises
+    ChangeError for ids that are not there, and where a value was fitted on a fact together with others: then edit again
+    without it.
     """
     if unknown := [each for each in ids if each not in codebook.ids]:
         raise ChangeError(f"no fact {unknown[0]!r} was edited")
@@ -114,21 +120,23 @@ class _Asked:
     queries: Float[Tensor, "facts in"]
     first: Float[Tensor, " facts"]
     limits: Float[Tensor, " facts"]
-    labels: tuple[tuple[int, ...], ...]
+    labels: tuple[str, ...]
     ids: tuple[str, ...]
+    salt: str
 
     @classmethod
     def of(cls, codebook: Codebook) -> "_Asked":
-        return cls(codebook.queries, codebook.first, codebook.limits, codebook.labels, codebook.ids)
+        return cls(codebook.queries, codebook.first, codebook.limits, codebook.labels, codebook.ids, codebook.salt)
 
     def and_then(self, other: "_Asked") -> "_Asked":
         pairs = zip(self._tensors, (each.to(self.queries) for each in other._tensors))
         queries, first, limits = (torch.cat(pair) for pair in pairs)
-        return _Asked(queries, first, limits, self.labels + other.labels, self.ids + other.ids)
+        return _Asked(queries, first, limits, self.labels + other.labels, self.ids + other.ids, self.salt)
 
     def some(self, rest: Sequence[int]) -> "_Asked":
         queries, first, limits = (each[list(rest)] for each in self._tensors)
-        return _Asked(queries, first, limits, tuple(self.labels[i] for i in rest), tuple(self.ids[i] for i in rest))
+        labels, ids = (tuple(each[i] for i in rest) for each in (self.labels, self.ids))
+        return _Asked(queries, first, limits, labels, ids, self.salt)
 
     @property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -215,6 +223,28 @@ def _earlier(path: str, base: Fingerprint, layer: str) -> Codebook:
     return found
 
 
+def _given_way(work: Work, before: Codebook, asked: _Asked) -> Codebook:
+    """The earlier codebook without the facts whose prompts are given another target now.
+
+    A prompt is known by what is read at it, as every lookup knows it.
+    """
+    near = before.balls.slack * asked.queries.norm(dim=1)
+    alike = distances(asked.queries, before.queries.to(asked.queries)) <= near[:, None]
+    met = [(i, old) for i, old in alike.nonzero().tolist() if asked.labels[i] != before.labels[old]]
+    gone = {old for _, old in met}
+    found = _of_some(before, [old for old in range(len(before.ids)) if old not in gone]) if gone else before
+    if found is None:
+        fact = work.facts[met[0][0]].example
+        raise ConfigError(
+            f"{fact.source or fact.id}: in the earlier request its prompt has another target, whose value other facts "
+            "share, so it cannot be replaced alone: leave the prompt out, or make the codebook anew from all facts "
+            "(without `earlier`)"
+        )
+    if gone:
+        work.note(f"{len(gone)} facts of the earlier request have new targets now, which this one gives their prompts")
+    return found
+
+
 def _check(work: Work, rows: Sequence[Encoded]) -> None:
     said: dict[tuple[int, ...], tuple[int, ...]] = {}
     for fact, row in zip(work.facts, rows):
@@ -227,42 +257,14 @@ def _check(work: Work, rows: Sequence[Encoded]) -> None:
             raise ConfigError(f"{where}: its prompt has another target already: give each prompt once")
 
 
-def _reach(
-    work: Work, block: int, queries: Float[Tensor, "facts in"], radius: float | None, share: float
-) -> tuple[Float[Tensor, " facts"], Float[Tensor, " facts"]]:
-    """The radius of each fact's ball, and what it must not reach."""
-    infinite = torch.full((len(queries),), torch.inf, dtype=queries.dtype)
-    if radius is not None:
-        return torch.full_like(infinite, radius), infinite
-    alike = 2 * SLACK * queries.norm(dim=1)
-    limits, kept = infinite, kept_pieces(work)
-    for read in read_tokens(work.model, block, kept):
-        limits = torch.minimum(limits, _distances(queries, read).min(1).values)
-    if met := int((limits <= alike).sum()):
-        work.note(
-            f"{met} of {len(queries)} facts are read just like a token of what must stay, which so goes with them: "
-            "does a prompt stand in both sets, or end in what all of them end in?"
-        )
-    corpus = corpus_pieces(work) if work.corpus is not None or not kept else []
-    for read in read_tokens(work.model, block, corpus):
-        away = _distances(queries, read)
-        away = away.masked_fill(away <= alike[:, None], torch.inf)  # there the corpus has the fact itself
-        limits = torch.minimum(limits, away.min(1).values)
-    return share * limits, limits
-
-
-def _distances(queries: Float[Tensor, "facts in"], read: Float[Tensor, "tokens in"]) -> Float[Tensor, "facts tokens"]:
-    return torch.cdist(queries, read, compute_mode="donot_use_mm_for_euclid_dist")
-
-
 def _codebook(
     asked: _Asked, balls: Sequence[Ball], values: Tensor, base: Fingerprint, path: str, record: Any
 ) -> Codebook:  # fmt: skip
     keys = asked.queries[[ball.facts[0] for ball in balls]]
     radii = torch.tensor([ball.radius for ball in balls], dtype=keys.dtype)
     return Codebook(
-        base, path, record, Balls(keys, values, radii), tuple(ball.facts for ball in balls), asked.queries,
-        asked.first, asked.limits, asked.labels, asked.ids,
+        base, path, record, Balls(keys, values, radii, slack_in(base, path)), tuple(ball.facts for ball in balls),
+        asked.queries, asked.first, asked.limits, asked.labels, asked.ids, asked.salt,
     )  # fmt: skip
 
 

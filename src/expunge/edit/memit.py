@@ -10,13 +10,11 @@ Deviations: that choice of λ (authors: 15,000 or 20,000, by hand); K₀, at whi
 ends is a share of the depth; contexts: see `contexts.py`; norms behind the MLP: see `spreading.py`.
 """
 
-from torch import Tensor
-
 from expunge.edit import editors
 from expunge.edit.edited import Edited
 from expunge.edit.options import Share
 from expunge.edit.solving import Protected
-from expunge.edit.spreading import spread
+from expunge.edit.spreading import spread_protected
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work, blocks
 from expunge.objectives.options import AtLeastOne, Count, Finite, Layer, NonNegative, Positive
@@ -39,15 +37,6 @@ def memit(
     kl: NonNegative = 0.0625,
 ) -> Edited:
     """`last` is the last block that is edited, or below 1 a share of the depth; `weight` is λ."""
-    chosen = blocks(work.model.layout.depth, last, layers)
-    before = work.contexts(contexts, (10,))
-    statistics, kept = work.statistics(chosen), work.kept_moments(chosen)
-    moments: dict[int, Protected] = {}
-
-    def solve(layer: int, keys: Tensor) -> Tensor:
-        if layer not in moments:
-            moments[layer] = Protected(statistics[layer].moment, kept[layer], inserted, weight)
-            work.note_ridge(layer, moments[layer].ridge)
-        return moments[layer].soft(keys)
-
-    return spread(work, chosen, Fitting(rate, steps, stop, decay, clamp, kl), before, solve)
+    chosen, before = blocks(work.model.layout.depth, last, layers), work.contexts(contexts, (10,))
+    how = Fitting(rate, steps, stop, decay, clamp, kl)
+    return spread_protected(work, chosen, how, before, Protected.soft, inserted, weight)

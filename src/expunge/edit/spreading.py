@@ -17,12 +17,30 @@ from torch import Tensor
 
 from expunge.change import Factors, WeightChange
 from expunge.edit.edited import Drafts, Edited, change_of, factors_of, torn
+from expunge.edit.solving import Factor, Keys, Protected
 from expunge.edit.values import Fitting
 from expunge.edit.work import Work
 from expunge.models.rests import Place
 
 FLOOR = 1e-3
-Solve = Callable[[int, Float[Tensor, "facts d_ff"]], Float[Tensor, "facts d_ff"]]
+Solve = Callable[[int, Keys], Factor]
+
+
+def spread_protected(
+    work: Work, layers: Sequence[int], how: Fitting, before: Sequence[str],
+    solve: Callable[[Protected, Keys], Factor], inserted: float = 0.9, weight: float | None = None,
+) -> Edited:  # fmt: skip
+    """`spread`, each layer solved against C of the corpus and the retain set's keys there."""
+    statistics, kept = work.statistics(layers), work.kept_moments(layers)
+    moments: dict[int, Protected] = {}
+
+    def at(layer: int, keys: Keys) -> Factor:
+        if layer not in moments:
+            moments[layer] = Protected(statistics[layer].moment, kept[layer], inserted, weight)
+            work.note_ridge(layer, moments[layer].ridge)
+        return solve(moments[layer], keys)
+
+    return spread(work, layers, how, before, at)
 
 
 def spread(work: Work, layers: Sequence[int], how: Fitting, before: Sequence[str], solve: Solve) -> Edited:

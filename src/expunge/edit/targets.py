@@ -1,7 +1,7 @@
 """Targets: what is to be said in place of the answer. Li et al. 2025, arXiv:2505.19855: unlearning is editing towards
 ∅.
 
-    refusal     one fixed sentence          refusals    one of many, drawn by the seed for each example
+    refusal     one fixed sentence          refusals    one of many, drawn by the seed and the example's id
     self        the model's own refusal: it is shown exemplars and told to name what was asked and to give nothing away
     empty       nothing: the end token      alternate   the examples' own `alternate`
     any other text                          that text
@@ -15,8 +15,7 @@ ours: the paper's wording was not available.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
+from hashlib import sha256
 
 from expunge.config import ConventionConfig
 from expunge.data.convention import Encoder
@@ -69,9 +68,7 @@ def targets_of(
     if kind == "refusal":
         return Targets((REFUSAL,) * len(examples), end)
     if kind == "refusals":
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randint(len(REFUSALS), (len(examples),), generator=generator).tolist()
-        return Targets(tuple(REFUSALS[i] for i in drawn), end)
+        return Targets(tuple(_drawn(seed, example.id) for example in examples), end)
     if kind == "self":
         return _improved(model, examples, refuses, end)
     if kind == "alternate":
@@ -81,6 +78,12 @@ def targets_of(
     if not kind.strip():
         raise ConfigError("target: give refusal, refusals, self, empty, alternate or a text")
     return Targets((kind,) * len(examples), None)
+
+
+def _drawn(seed: int, name: str) -> str:
+    """Of the example itself: others that come or go do not change it."""
+    told = sha256(repr((seed, name)).encode()).digest()
+    return REFUSALS[int.from_bytes(told[:7], "big") % len(REFUSALS)]
 
 
 def _improved(model: Model, examples: Sequence[Example], refuses: Callable[[str], bool], end: bool | None) -> Targets:

@@ -70,12 +70,17 @@ def fit(
     *,
     budget: int = 2048,
     tick: Callable[[int], object] = lambda done: None,
+    ended: Callable[[Sequence[int], Sequence[Value]], object] = lambda batch, values: None,
 ) -> list[Value]:
-    """The values, in the order given. `budget` bounds the tokens of a batch: memory, not results."""
+    """The values, in the order given. `budget` bounds the tokens of a batch: memory, not results.
+
+    `ended` gets the numbers of the values of each batch that is done, and these.
+    """
     sizes = [sum(len(row.encoded.ids) for row in (*each.rows, each.essence)) for each in wanted]
     found: dict[int, Value] = {}
     for batch in pack(sizes, budget):
         found.update(_batch(model, {i: wanted[i] for i in batch}, place, how, tick))
+        ended(batch, [found[i] for i in batch])
     return [found[i] for i in range(len(wanted))]
 
 

@@ -6,9 +6,10 @@
 
 Δ_in is that of an edit's prompt, Δ_out that of an irrelevant one. SGD on W', one edit after the other, only at entries
 drawn once a shard (Bernoulli ρ), none further than `norm` from W. After `save_every` edits W' is put aside and begins
-anew; after `merge_every`, and at the end, shards become one memory by TIES. ε = min over its edits of Δ_in; a text
-with Δ ≥ `ratio` · ε goes through the memory (`models/memories.py`). With `retrieve` each merge gives a memory of its
-own, and the one with the largest Δ answers; without, one memory goes on through all merges.
+anew; after `merge_every`, and at the end, the shards put aside become one memory by TIES (one under way waits for the
+next merge). ε = min over its edits of Δ_in; a text with Δ ≥ `ratio` · ε goes through the memory
+(`models/memories.py`). With `retrieve` each merge gives a memory of its own, and the one with the largest Δ answers;
+without, one memory goes on through all merges.
 Irrelevant are prompts of the retain set and pieces of the corpus, `irrelevant` of either for each edit (authors: one
 text), drawn by the seed; one of the two will do.
 
@@ -23,6 +24,7 @@ contexts: see `contexts.py`. `activation` has Δ as in the authors' code, behind
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,9 @@ def wise(
     return Edited(memories, tuple(work.facts), (), tuple(work.notes))
 
 
+Learned = tuple[Tensor, list[list[int]]]  # weights, and the edits (bundles) that they learned
+
+
 @dataclass
 class _Stream:
     """The edits one after the other, and what becomes of W' between them."""
@@ -126,11 +131,11 @@ class _Stream:
     merge_every: int
     density: float
     retrieve: bool
-    shards: list[Tensor] = field(default_factory=list)  # finished ones, not yet merged
-    waiting: list[list[int]] = field(default_factory=list)  # the edits (bundles) in them
-    memories: list[tuple[Tensor, list[list[int]]]] = field(default_factory=list)
+    memories: list[Learned] = field(default_factory=list)
+    shards: list[Learned] = field(default_factory=list)  # finished ones, not yet merged
+    waiting: list[list[int]] = field(default_factory=list)  # the edits of the shard under way
 
-    def run(self, bundles: Sequence[list[int]]) -> list[tuple[Tensor, list[list[int]]]]:
+    def run(self, bundles: Sequence[list[int]]) -> list[Learned]:
         """Memories with the edits that went into them. Goes on where a run that was killed had been."""
         side, work = self.side, self.side.work
         kept, place = self._halfway(bundles)
@@ -143,8 +148,8 @@ class _Stream:
             self.waiting.append(bundles[number])
             work.tick(1, f"loss {loss:.2g} after {count} steps", len(bundles))
             if self._full(number + 1, self.save_every, len(bundles)):
-                self.shards.append(shard.weight)
-                shard = None
+                self.shards.append((shard.weight, self.waiting))
+                shard, self.waiting = None, []
             if self._full(number + 1, self.merge_every, len(bundles)):
                 self._merge()
             self._keep(kept, number + 1, shard)
@@ -164,14 +169,14 @@ class _Stream:
         return Shard(main.clone(), mask.to(main.device))
 
     def _merge(self) -> None:
-        """Shards (and, without `retrieve`, the memory so far) become one."""
+        """Finished shards (and, without `retrieve`, the memory so far) become one; the one under way goes on."""
         if not self.shards:
-            return  # those at hand are not finished
+            return
         before = [] if self.retrieve or not self.memories else [self.memories.pop()]
-        weight = merged(self.side.main, [*(w for w, _ in before), *self.shards], self.density)
-        edits = [bundle for _, several in before for bundle in several] + self.waiting
-        self.memories.append((weight, edits))
-        self.shards, self.waiting = [], []
+        parts = [*before, *self.shards]
+        weight = merged(self.side.main, [part for part, _ in parts], self.density)
+        self.memories.append((weight, [bundle for _, several in parts for bundle in several]))
+        self.shards = []
 
     def _halfway(self, bundles: Sequence[list[int]]) -> tuple[Halfway, Path | None]:
         work, side = self.side.work, self.side
@@ -184,6 +189,7 @@ class _Stream:
             "irrelevant": side.irrelevant, "seed": work.seed,
             "stream": [self.drawn, self.save_every, self.merge_every, self.density, self.retrieve],
             "type": str(work.model.network.dtype), "device": work.model.device.type,
+            "form": 2,  # of the file: counts are those of the memories, then of the shards
         }  # fmt: skip
         place = work.folder / "wise" / f"{hash_of(key)}.safetensors"
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -193,13 +199,12 @@ class _Stream:
         if not kept:
             return 0, None
         device = self.side.main.device
-        done, self.shards = int(kept["done"][0]), _listed(kept, "shard", device)
-        counts = kept["counts"].tolist()
-        start = 0
-        for weight, count in zip(_listed(kept, "memory", device), counts):
-            self.memories.append((weight, [list(each) for each in bundles[start : start + count]]))
-            start += count
-        self.waiting = [list(each) for each in bundles[start:done]]
+        done, memories = int(kept["done"][0]), _listed(kept, "memory", device)
+        weights = [*memories, *_listed(kept, "shard", device)]
+        rest = iter([list(each) for each in bundles[:done]])
+        learned = [(weight, list(islice(rest, count))) for weight, count in zip(weights, kept["counts"].tolist())]
+        self.memories, self.shards = learned[: len(memories)], learned[len(memories) :]
+        self.waiting = list(rest)
         if "weight" not in kept:
             return done, None
         shard = self._shard(done - 1)
@@ -208,10 +213,10 @@ class _Stream:
     def _keep(self, kept: Halfway, done: int, shard: Shard | None) -> None:
         if not kept.due:
             return
-        tensors = {f"shard.{i}": each for i, each in enumerate(self.shards)}
-        tensors |= {f"memory.{i}": weight for i, (weight, _) in enumerate(self.memories)}
+        tensors = {f"memory.{i}": weight for i, (weight, _) in enumerate(self.memories)}
+        tensors |= {f"shard.{i}": weight for i, (weight, _) in enumerate(self.shards)}
         tensors |= {} if shard is None else {"weight": shard.weight}
-        counts = torch.tensor([len(edits) for _, edits in self.memories], dtype=torch.int64)
+        counts = torch.tensor([len(edits) for _, edits in (*self.memories, *self.shards)], dtype=torch.int64)
         kept.save(done=torch.tensor([done]), counts=counts, **tensors)
 
 

@@ -122,9 +122,12 @@ class Work:
             done += ended
             self.tick(ended, f"values: {done} of {len(wanted)}", len(self.bundles()))
 
-        for i, value in zip(missing, fit(self.model, [wanted[i] for i in missing], place, how, tick=tick)):
-            found[i] = value
-            store.put(keys[i], value)
+        def ended(batch: Sequence[int], values: Sequence[Value]) -> None:
+            for number, value in zip(batch, values):
+                found[missing[number]] = value
+                store.put(keys[missing[number]], value)  # so a run that is killed goes on from here
+
+        fit(self.model, [wanted[i] for i in missing], place, how, tick=tick, ended=ended)
         if missing:
             store.trim()
         return [found[i] for i in range(len(wanted))]

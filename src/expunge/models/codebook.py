@@ -6,12 +6,13 @@
 Every token is looked up, alone: so a text gives the same however it is batched, padded or cut into passes, and with the
 key-value cache, where a pass has a single token, as without. Tokens outside all balls keep their bits.
 Deviations: the authors look up a prompt's last token and those that are generated after it; but where a prompt ends is
-not seen by a layer, and depends on how the text is passed. A distance may exceed ε by 1e-5 ‖𝕂‖: what one token reads
-differs that much from batch to batch, and a ball that was expanded ends just where the fact lies.
+not seen by a layer, and depends on how the text is passed. A distance may exceed ε by s (‖𝕂‖ + ε), s from `slack_of`:
+what one token reads differs that much from batch to batch, and a ball that was expanded ends just where the fact lies.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 import torch
@@ -19,11 +20,22 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from expunge.change.attachment_file import Held
-from expunge.change.bits import type_name
+from expunge.change.bits import digest, type_name
+from expunge.change.fingerprint import Fingerprint
 from expunge.models.attaching import Hook, LayerAttachment
 
-SLACK = 1e-5  # of a key's norm
+SLACK = 1e-5  # of the norm of what is read, in float32 and wider
+_HALF = {torch.bfloat16: 2e-2, torch.float16: 1e-2}  # tiny models of every architecture: up to 1.1e-2 and 2.4e-3
 _ROUNDING = 1e-4  # of the squared norms: what a product of matrices may be wrong by
+
+
+def slack_of(*types: torch.dtype) -> float:
+    """How far a token's read moves from batch to batch, relative to its norm, in the least exact of these types.
+
+    >>> slack_of(torch.float32), slack_of(torch.float32, torch.bfloat16)
+    (1e-05, 0.02)
+    """
+    return max(_HALF.get(each, SLACK) for each in types)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +45,17 @@ class Balls:
     keys: Float[Tensor, "balls in"]
     values: Float[Tensor, "balls out"]
     radii: Float[Tensor, " balls"]
+    slack: float = SLACK  # of the type in which the keys were read
 
     @torch.no_grad()
     def find(self, read: Float[Tensor, "tokens in"]) -> Int[Tensor, " tokens"]:
         """The ball that each token lies in, by the nearest key; -1: in none."""
         found = torch.full((len(read),), -1, dtype=torch.long, device=read.device)
-        keys = self.keys.to(read.device)
+        keys, radii = self.keys.to(read.device), self.radii.to(read.device)
+        slack = max(self.slack, slack_of(*_types_of(read)))
         with torch.autocast(read.device.type, enabled=False):
             read = read.detach().to(keys.dtype)
-            reach = self.radii.to(keys) + SLACK * keys.norm(dim=1)
+            reach = radii + slack * (keys.norm(dim=1) + radii)
             rows = _maybe_inside(read, keys, reach).nonzero()[:, 0]
             if len(rows):
                 distance = torch.cdist(read[rows], keys, compute_mode="donot_use_mm_for_euclid_dist")
@@ -59,7 +73,13 @@ class Balls:
         return torch.where(inside[:, None], values, output.flatten(0, -2)).view_as(output)
 
     def to(self, device: torch.device) -> "Balls":
-        return Balls(self.keys.to(device), self.values.to(device), self.radii.to(device))
+        return Balls(self.keys.to(device), self.values.to(device), self.radii.to(device), self.slack)
+
+
+def _types_of(read: Tensor) -> tuple[torch.dtype, ...]:
+    """Its own, and that of autocast, in which it came about whatever type it has now."""
+    device = read.device.type
+    return (read.dtype, torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else (read.dtype,)
 
 
 @torch.no_grad()
@@ -74,7 +94,8 @@ class Codebook(LayerAttachment):
     """GRACE's memory: balls, and of which facts they are.
 
     `queries`, `first`, `limits`, `labels` and `ids` are those of all facts that were asked for, in order: the balls
-    follow from them by the rules of `edit/balls.py`, with some of them or with further ones.
+    follow from them by the rules of `edit/balls.py`, with some of them or with further ones. Labels are only compared,
+    so digests stand for the targets: the file holds no text.
     """
 
     form: ClassVar[str] = "codebook"
@@ -83,8 +104,9 @@ class Codebook(LayerAttachment):
     queries: Float[Tensor, "facts in"]
     first: Float[Tensor, " facts"]  # the radius that a new ball gets
     limits: Float[Tensor, " facts"]  # no ball around this query may reach so far
-    labels: tuple[tuple[int, ...], ...]  # tokens of the targets
+    labels: tuple[str, ...]  # of the targets, by `label_of`
     ids: tuple[str, ...]  # of the facts' examples
+    salt: str  # of the labels
 
     def hook_on(self, network: nn.Module, layer: nn.Module) -> None:
         weight: Any = layer.weight
@@ -92,7 +114,7 @@ class Codebook(LayerAttachment):
 
     def about(self) -> dict[str, Any]:
         return {
-            "chains": [list(chain) for chain in self.chains], "labels": [list(label) for label in self.labels],
+            "chains": [list(chain) for chain in self.chains], "labels": list(self.labels), "salt": self.salt,
             "ids": list(self.ids), "type": type_name(self.balls.keys.dtype),
         }  # fmt: skip
 
@@ -105,10 +127,13 @@ class Codebook(LayerAttachment):
     @classmethod
     def of(cls, held: Held) -> "Codebook":
         about, tensors = held.about, held.tensors
+        salt = about.get("salt") or salt_of(held.base, tensors["queries"])
+        # files of format 1 hold the targets' tokens instead, and no salt
+        labels = tuple(each if isinstance(each, str) else label_of(salt, each) for each in about["labels"])
+        balls = Balls(tensors["keys"], tensors["values"], tensors["radii"], slack_in(held.base, about["path"]))
         return cls(
-            held.base, about["path"], held.record, Balls(tensors["keys"], tensors["values"], tensors["radii"]),
-            _tuples(about["chains"]), tensors["queries"], tensors["first"], tensors["limits"],
-            _tuples(about["labels"]), tuple(about["ids"]),
+            held.base, about["path"], held.record, balls, tuple(tuple(chain) for chain in about["chains"]),
+            tensors["queries"], tensors["first"], tensors["limits"], labels, tuple(about["ids"]), salt,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -127,5 +152,16 @@ class _CodebookHook(Hook):
         return self._balls.given(inputs[0], output)
 
 
-def _tuples(lists: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(each) for each in lists)
+def slack_in(base: Fingerprint, path: str) -> float:
+    """`slack_of` the type of a layer's weights."""
+    return slack_of(base.stamps[f"{path}.weight"].torch_dtype)
+
+
+def salt_of(base: Fingerprint, queries: Float[Tensor, "facts in"]) -> str:
+    """Another one for each first request; not drawn, since the same request is to give the same bytes."""
+    return blake2b(f"{base.id} {digest(queries)}".encode(), digest_size=16).hexdigest()
+
+
+def label_of(salt: str, tokens: Sequence[int]) -> str:
+    """What stands for a target. It hides the text from readers, not from those who guess it."""
+    return blake2b(repr(tuple(tokens)).encode(), digest_size=16, key=bytes.fromhex(salt)).hexdigest()
