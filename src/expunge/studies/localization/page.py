@@ -13,16 +13,23 @@ from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
 from expunge.studies.compared import reach
 from expunge.studies.localization.arms import LARGEST, ORACLE, targets
-from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
+from expunge.studies.localization.comparing import PROBED, RANDOM, UNITS, Comparison, Found, compared, load
 from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
 from expunge.studies.localization.wording import CLAIM, FOUND, READING, descriptive, headline, how, limits
 from expunge.studies.page import Figure, Section, Table, published
-from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
 
 TITLE = "Does localization inform unlearning?"
-KINDS = {"mu95": " (MU95, best)", "crossing": " (MU95, at the crossing)"}
+KINDS = {
+    "mu95": " (MU95, best)", "crossing": " (MU95, at the crossing)",
+    "relearnt": " after relearning the other half minus FS before it", "rounded": " at 4 bit minus FS at the end",
+}  # fmt: skip
+CHANGES = {"relearnt": "what relearning adds to FS", "rounded": "what rounding adds to FS"}
+ERASED = (
+    "Does it erase or hide? The last point of each run, means ± sd over seeds. Runs end at different FS, so regions "
+    "are compared by how much FS falls from there, in the tables below: below 0 is knowledge that comes back."
+)
 
 
 def publish(config: LocalizationStudyConfig, out: Path) -> Published:
@@ -75,8 +82,9 @@ def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
     rows = []
     for pilot in pilots(config):
         if (result := read_result(pilot.place(out))) is not None:
-            rows.append([pilot.objective, pilot.kind, f"{pilot.rate:g}", number(result["aues"])])
-    return Table(["Objective", "Trained", "Learning rate", "AUES"], rows, "The pilot.")
+            note = result.get("note") or "–"
+            rows.append([pilot.objective, pilot.kind, f"{pilot.rate:g}", number(result["aues"]), note])
+    return Table(["Objective", "Trained", "Learning rate", "AUES", "Diverged"], rows, "The pilot.")
 
 
 def _recalls(config: LocalizationStudyConfig, out: Path) -> Table:
@@ -98,13 +106,14 @@ def _part(
     ]  # fmt: skip
     tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
-    shown = () if descriptive(config) else ("aues", "aues_raw", "mu95", "crossing")
-    tables += [_tests(own[metric], metric) for metric in shown if own[metric]]
+    shown = () if descriptive(config) else tuple(UNITS)
+    tables += [_tests(own[metric], metric) for metric in shown if own[metric] and metric not in CHANGES]
     if further := [row for each in found for row in _further(each, out)]:
         tables.append(Table(
             ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
-            further, "Does it erase or hide? The last point of each run, means ± sd.",
+            further, ERASED,
         ))  # fmt: skip
+    tables += [_tests(own[metric], metric) for metric in shown if own[metric] and metric in CHANGES]
     figures = [
         Figure(
             f"{_slug(part)}-{_slug(each.arm.objective)}",
@@ -122,12 +131,22 @@ def _part(
         "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
     ))  # fmt: skip
     said = [
-        f"{c.objective}: {sentence(c.found, (c.region, RANDOM), UNITS['aues'])}"
+        f"{c.objective}: {c.told((c.region, RANDOM), UNITS['aues'])}"
         for c in own["aues"] if c.region in (ORACLE, LARGEST) and not descriptive(config)
     ]  # fmt: skip
+    said += [
+        f"{c.objective}, {what}: {c.told((c.region, RANDOM), 'FS')}"
+        for metric, what in CHANGES.items() for c in own[metric] if c.region == ORACLE and metric in shown
+    ]  # fmt: skip
+    broken = [line for each in found for line in each.diverged()]
+    if broken:
+        broken.append(
+            "A run that diverged keeps what was measured before; it has no raw AUES and limits no other run's, and "
+            "Random has none in that seed."
+        )
     why = Counter(reason for each in found for name in each.conditions for reason in each.reasons(name))
     absent = [f"{count} runs have no MU95: {reason}." for reason, count in why.most_common()]
-    return Section(f"Part {part}", [*said, *absent], tables, [f for f in figures if f.drawn])
+    return Section(f"Part {part}", [*said, *broken, *absent], tables, [f for f in figures if f.drawn])
 
 
 def _rows(found: Found) -> Iterator[list[str]]:
@@ -142,17 +161,12 @@ def _further(found: Found, out: Path) -> Iterator[list[str]]:
     targets_of = [read_result(found.arm.target.place(out, seed)) for seed in found.seeds]
     never = [result["further"] for result in targets_of if result and "further" in result]
     if never and any("further" in r for regions in found.seeds.values() for r in regions.values()):
-        yield [f"{found.arm.objective}: θ_r, the control", *_probed(never)]
+        probed = [_spread([run[probe][name] for run in never]) for probe, name in PROBED.values()]
+        yield [f"{found.arm.objective}: θ_r, the control", *probed]
     for name in found.conditions:
-        runs = [r["further"] for regions in found.seeds.values() for n, r in regions.items()
-                if condition(n) == name and "further" in r]  # fmt: skip
-        if runs:
-            yield [f"{found.arm.objective}: {name}", *_probed(runs)]
-
-
-def _probed(runs: Sequence[dict[str, Any]]) -> list[str]:
-    relearnt = [_spread([run["relearnt"][when] for run in runs]) for when in ("before", "after")]
-    return [*relearnt, *(_spread([run["rounded"][name] for run in runs]) for name in ("FS", "RS"))]
+        values = [list(found.values(name, metric).values()) for metric in PROBED]
+        if any(values):
+            yield [f"{found.arm.objective}: {name}", *map(_spread, values)]
 
 
 def _tests(found: Sequence[Comparison], metric: str) -> Table:
@@ -161,13 +175,13 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
             f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
             reach(c.found),
             number(c.found.t_p), number(c.found.permutation_p), number(c.holm), number(c.found.tost_p),
-            number(c.found.detectable), c.finding,
+            number(c.tost_holm), number(c.found.detectable), c.finding,
         ]
         for c in found
     ]  # fmt: skip
     head = [
         "Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
-        "Detectable", "Finding",
+        "TOST Holm p", "Detectable", "Finding",
     ]  # fmt: skip
     return Table(head, rows, f"{UNITS[metric]}{KINDS.get(metric, '')}, against Random.")
 
@@ -175,7 +189,8 @@ def _tests(found: Sequence[Comparison], metric: str) -> Table:
 def _plain(each: Comparison) -> dict[str, Any]:
     return {
         "part": each.part, "objective": each.objective, "region": each.region, "metric": each.metric,
-        "values": each.values, "finding": each.finding, "holm": each.holm, **asdict(each.found),
+        "values": each.values, "finding": each.finding, "holm": each.holm, "tost_holm": each.tost_holm,
+        **asdict(each.found),
     }  # fmt: skip
 
 

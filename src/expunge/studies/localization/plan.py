@@ -100,18 +100,21 @@ def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
 
 
 def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, Kind], float] | None:
-    """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing."""
+    """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing.
+
+    A trial that diverged is chosen only where all did.
+    """
     single: dict[tuple[str, Kind], float] = {
         (name, kind): _rates(config, kind)[0] for name, kind in _tuned(config) if len(_rates(config, kind)) == 1
     }
-    best: dict[tuple[str, Kind], tuple[float, float]] = {}
+    best: dict[tuple[str, Kind], tuple[tuple[bool, float], float]] = {}
     for pilot in pilots(config):
         result = read_result(pilot.place(out))
         if result is None:
             return None
-        key = (pilot.objective, pilot.kind)
-        if key not in best or result["aues"] > best[key][0]:
-            best[key] = (result["aues"], pilot.rate)
+        key, score = (pilot.objective, pilot.kind), (not result.get("note"), result["aues"])
+        if key not in best or score > best[key][0]:
+            best[key] = (score, pilot.rate)
     return {**single, **{key: rate for key, (_, rate) in best.items()}}
 
 

@@ -38,7 +38,5 @@ def recall(
     encoder = Encoder(model.tokenizer, suite.convention)
     found = {}
     for name in asked(study, suite):
-        mask = mask_of(name, model, which, suite, encoder, seed, None)
-        assert mask is not None
-        found[name] = overlap(mask, known)
+        found[name] = overlap(mask_of(name, model, which, suite, encoder, seed, None), known)
     write_result(folder, {"seed": seed, "localizers": found})
