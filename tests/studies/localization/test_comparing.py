@@ -98,6 +98,20 @@ def test_a_pilot_that_diverged_says_so(out: Path) -> None:
     assert "| npo | region | 0.03 | 0 | step 9: nan |" in report and "| npo | region | 0.01 | 0 | – |" in report
 
 
+def test_the_regression_s_losses_are_shown(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"objectives": ("mlp_regression",), "parts": ("B",)})
+    for seed in range(3):
+        ends = {"oracle": 0.1, "random 0": 0.3, "random 1": 0.5, "wagle": 0.4}
+        regions = {name: result(0.5, 0.6, None) for name in ends}
+        for name, end in ends.items():
+            losses = [(None, None), (4.0, 2.0), (end, 0.25)]
+            regions[name]["points"] = [{"FS": 0.2, "RS": 1.0, "loss": a, "retain_loss": b} for a, b in losses]
+        write_result(arms(config)[0].place(tmp_path, seed), {"regions": regions})
+    report = publish(config, tmp_path).files["report.md"]
+    assert "mlp\\_regression: mean losses of the first and of the last 10 steps." in report
+    assert "| Random | 4 ± 0 | 0.400 ± 0 | 2 ± 0 | 0.250 ± 0 |" in report
+
+
 def test_headline_and_table_say_the_same() -> None:
     """Oracle differs by its own test (p = .022), and no more among four; the sentence goes by what the table says."""
     base = dict.fromkeys(range(6), 0.8)

@@ -40,6 +40,18 @@ def test_in_full_there_is_more() -> None:
     assert all(Arm.from_json(arm.as_json()) == arm for arm in found)
 
 
+def test_localizers_look_in_planted_heads_only_in_full(tmp_path: Path) -> None:
+    def places(config: LocalizationStudyConfig) -> set[str]:
+        found = [job for job in jobs(config, tmp_path) if job.run.endswith(":recall")]
+        assert len({job.folder for job in found}) == len(found)
+        return {job.values["target"]["granularity"] for job in found}
+
+    assert places(DEFAULT) == {"value_vectors"}
+    assert places(LocalizationStudyConfig(full=True)) == {"value_vectors", "heads"}
+    assert places(LocalizationStudyConfig(granularity="heads")) == {"heads"}
+    assert places(LocalizationStudyConfig(parts=("A",))) == set()
+
+
 def test_what_waits_for_what(tmp_path: Path) -> None:
     config = LocalizationStudyConfig(seeds=2, rates=(1e-3, 1e-2), whole_rates=(1e-4,), objectives=("npo",))
     first = [job for job in jobs(config, tmp_path) if ready(job, config, tmp_path)]

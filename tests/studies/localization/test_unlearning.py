@@ -179,6 +179,24 @@ def test_the_same_seed_gives_the_same_result() -> None:
     assert one == two
 
 
+def test_how_near_the_regression_came_is_kept() -> None:
+    """The first step's loss is that of the start, whatever the region; where there is nothing to regress it is 0."""
+    never, model = tiny_model(), tiny_model()
+    known = random_region(never, 0.25, seed=3)
+    with torch.no_grad():
+        for name, parameter in model.network.named_parameters():
+            parameter.add_(known.inside(name) * 0.1)
+    where = replace(scene(known, model), never=never)
+    each = CONFIG.model_copy(update={"evaluations": CONFIG.steps})  # a point after each step
+    settings = training(each, "mlp_regression", 1e-2, 0)
+    oracle, beside = (unlearnt(where, name, settings, quality=False)["points"] for name in (ORACLE, "random 0"))
+    assert oracle[0]["loss"] is None and len(oracle) == CONFIG.steps + 1
+    assert oracle[1]["loss"] == beside[1]["loss"] > 0 and oracle[1]["retain_loss"] == beside[1]["retain_loss"] > 0
+    assert oracle[2]["loss"] != beside[2]["loss"]
+    gone = unlearnt(replace(scene(known), never=never), ORACLE, settings, quality=False)["points"]
+    assert (gone[1]["loss"], gone[1]["retain_loss"]) == (0, 0)  # afterwards decay moves the weights
+
+
 def test_largest_changes_are_where_the_models_differ() -> None:
     never, model = tiny_model(), tiny_model()
     known = random_region(never, 0.25, seed=3)

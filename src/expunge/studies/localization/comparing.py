@@ -121,9 +121,17 @@ def _value(regions: Mapping[str, Mapping[str, Any]], region: str, metric: str) -
         return result.get("mu95", {}).get("best" if metric == "mu95" else "crossing")
     if metric in ("FS", "RS"):
         return result["points"][-1][metric]
+    if "loss" in metric:
+        return _loss(result["points"], *metric.split(", "))
     if metric in (*PROBED, "relearnt", "rounded"):
         return _probed(result, metric)
     return result.get(metric)
+
+
+def _loss(points: Sequence[Mapping[str, float | None]], kind: str, when: str) -> float | None:
+    """Of the first or the last point that has one."""
+    measured = [value for point in points if (value := point.get(kind)) is not None]
+    return measured[0 if when == "first" else -1] if measured else None
 
 
 def _probed(result: Mapping[str, Any], metric: str) -> float | None:

@@ -12,10 +12,10 @@ from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies import Published
 from expunge.studies.compared import reach
-from expunge.studies.localization.arms import LARGEST, ORACLE, targets
+from expunge.studies.localization.arms import LARGEST, ORACLE, Target, targets
 from expunge.studies.localization.comparing import PROBED, RANDOM, UNITS, Comparison, Found, compared, load
-from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
-from expunge.studies.localization.wording import CLAIM, FOUND, READING, descriptive, headline, how, limits
+from expunge.studies.localization.plan import chosen_rates, pilots, recall_place, recalled
+from expunge.studies.localization.wording import CLAIM, FOUND, READING, UNSEEN, descriptive, headline, how, limits
 from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
@@ -55,8 +55,10 @@ def _sections(
     for part in dict.fromkeys(each.arm.part for each in found):
         here = [each for each in found if each.arm.part == part]
         yield _part(part, here, compared_by, config, out)
-    if (recalls := _recalls(config, out)).rows:
-        yield Section("Do localizers find what was planted?", [FOUND.format(percent(config.budget))], [recalls])
+    tables = [table for target in recalled(config) if (table := _recalls(config, out, target)).rows]
+    if tables:
+        unseen = [] if any(t.granularity == "heads" for t in recalled(config)) else [UNSEEN]
+        yield Section("Do localizers find what was planted?", [FOUND, *unseen], tables)
     yield Section("What this scale cannot say", limits(compared_by["aues"], config))
 
 
@@ -87,12 +89,17 @@ def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
     return Table(["Objective", "Trained", "Learning rate", "AUES", "Diverged"], rows, "The pilot.")
 
 
-def _recalls(config: LocalizationStudyConfig, out: Path) -> Table:
-    results = [read_result(recall_place(out, seed)) for seed in range(config.seeds)]
-    there = [result["localizers"] for result in results if result is not None]
-    values = {name: [each[name]["recall"] for each in there] for name in (there[0] if there else ())}
+def _recalls(config: LocalizationStudyConfig, out: Path, target: Target) -> Table:
+    results = [read_result(recall_place(out, target, seed)) for seed in range(config.seeds)]
+    there = [result for result in results if result is not None]
+    found = [result["localizers"] for result in there]
+    values = {name: [each[name]["recall"] for each in found] for name in (found[0] if found else ())}
     best = sorted(values, key=lambda name: -fmean(values[name]))
-    return Table(["Localizer", "Seeds", "Recall of V_tgt"], [[n, str(len(there)), _spread(values[n])] for n in best])
+    chance = percent(fmean(result["chance"] for result in there)) if there else ""
+    return Table(
+        ["Localizer", "Seeds", "Recall of V_tgt"], [[n, str(len(there)), _spread(values[n])] for n in best],
+        f"Planted in {target.granularity.replace('_', ' ')}; a uniform draw has {chance} on average.",
+    )  # fmt: skip
 
 
 def _part(
@@ -107,6 +114,7 @@ def _part(
     tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
     shown = () if descriptive(config) else tuple(UNITS)
+    tables += [_losses(each, config) for each in found if each.arm.objective == "mlp_regression"]
     tables += [_tests(own[metric], metric) for metric in shown if own[metric] and metric not in CHANGES]
     if further := [row for each in found for row in _further(each, out)]:
         tables.append(Table(
@@ -155,6 +163,15 @@ def _rows(found: Found) -> Iterator[list[str]]:
         values = [_spread(list(found.values(name, metric).values())) for metric in metrics]
         recall = list(found.values(name, "recall").values())
         yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
+
+
+def _losses(found: Found, config: LocalizationStudyConfig) -> Table:
+    """How near each region comes to the retrained model: only the true one holds an exact zero."""
+    kinds = ("loss, first", "loss, last", "retain_loss, first", "retain_loss, last")
+    rows = [[name, *(_spread(list(found.values(name, kind).values())) for kind in kinds)] for name in found.conditions]
+    every = max(1, config.steps // config.evaluations)
+    head = ["Region", "Forget loss, first", "last", "Retain loss, first", "last"]
+    return Table(head, rows, f"{found.arm.objective}: mean losses of the first and of the last {every} steps.")
 
 
 def _further(found: Found, out: Path) -> Iterator[list[str]]:

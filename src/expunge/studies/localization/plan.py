@@ -137,23 +137,27 @@ def jobs(config: LocalizationStudyConfig, out: Path) -> list[Job]:
         }  # fmt: skip
         label = f"pilot {pilot.objective}, {pilot.kind}, rate {pilot.rate:g}"
         found.append(_job(config, pilot.place(out), label, "unlearning:pilot", values))
-    for seed in range(config.seeds if "B" in config.parts else 0):
-        target = next(t for t in targets(config) if t.kind == "planted" and t.plain(config))
+    for target, seed in ((target, seed) for target in recalled(config) for seed in range(config.seeds)):
         values = {
-            "config": plain,
-            "target": asdict(target),
-            "seed": seed,
-            "target_folder": str(target.place(out, seed)),
-        }
-        found.append(_job(config, recall_place(out, seed), f"recall, seed {seed}", "recalling:recall", values))
+            "config": plain, "target": asdict(target), "seed": seed, "target_folder": str(target.place(out, seed)),
+        }  # fmt: skip
+        label = f"recall of {target.granularity}, seed {seed}"
+        found.append(_job(config, recall_place(out, target, seed), label, "recalling:recall", values))
     for arm in arms(config):
         found += [_arm_job(config, out, arm, seed, rates, plain) for seed in range(config.seeds)]
     return found
 
 
-def recall_place(out: Path, seed: int) -> Path:
+def recalled(config: LocalizationStudyConfig) -> list[Target]:
+    """The planted targets in which localizers look for what was planted; heads, too, which some score alone."""
+    planted = [t for t in targets(config) if t.kind == "planted"]
+    plain = [t for t in planted if t.plain(config)]
+    return plain + [t for t in planted if t.granularity == "heads" and t not in plain]
+
+
+def recall_place(out: Path, target: Target, seed: int) -> Path:
     """Where it lies how much of V_tgt each localizer found."""
-    return out / "recall" / f"seed-{seed}"
+    return out / "recall" / target.granularity / f"seed-{seed}"
 
 
 def ready(job: Job, config: LocalizationStudyConfig, out: Path) -> bool:

@@ -4,7 +4,7 @@ A result is written for each region as soon as it is there, so a job that was ki
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from expunge.studies.localization.regions import largest_changes, mask_of
 from expunge.studies.localization.target import original, region, retrained, suite_of
 from expunge.studies.running import read_result, write_result
 from expunge.suites import Suite
+from expunge.train.selection import Point as Losses
 from expunge.train.unlearn import train
 
 SHARE = 0.95  # of the utility, at which forget quality is read
@@ -103,17 +104,17 @@ def unlearnt(scene: Scene, name: str, settings: TrainConfig, *, quality: bool, f
     told = name in (ALL, ORACLE, LARGEST)  # what was given its region has found nothing
     found = time.monotonic()
     curve = _Curve(scene, mask, keeps=quality or further)
-    note = ""
+    note, losses = "", ()
     try:
-        train(
+        losses = train(
             scene.model, scene.suite.sets, settings, convention=scene.suite.convention,
             mask=mask, retrained=scene.never, watch=curve.watch,
-        )  # fmt: skip
+        ).points  # fmt: skip
     except DivergedError as error:
-        note = str(error)
+        note, losses = str(error), error.trained.points if error.trained else ()
     trained = time.monotonic()
     result: dict[str, Any] = {
-        "region": name, "rate": settings.learning_rate, "points": [p._asdict() for p in curve.points],
+        "region": name, "rate": settings.learning_rate, "points": _points(curve.points, losses),
         "aues": aues(curve.points), "steps": settings.eval_every, "note": note,
         "weights": mask.weights(),
         **({} if told or scene.known is None else overlap(mask, scene.known)),
@@ -124,6 +125,12 @@ def unlearnt(scene: Scene, name: str, settings: TrainConfig, *, quality: bool, f
     if further:
         result["further"] = curve.further()
     return result
+
+
+def _points(found: Sequence[Point], losses: Sequence[Losses]) -> list[dict[str, float | None]]:
+    """FS and RS, and the mean losses of the steps since the point before; the start has none."""
+    said = [{"loss": each.loss, "retain_loss": each.retain_loss} for each in losses] or [{}] * len(found)
+    return [{**p._asdict(), **more} for p, more in zip(found, said, strict=True)]
 
 
 class _Curve:

@@ -28,7 +28,11 @@ _SIZE = (
 SCALES = {"aues": "AUES", "aues_raw": "raw AUES"}
 FOUND = (
     "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
-    "and precision are then one number, and a uniform draw has {} on average."
+    "and precision are then one number."
+)
+UNSEEN = (
+    "Causal tracing scores heads and layers only, and is not among them: with --full the forget set is planted in "
+    "heads, too, and all that score heads are asked."
 )
 
 
