@@ -112,7 +112,8 @@ def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, 
         result = read_result(pilot.place(out))
         if result is None:
             return None
-        key, score = (pilot.objective, pilot.kind), (not result.get("note"), result["aues"])
+        key: tuple[str, Kind] = (pilot.objective, pilot.kind)
+        score = (not result.get("note"), result["aues"])
         if key not in best or score > best[key][0]:
             best[key] = (score, pilot.rate)
     return {**single, **{key: rate for key, (_, rate) in best.items()}}

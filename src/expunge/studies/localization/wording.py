@@ -30,6 +30,10 @@ FOUND = (
     "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
     "and precision are then one number."
 )
+DIVERGED = (
+    "A run that diverged keeps what was measured before; it has no raw AUES and limits no other run's. Random has none "
+    "in a seed in which one of its draws diverged."
+)
 UNSEEN = (
     "Causal tracing scores heads and layers only, and is not among them: with --full the forget set is planted in "
     "heads, too, and all that score heads are asked."
