@@ -2,8 +2,8 @@
 
 A unit is what an index along one axis holds: a row, a column, a value vector (a column of the second MLP
 matrix of a Llama, a row of GPT-2's). A head is a run of rows. What a mask does not name stays as it is, bit
-for bit. Zero gradients do not suffice for that: weight decay and momentum move weights without a gradient, so
-a loop calls `restore_outside_` after each step.
+for bit. Zero gradients do not suffice for that, since weight decay moves weights without one: the optimizer decays
+inside the mask only (`train/optimizer.py`), and its moments start at zero.
 """
 
 import json
@@ -210,19 +210,6 @@ class Mask:
             elif units is not None:
                 gradient.masked_fill_(self.outside(name).to(gradient.device), 0)
 
-    @torch.no_grad()
-    def restore_outside_(self, name: str, parameter: Tensor, base: Tensor) -> None:
-        """Copy the bits of `base` into `parameter` wherever the mask says that it must not change."""
-        if name not in self:
-            parameter.copy_(base)
-        elif (units := self[name]) is not None and units.axis is not None:
-            others = self._others(name, parameter.device)
-            kept = base.index_select(units.axis, others.to(base.device))
-            parameter.index_copy_(units.axis, others, kept.to(parameter.device))
-        elif units is not None:
-            inside = self.inside(name).to(parameter.device)
-            parameter.copy_(torch.where(inside, parameter, base.to(parameter.device)))
-
     def _others(self, name: str, device: torch.device) -> Int[Tensor, " units"]:
         units = self._entries[name]
         assert units is not None
@@ -256,6 +243,12 @@ class Mask:
         header, tensors = _read(path)
         entries = {n: None if axis == "whole" else (axis, tensors[n]) for n, axis in header["axes"].items()}
         return cls(header["shapes"], entries)
+
+
+def check_weights(mask: Mask) -> None:
+    """ConfigError for a mask of nothing, within which nothing can be trained."""
+    if not len(mask):
+        raise ConfigError("the mask holds no weight, so there is nothing to train: check how it was cut")
 
 
 def note_of(path: str | Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from expunge.change import WeightChange
 from expunge.mask import Mask, note_of
 from expunge.models.loading import load_model
 from expunge.record_file import load_record
+from expunge.runs.localizing import mask_info
 from expunge.worlds.injection import random_region
+from tiny import tiny_model
 
 
 def test_a_mask_with_its_record_and_its_picture(expunge, files, tmp_path: Path) -> None:
@@ -39,6 +41,15 @@ def test_a_known_region_is_compared_with(expunge, files, tmp_path: Path) -> None
     assert (mask["recall"], mask["precision"], mask["chance"]) == (1.0, 1.0, 0.25)
     said = expunge("localize", *given, "--localizer", f"random:outside={truth}", "--overwrite")
     assert json.loads(said.out)["mask"]["recall"] == 0.0
+
+
+def test_what_a_draw_would_have_of_a_region_that_is_not_all_candidates() -> None:
+    """Half of the region are value vectors; a draw of a quarter of these has a quarter of that half."""
+    model = tiny_model()
+    names = [f"model.layers.0.mlp.{name}_proj.weight" for name in ("down", "gate")]
+    truth, mask = Mask.parameters(model.network, names), random_region(model, 0.25, seed=0)
+    assert mask_info(mask, model, "value_vectors", {}, truth=truth).chance == 0.125
+    assert mask_info(mask, model, "value_vectors", {}, truth=Mask.parameters(model.network, names[:1])).chance == 0.25
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,16 @@ def test_what_is_never_chosen() -> None:
         highest(scores, sizes, 0.75)
 
 
+def test_a_budget_in_weights_that_cannot_be_filled() -> None:
+    """Of 9 weights 8 are asked for and 3 can be chosen; where the rest would not have fitted, 3 are what fits."""
+    scores, sizes = tensor([1.0, -INF, -INF]), tensor([3, 4, 2])
+    with pytest.raises(ConfigError, match="leaves 5 weights over when all 1 units"):
+        highest(scores, sizes, 0.9, of="weights")
+    with pytest.raises(ConfigError, match="leaves 2 weights over"):
+        highest(scores, sizes, 5 / 9, of="weights")
+    assert highest(scores, sizes, 0.45, of="weights").tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("of", ["units", "weights"])
 def test_a_budget_of_nothing(of: str) -> None:
     with pytest.raises(ConfigError, match="is 0 of 3 units"):

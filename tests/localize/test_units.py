@@ -23,18 +23,13 @@ def test_units_part_their_weights(arch: str, granularity: str) -> None:
     ones = units.sums(lambda name: torch.ones_like(weights[name]))
     assert ones.long().tolist() == units.sizes().tolist()
     everything = units.mask(torch.ones(units.count, dtype=torch.bool))
-    shared = 0
-    if granularity == "heads" and model.layout.groups > 1:
-        parts = {(each.part.parameter, each.part.slice.start): each.part for each in units.shared}
-        shared = sum(
-            weights[p.parameter].narrow(p.axis, 0, p.slice.stop - p.slice.start).numel() for p in parts.values()
-        )
-    assert everything.weights() == int(units.sizes().sum()) + shared
+    parts = {(each.part.parameter, each.part.slice.start): each.part for each in units.shared}
+    shared = [weights[p.parameter].movedim(p.axis, 0)[p.slice] for p in parts.values()]  # of no head, and in the mask
+    assert bool(shared) == (granularity == "heads" and model.layout.groups > 1)
+    assert everything.weights() == int(units.sizes().sum()) + sum(part.numel() for part in shared)
+    chosen = sum((weights[name][everything.inside(name)].sum() for name in everything), torch.tensor(0.0))
     torch.testing.assert_close(
-        units.sums(lambda name: weights[name]).sum(),
-        sum((weights[name][everything.inside(name)].sum() for name in everything), torch.tensor(0.0))
-        if not shared
-        else units.sums(lambda name: weights[name]).sum(),
+        units.sums(lambda name: weights[name]).sum(), chosen - sum((part.sum() for part in shared), torch.tensor(0.0))
     )
 
 

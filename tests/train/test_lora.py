@@ -11,6 +11,7 @@ from expunge.change import WeightChange
 from expunge.change.adapters import merged
 from expunge.config import FinetuneConfig
 from expunge.errors import ConfigError
+from expunge.localize.units import units_of
 from expunge.mask import Mask
 from expunge.models.model import Model
 from expunge.train import lora
@@ -75,6 +76,32 @@ def assert_kept(start: dict[str, Tensor], now: dict[str, Tensor], mask: Mask) ->
             units = mask[name]
             moved = (value != start[name]).any(1 if units is not None and units.axis == 0 else 0)
             assert moved.sum() == (len(moved) if units is None else len(units.index))
+
+
+@pytest.mark.parametrize("kind", ["unlearn", "finetune"])
+def test_what_adapters_cannot_reach_is_told(kind: str) -> None:
+    """A block's norms are in a mask of layers, and adapters change its matrices only."""
+    model = tiny_model()
+    units = units_of(model, "layers")
+    block = units.mask(torch.arange(units.count) == 1)
+    trained = trained_within(model, block, (), kind)
+    norms = set(block) - set(trained.change.names)
+    assert norms == {f"model.layers.1.{name}_layernorm.weight" for name in ("input", "post_attention")}
+    assert trained.notes == (
+        "adapters change the linear layers of the blocks only: 2 of 9 tensors of the mask stay as they are, the first "
+        "is model.layers.1.input_layernorm.weight",
+    )
+    assert not trained_within(model, block - Mask.parameters(model.network, norms), (), kind).notes
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_a_mask_of_nothing(rank: int | None) -> None:
+    model = tiny_model()
+    nothing = Mask.of(model.network, {})
+    with pytest.raises(ConfigError, match="the mask holds no weight"):
+        train(model, tiny_sets(), settings("npo", lora=rank), mask=nothing)
+    with pytest.raises(ConfigError, match="the mask holds no weight"):
+        fit(model, unequal_sets().forget, FinetuneConfig(lora=rank), lambda _: 0.0, mask=nothing)
 
 
 def trained_within(model: Model, mask: Mask, wrap: tuple[str, ...], kind: str) -> Trained:

@@ -30,6 +30,12 @@ def highest(
         order = scores.sort(descending=True, stable=True).indices[:free]
         fit = sizes[order].cumsum(0) <= share_of(budget, int(sizes.sum()))
         wanted = int(fit.sum())
+        left = share_of(budget, int(sizes.sum())) - int(sizes[order[:wanted]].sum())
+        if wanted == free < len(scores) and left >= int(sizes[scores == -torch.inf].min()):
+            raise ConfigError(
+                f"a budget of {budget:g} leaves {left} weights over when all {free} units that can be chosen are: "
+                "lower it"
+            )
         chosen = torch.zeros(len(scores), dtype=torch.bool).index_fill_(0, order[:wanted], True)
     else:
         wanted = share_of(budget, len(scores))

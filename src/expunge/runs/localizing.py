@@ -75,7 +75,9 @@ def mask_info(
     inside = units.inside(mask)
     found: dict[str, Any] = {}
     if truth is not None:
-        found = {**overlap(mask, truth), "chance": mask.density(units.mask(inside | True))}
+        candidates = units.mask(inside | True)
+        within = (truth & candidates).weights() / truth.weights()  # the rest no draw can find
+        found = {**overlap(mask, truth), "chance": within * mask.density(candidates)}
     return MaskInfo(
         file=file, localizer=note.get("localizer", ""), granularity=granularity, chosen=int(inside.sum()),
         units=units.count, weights=mask.weights(), total_weights=sum(map(prod, units.shapes.values())),

@@ -1,7 +1,7 @@
 """Several paired comparisons judged together: each by `paired.py`, p-values corrected over a family by `holm.py`.
 
 A finding is what holds after the correction: "differ", "equivalent" within the margin, "identical" where no seed shows
-any difference, else "unresolved".
+any difference, else "unresolved". Tests of a difference and of equivalence are corrected apart, each over the family.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import TypeVar
 from expunge.report.numbers import number, signed
 from expunge.studies.holm import holm
 from expunge.studies.page import Table
-from expunge.studies.paired import LEVEL, Paired, paired
+from expunge.studies.paired import LEVEL, Paired, paired, sentence
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Compared:
     found: Paired
     values: tuple[float, ...]  # differences, seed by seed
     holm: float = field(default=1.0, kw_only=True)  # the p-value, corrected over its family
+    tost_holm: float | None = field(default=None, kw_only=True)  # that of equivalence; None without spread
 
     @property
     def finding(self) -> str:
@@ -30,7 +31,11 @@ class Compared:
             return "identical"
         if self.holm <= LEVEL:
             return "differ"
-        return "equivalent" if self.found.equivalent else "unresolved"
+        return "equivalent" if self.tost_holm is not None and self.tost_holm <= LEVEL else "unresolved"
+
+    def told(self, names: tuple[str, str], unit: str) -> str:
+        """The same finding as a sentence."""
+        return sentence(self.found, names, unit, corrected=(self.holm, self.tost_holm))
 
 
 C = TypeVar("C", bound=Compared)
@@ -60,9 +65,12 @@ def compared(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], margi
 def corrected(several: Sequence[C], family: Callable[[C], Hashable] = lambda _: None) -> list[C]:
     """With Holm's correction over each family, in the order given."""
     p: dict[str, float] = {}
+    tost: dict[str, float] = {}
     for own in dict.fromkeys(map(family, several)):
-        p |= holm({str(i): each.found.p for i, each in enumerate(several) if family(each) == own})
-    return [replace(each, holm=p[str(i)]) for i, each in enumerate(several)]
+        members = {str(i): each.found for i, each in enumerate(several) if family(each) == own}
+        p |= holm({name: found.p for name, found in members.items()})
+        tost |= holm({name: found.tost_p for name, found in members.items() if found.tost_p is not None})
+    return [replace(each, holm=p[str(i)], tost_holm=tost.get(str(i))) for i, each in enumerate(several)]
 
 
 def judged_table(
@@ -70,7 +78,7 @@ def judged_table(
 ) -> Table:
     """A row for each, by its label; `heads` are those of the labels and of both sides."""
     rows = [[label, *_cells(each, equivalence=equivalence)] for label, each in several]
-    more = ["TOST p", "Detectable"] if equivalence else []
+    more = ["TOST p", "TOST Holm", "Detectable"] if equivalence else []
     first, one, other = heads
     head = [first, "Seeds", one, other, "Difference", "95 %", "t p", "Sign-flip p", "Holm", *more, "Finding"]
     return Table(head, rows, caption)
@@ -81,7 +89,8 @@ def _cells(each: Compared, *, equivalence: bool) -> list[str]:
     return [
         str(found.n), *map(number, found.means), signed(found.difference), reach(found), number(found.t_p),
         number(found.permutation_p), number(each.holm),
-        *([number(found.tost_p), number(found.detectable)] if equivalence else []), each.finding,
+        *([number(found.tost_p), number(each.tost_holm), number(found.detectable)] if equivalence else []),
+        each.finding,
     ]  # fmt: skip
 
 

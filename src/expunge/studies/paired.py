@@ -126,8 +126,10 @@ def detectable_size(n: int, power: float = POWER) -> float:
     return float(root) / n**0.5
 
 
-def sentence(found: Paired, names: tuple[str, str], unit: str) -> str:
-    """The finding in plain words.
+def sentence(
+    found: Paired, names: tuple[str, str], unit: str, *, corrected: tuple[float, float | None] | None = None
+) -> str:
+    """The finding in plain words; of several comparisons by their `corrected` p of a difference and of equivalence.
 
     >>> few = paired([0.62, 0.55], [0.58, 0.57], margin=0.05)
     >>> print(sentence(few, ("Oracle", "Random"), "AUES"))  # doctest: +NORMALIZE_WHITESPACE
@@ -136,21 +138,27 @@ def sentence(found: Paired, names: tuple[str, str], unit: str) -> str:
     below 0.490 AUES could not have been seen reliably (80 % power).
     """
     one, other = names
+    p, tost_p = corrected or (found.p, found.tost_p)
     if found.interval is None:
-        return _without_spread(found, names, unit)
+        return _without_spread(found, names, unit, p)
     low, high = (number(x) for x in found.interval)
+    holm = f", Holm p = {number(p)}" if corrected else ""
     evidence = (
         f"{one} minus {other} is {signed(found.difference)} {unit} (95 % interval {low} to {high}; paired t "
-        f"p = {number(found.t_p)}, sign-flip p = {number(found.permutation_p)}; {found.n} seeds).{_disagreement(found)}"
+        f"p = {number(found.t_p)}{holm}, sign-flip p = {number(found.permutation_p)}; {found.n} seeds)."
+        f"{_disagreement(found)}"
     )
     within = f"within ±{number(found.margin)} {unit}"
-    if found.finding == "differ":
-        also = f" Yet they are equivalent {within} (TOST p = {number(found.tost_p)})." if found.equivalent else ""
-        return f"{one} and {other} differ: {evidence}{also}"
-    if found.finding == "equivalent":
-        return f"{one} and {other} are equivalent {within} (TOST p = {number(found.tost_p)}): {evidence}"
+    equivalent = tost_p is not None and tost_p <= LEVEL
+    tost = f"TOST{' Holm' if corrected else ''} p = {number(tost_p)}"
+    if p <= LEVEL:
+        return f"{one} and {other} differ: {evidence}{f' Yet they are equivalent {within} ({tost}).' * equivalent}"
+    lost = " Before the correction they differ." if found.p <= LEVEL else ""
+    if equivalent:
+        return f"{one} and {other} are equivalent {within} ({tost}): {evidence}{lost}"
+    lost += f" Before the correction they are equivalent {within}." if found.equivalent else ""
     return (
-        f"Unresolved: {one} and {other} are neither shown to differ nor to be equivalent {within}: {evidence} "
+        f"Unresolved: {one} and {other} are neither shown to differ nor to be equivalent {within}: {evidence}{lost} "
         f"An effect below {number(found.detectable)} {unit} could not have been seen reliably "
         f"({100 * POWER:.0f} % power)."
     )
@@ -158,18 +166,18 @@ def sentence(found: Paired, names: tuple[str, str], unit: str) -> str:
 
 def _disagreement(found: Paired) -> str:
     """Of the two tests, in words; "" where they agree."""
-    if (found.permutation_p <= LEVEL) == (found.finding == "differ"):
+    if (found.permutation_p <= LEVEL) == (found.p <= LEVEL):
         return ""
-    if found.finding != "differ":
+    if found.p > LEVEL:
         return " The sign-flip test alone says that they differ."
     why = f": with {found.n} seeds its p cannot fall below {number(found.smallest_p)}"
     return f" The sign-flip test does not confirm it{why if found.smallest_p > LEVEL else ''}."
 
 
-def _without_spread(found: Paired, names: tuple[str, str], unit: str) -> str:
+def _without_spread(found: Paired, names: tuple[str, str], unit: str, p: float) -> str:
     each = f"{signed(found.difference)} {unit} in each of {found.n} seeds"
     told = f"{names[0]} minus {names[1]} is {each}; without spread there is no interval and no power"
-    if found.finding == "differ":
+    if p <= LEVEL:
         return f"{names[0]} and {names[1]} differ: {told} (sign-flip p = {number(found.permutation_p)})."
     return f"{names[0]} and {names[1]} are identical: {told}." if not found.difference else f"Unresolved: {told}."
 

@@ -18,7 +18,7 @@ from expunge.config import ConventionConfig, FinetuneConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError, DivergedError
-from expunge.mask import Mask
+from expunge.mask import Mask, check_weights
 from expunge.models.model import Model
 from expunge.objectives import retain_losses
 from expunge.objectives.binding import bind
@@ -66,6 +66,7 @@ def region_of(model: Model, config: FinetuneConfig, mask: Mask | None) -> Mask |
         mask = Mask.parameters(model.network, config.parameters)
     if mask is not None:
         mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
+        check_weights(mask)
     if config.lora:
         lora.targets(model, mask)
     return mask
@@ -108,6 +109,7 @@ def fit(
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
+        notes = lora.left_out(wrapped, mask) if wrapped else ()
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
         loop = Loop(
@@ -130,7 +132,7 @@ def fit(
     kept = next(point for point in points if point.step == loop.progress.best)
     trained = Trained(
         change=change, points=tuple(points), kept=kept, why=rule.why(kept), floor_held=True, never_known=None,
-        steps=loop.progress.step,
+        steps=loop.progress.step, notes=notes,
     )  # fmt: skip
     if diverged is not None:
         diverged.trained = trained

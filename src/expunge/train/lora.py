@@ -81,6 +81,20 @@ def targets(model: Model, mask: Mask | None = None) -> list[str]:
     return chosen
 
 
+def left_out(wrapped: PeftModel, mask: Mask | None) -> tuple[str, ...]:
+    """A note of what a mask holds and adapters cannot change: norms and biases, say."""
+    if mask is None:
+        return ()
+    reached = {f"{plain_name(name).partition('.lora_')[0]}.weight" for name in factors(wrapped)}
+    rest = [name for name in mask if name not in reached]
+    if not rest:
+        return ()
+    return (
+        f"adapters change the linear layers of the blocks only: {len(rest)} of {len(mask)} tensors of the mask stay as "
+        f"they are, the first is {rest[0]}",
+    )
+
+
 def factors(wrapped: PeftModel) -> dict[str, nn.Parameter]:
     """The adapters' parameters, by their names in the wrapped network."""
     return {name: p for name, p in wrapped.named_parameters() if ".lora_" in name}

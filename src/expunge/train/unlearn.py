@@ -17,7 +17,7 @@ from expunge.data.example import Example, Sets
 from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError, DivergedError
 from expunge.frequency.strengths import strengths_of
-from expunge.mask import Mask
+from expunge.mask import Mask, check_weights
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import Bound, bind
@@ -91,9 +91,11 @@ def train(
         mask = _mask(model, loss, config) if mask is None else mask
         if mask is not None:
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
+            check_weights(mask)
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
+        notes = (*prepared.notes, *(lora.left_out(wrapped, mask) if wrapped else ()))
         plan = _plan(sets, config)
         steps = steps_of(plan, config)
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
@@ -119,7 +121,7 @@ def train(
             reached = _reached(apart, loop.progress, checkpoints) if apart else ()
         finally:
             restore(parameters, checkpoints)
-    notes = (*prepared.notes, *(missed(apart.phases, reached, loop.progress.best) if apart else ()))
+    notes = (*notes, *(missed(apart.phases, reached, loop.progress.best) if apart else ()))
     trained = _trained(change, loop.progress, rule, level, notes, len(sets.forget), reached)
     if diverged is not None:
         diverged.trained = trained

@@ -1,16 +1,21 @@
 """The plan: what is run, what waits for what, and that every region has the same settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from expunge.config import LocalizationStudyConfig
 from expunge.errors import UnknownNameError
-from expunge.studies.localization.arms import ALL, LARGEST, ORACLE, Arm, arms, targets
+from expunge.studies.localization.arms import ALL, LARGEST, LAST, ORACLE, Arm, arms, targets
 from expunge.studies.localization.plan import check, chosen_rates, jobs, pilots, ready, training
 from expunge.studies.running import write_result
+from expunge.train.unlearn import train
+from expunge.worlds.injection import random_region
+from tiny import tiny_model, tiny_sets
 
 DEFAULT = LocalizationStudyConfig()
+UNSEEN = lambda _: {"forget": 0.5, "utility": 0.5}
 
 
 def test_the_default_is_the_paper_s_two_tables() -> None:
@@ -26,13 +31,25 @@ def test_the_default_is_the_paper_s_two_tables() -> None:
 def test_in_full_there_is_more() -> None:
     found = arms(LocalizationStudyConfig(full=True))
     assert len(arms(LocalizationStudyConfig(full=True, objectives=("wga", "npo", "npo")))) == len(found)  # each once
-    assert {arm.objective for arm in found} == {"wga", "npo", "dpo", "rmu", "mlp_regression"}
+    assert {arm.objective for arm in found} == {"wga", "npo", "dpo", LAST, "mlp_regression"}
     assert {arm.target.granularity for arm in found} == {"value_vectors", "heads", "rows", "matrices"}
     assert {arm.target.suite for arm in found} == {"world:people", "world:people:layout=gpt2"}
     assert {arm.target.budget for arm in found} == {0.01, 0.05, 0.1, 0.25, 0.49}
     assert any(LARGEST in arm.regions and arm.target.kind == "injected" for arm in found)
     assert len({arm.place(Path(), 0) for arm in found}) == len(found)
     assert all(Arm.from_json(arm.as_json()) == arm for arm in found)
+
+
+def test_localizers_look_in_planted_heads_only_in_full(tmp_path: Path) -> None:
+    def places(config: LocalizationStudyConfig) -> set[str]:
+        found = [job for job in jobs(config, tmp_path) if job.run.endswith(":recall")]
+        assert len({job.folder for job in found}) == len(found)
+        return {job.values["target"]["granularity"] for job in found}
+
+    assert places(DEFAULT) == {"value_vectors"}
+    assert places(LocalizationStudyConfig(full=True)) == {"value_vectors", "heads"}
+    assert places(LocalizationStudyConfig(granularity="heads")) == {"heads"}
+    assert places(LocalizationStudyConfig(parts=("A",))) == set()
 
 
 def test_what_waits_for_what(tmp_path: Path) -> None:
@@ -62,11 +79,37 @@ def test_among_equal_rates_the_first(tmp_path: Path) -> None:
     assert chosen_rates(config, tmp_path) == {("npo", "region"): 3e-3, ("npo", "whole"): 3e-4}
 
 
-@pytest.mark.parametrize("objective", ["npo", "wga", "dpo", "rmu", "mlp_regression"])
+def test_a_trial_that_diverged_is_chosen_only_where_all_did(tmp_path: Path) -> None:
+    config = LocalizationStudyConfig(objectives=("npo", "wga"), parts=("B",))
+    first, *rest = config.rates
+    for pilot in pilots(config):
+        early = pilot.rate == first or pilot.objective == "wga"
+        write_result(pilot.place(tmp_path), {"aues": 10 * pilot.rate if not early else 0.9, "note": "nan" * early})
+    found = chosen_rates(config, tmp_path)
+    assert found is not None
+    assert (found["npo", "region"], found["wga", "region"]) == (max(rest), first)
+
+
+def test_rmu_in_full_reaches_every_block() -> None:
+    """Read after the last block, the loss has a gradient in the value vectors of all of them; after the first, not."""
+    model, sets = tiny_model(), replace(tiny_sets(), holdout=())
+    known = random_region(model, 0.5, seed=0)
+    plain = DEFAULT.model_copy(update={"steps": 2, "evaluations": 1, "batch_size": 2, "weight_decay": 0.0})
+    moved = {
+        name: set(train(model, sets, training(plain, name, 1e-2, 0), mask=known, watch=UNSEEN).change.names)
+        for name in (LAST, "rmu")
+    }  # fmt: skip
+    assert moved[LAST] == set(known) and len(known) == model.layout.depth
+    assert moved["rmu"] == {model.layout.value_vectors(0).parameter}
+
+
+@pytest.mark.parametrize("objective", ["npo", "wga", "dpo", "rmu", LAST, "mlp_regression"])
 def test_settings_of_an_unlearning(objective: str) -> None:
     config = training(DEFAULT, objective, 1e-3, 4, named=True)
     assert (config.max_steps, config.eval_every, config.seed, config.weight_decay) == (100, 10, 4, 0.01)
-    assert config.retain_loss == {"rmu": "hidden", "mlp_regression": "mlp_regression"}.get(objective, "nll")
+    assert config.retain_loss == {"rmu": "hidden", LAST: "hidden", "mlp_regression": "mlp_regression"}.get(
+        objective, "nll"
+    )
 
 
 def test_names_that_there_are_not() -> None:

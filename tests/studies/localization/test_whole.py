@@ -62,6 +62,12 @@ def numbers(out: Path) -> dict:
     return found
 
 
+def results(out: Path) -> dict[Path, int]:
+    """Every result of a job or a region, and when it was written."""
+    folders = ("targets", "pilot", "recall", "runs")
+    return {path: path.stat().st_mtime_ns for each in folders for path in (out / each).rglob("*.json")}
+
+
 def test_from_nothing_to_a_report_and_again_after_a_kill(tmp_path: Path) -> None:
     recipe, one, two = tmp_path / "small.yaml", tmp_path / "one", tmp_path / "two"
     recipe.write_text(SMALL)
@@ -79,14 +85,17 @@ def test_from_nothing_to_a_report_and_again_after_a_kill(tmp_path: Path) -> None
     command = [sys.executable, "-m", "expunge", "study", "localization", "--config", str(recipe), "--out", str(two)]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if list(two.rglob("oracle.json")) or process.poll() is not None:
-            break
-        time.sleep(0.1)
+    deadline = time.monotonic() + 600  # starting takes long on a busy machine
+    while not list(two.rglob("oracle.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL  # it was alive, so something was left to do
+    finished = results(two)
+    assert any(path.name == "oracle.json" for path in finished)
+    assert len(finished) < len(results(one))
     assert run(["study", "localization", "--config", str(recipe), "--out", str(two), "--resume"]) == 0
     assert numbers(two) == found
+    assert {path: results(two)[path] for path in finished} == finished  # what was done is not done again
 
 
 def test_a_base_model_is_taught_first_and_nothing_is_tested(tmp_path: Path) -> None:
@@ -96,7 +105,7 @@ def test_a_base_model_is_taught_first_and_nothing_is_tested(tmp_path: Path) -> N
     found = numbers(out)
     assert found["rates"] == {"wga, region": 0.001, "wga, whole": 0.0003}
     assert list(found["arms"][0]["seeds"]["1"]) == ["oracle", "random 0", "snip", "all weights"]
-    recalled = json.loads((out / "recall" / "seed-0" / "result.json").read_text())
+    recalled = json.loads((out / "recall" / "value_vectors" / "seed-0" / "result.json").read_text())
     assert set(recalled["localizers"]) == {"random", "snip"}
     text = (out / "report.md").read_text()
     assert "descriptive" in text

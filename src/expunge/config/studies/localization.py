@@ -33,7 +33,7 @@ class LocalizationStudyConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-3, 1e-2, 3e-2)  # tried on the pilot seed
     whole_rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-4, 1e-3, 3e-3)  # of all weights
-    utility: bool = True  # MU and FQ around the crossing of 95 %
+    utility: bool = True  # MU at every point, FQ where it is 95 % of the start's or more
     margin: PositiveFloat = 0.05  # AUES within which two regions are called equivalent
     quality_margin: PositiveFloat = 1.0  # the same of log10 p
     full: bool = False  # with everything that takes hours

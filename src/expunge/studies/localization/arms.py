@@ -12,6 +12,7 @@ ALL, ORACLE, LARGEST = "all weights", "oracle", "largest change"
 SIZES = (0.01, 0.05, 0.25, 0.49)  # of regions, in --full: half is not disjoint from anything as large
 KINDS_OF_UNITS = ("heads", "rows", "matrices")
 SECOND = "world:people:layout=gpt2"  # another architecture
+LAST = "rmu:layer=1.0"  # the states after the last block: those of an earlier one give later blocks no gradient
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def _further(plan: _Plan) -> None:
     """What takes hours: other objectives, the L2 variant, sizes, units, an architecture, an open question."""
     config = plan.config
     pair = (ORACLE, *plan.randoms())
-    for objective in ("dpo", "rmu", "mlp_regression"):
-        plan.add("B", plan.target("planted"), objective, *pair, *config.localizers, further=objective != "rmu")
+    for objective in ("dpo", LAST, "mlp_regression"):
+        plan.add("B", plan.target("planted"), objective, *pair, *config.localizers, further=True)
     for size in SIZES:
         plan.add(f"B, {size:g} of the units", plan.target("planted", budget=size), "npo", *pair)
     for units in KINDS_OF_UNITS:

@@ -14,7 +14,13 @@ from expunge.studies.localization.arms import Arm, arms
 from expunge.studies.running import read_result
 
 RANDOM = "Random"
-UNITS = {"aues": "AUES", "aues_raw": "raw AUES", "mu95": "log10 p", "crossing": "log10 p"}
+UNITS = {
+    "aues": "AUES", "aues_raw": "raw AUES", "mu95": "log10 p", "crossing": "log10 p", "relearnt": "FS", "rounded": "FS",
+}  # fmt: skip
+PROBED = {  # of a run's `further`: what it says at the end, under relearning and with rounded weights
+    "before": ("relearnt", "before"), "after": ("relearnt", "after"), "FS at 4 bit": ("rounded", "FS"),
+    "RS at 4 bit": ("rounded", "RS"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,20 @@ class Found:
         return found
 
     def curve(self, name: str) -> list[tuple[float, float]]:
-        """(RS, FS) at each point, means over seeds and draws."""
+        """(RS, FS) at each point, means over the seeds and draws that came as far."""
         runs = [r["points"] for regions in self.seeds.values() for n, r in regions.items() if condition(n) == name]
-        shortest = min((len(points) for points in runs), default=0)
-        return [(fmean(p[i]["RS"] for p in runs), fmean(p[i]["FS"] for p in runs)) for i in range(shortest)]
+        means = []
+        for i in range(max(map(len, runs), default=0)):
+            there = [points[i] for points in runs if len(points) > i]
+            means.append((fmean(p["RS"] for p in there), fmean(p["FS"] for p in there)))
+        return means
+
+    def diverged(self) -> list[str]:
+        """The runs that broke off, and why."""
+        return [
+            f"{self.arm.objective}, {name}, seed {seed}, diverged after {len(r['points'])} points ({r['note']})."
+            for seed, regions in self.seeds.items() for name, r in regions.items() if r.get("note")
+        ]  # fmt: skip
 
     def reasons(self, name: str) -> list[str]:
         """Why there is no MU95, for the runs without."""
@@ -89,7 +105,7 @@ def compared(found: Sequence[Found], config: LocalizationStudyConfig, metric: st
 
 def _against_random(found: Found, config: LocalizationStudyConfig, metric: str) -> Iterator[Comparison]:
     base = found.values(RANDOM, metric)
-    margin = config.margin if metric.startswith("aues") else config.quality_margin
+    margin = config.quality_margin if UNITS[metric] == "log10 p" else config.margin
     for name in found.conditions:
         result = None if name == RANDOM else minus(found.values(name, metric), base, margin)
         if result is not None:
@@ -105,12 +121,39 @@ def _value(regions: Mapping[str, Mapping[str, Any]], region: str, metric: str) -
         return result.get("mu95", {}).get("best" if metric == "mu95" else "crossing")
     if metric in ("FS", "RS"):
         return result["points"][-1][metric]
+    if "loss" in metric:
+        return _loss(result["points"], *metric.split(", "))
+    if metric in (*PROBED, "relearnt", "rounded"):
+        return _probed(result, metric)
     return result.get(metric)
 
 
+def _loss(points: Sequence[Mapping[str, float | None]], kind: str, when: str) -> float | None:
+    """Of the first or the last point that has one."""
+    measured = [value for point in points if (value := point.get(kind)) is not None]
+    return measured[0 if when == "first" else -1] if measured else None
+
+
+def _probed(result: Mapping[str, Any], metric: str) -> float | None:
+    """A number of PROBED, or the FS that relearning or rounding adds: below 0 where what was forgotten comes back."""
+    if (further := result.get("further")) is None:
+        return None
+    if metric == "relearnt":
+        return further["relearnt"]["after"] - further["relearnt"]["before"]
+    if metric == "rounded":
+        return further["rounded"]["FS"] - result["points"][-1]["FS"]
+    probe, name = PROBED[metric]
+    return further[probe][name]
+
+
 def _raw(regions: Mapping[str, Mapping[str, Any]], region: str) -> float | None:
-    """Over the range of FS that all regions of the seed pass through."""
-    runs = {name: [Point(p["FS"], p["RS"]) for p in result["points"]] for name, result in regions.items()}
+    """Over the range of FS that all regions of the seed pass through. A run that diverged has none and limits none."""
+    runs = {
+        name: [Point(p["FS"], p["RS"]) for p in result["points"]]
+        for name, result in regions.items() if not result.get("note")
+    }  # fmt: skip
+    if region not in runs:
+        return None
     try:
         return aues_raw(runs[region], *common_range(list(runs.values())))
     except ConfigError:

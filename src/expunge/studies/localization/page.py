@@ -4,25 +4,40 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from expunge.bench.cells import slug
 from expunge.config import LocalizationStudyConfig
-from expunge.report.numbers import listed, number, percent, signed
+from expunge.report.numbers import listed
 from expunge.studies import Published
-from expunge.studies.compared import reach
-from expunge.studies.localization.arms import LARGEST, ORACLE, targets
-from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, condition, load
-from expunge.studies.localization.plan import chosen_rates, pilots, recall_place
-from expunge.studies.localization.wording import CLAIM, FOUND, READING, descriptive, headline, how, limits
-from expunge.studies.page import Figure, Section, Table, published
-from expunge.studies.paired import sentence
+from expunge.studies.localization.arms import LARGEST, ORACLE
+from expunge.studies.localization.comparing import RANDOM, UNITS, Comparison, Found, compared, load
+from expunge.studies.localization.plan import chosen_rates, recalled
+from expunge.studies.localization.tables import (
+    further,
+    losses,
+    pilots_table,
+    recalls_table,
+    strengths,
+    targets_table,
+    tests,
+)
+from expunge.studies.localization.wording import (
+    CLAIM,
+    DIVERGED,
+    FOUND,
+    READING,
+    UNSEEN,
+    descriptive,
+    headline,
+    how,
+    limits,
+)
+from expunge.studies.page import Figure, Section, published
 from expunge.studies.pictures import Difference, differences, trajectories
-from expunge.studies.running import read_result
 
 TITLE = "Does localization inform unlearning?"
-KINDS = {"mu95": " (MU95, best)", "crossing": " (MU95, at the crossing)"}
+CHANGES = {"relearnt": "what relearning adds to FS", "rounded": "what rounding adds to FS"}
 
 
 def publish(config: LocalizationStudyConfig, out: Path) -> Published:
@@ -44,145 +59,69 @@ def _sections(
     config: LocalizationStudyConfig, out: Path, found: Sequence[Found], compared_by: dict[str, list[Comparison]]
 ) -> Iterator[Section]:
     yield Section("The claim, and what we found", [CLAIM, *headline(config, compared_by), READING])
-    yield Section("How it was run", how(config, out), [_targets(config, out), _pilots(config, out)])
+    yield Section("How it was run", how(config, out), [targets_table(config, out), pilots_table(config, out)])
     for part in dict.fromkeys(each.arm.part for each in found):
         here = [each for each in found if each.arm.part == part]
         yield _part(part, here, compared_by, config, out)
-    if (recalls := _recalls(config, out)).rows:
-        yield Section("Do localizers find what was planted?", [FOUND.format(percent(config.budget))], [recalls])
+    tables = [table for target in recalled(config) if (table := recalls_table(config, out, target)).rows]
+    if tables:
+        asked = config.base is not None or any(t.granularity == "heads" for t in recalled(config))
+        unseen = [] if asked else [UNSEEN]
+        yield Section("Do localizers find what was planted?", [FOUND, *unseen], tables)
     yield Section("What this scale cannot say", limits(compared_by["aues"], config))
-
-
-def _targets(config: LocalizationStudyConfig, out: Path) -> Table:
-    rows = []
-    for target in targets(config):
-        results = [read_result(target.place(out, seed)) for seed in range(config.seeds)]
-        there = [result for result in results if result is not None]
-        if there:
-            rows.append([target.label, str(len(there)), *_strengths(there)])
-    head = ["Target", "Seeds", "FS of θ_o", "RS of θ_o", "MU of θ_o", "FS of θ_r", "RS of θ_r", "MU of θ_r"]
-    return Table(head, rows, "What the targets know before unlearning, and what the retrained models know.")
-
-
-def _strengths(results: Sequence[dict[str, Any]]) -> list[str]:
-    return [
-        _spread([result[model][name] for result in results if name in result[model]])
-        for model in ("target", "never") for name in ("FS", "RS", "MU")
-    ]  # fmt: skip
-
-
-def _pilots(config: LocalizationStudyConfig, out: Path) -> Table:
-    rows = []
-    for pilot in pilots(config):
-        if (result := read_result(pilot.place(out))) is not None:
-            rows.append([pilot.objective, pilot.kind, f"{pilot.rate:g}", number(result["aues"])])
-    return Table(["Objective", "Trained", "Learning rate", "AUES"], rows, "The pilot.")
-
-
-def _recalls(config: LocalizationStudyConfig, out: Path) -> Table:
-    results = [read_result(recall_place(out, seed)) for seed in range(config.seeds)]
-    there = [result["localizers"] for result in results if result is not None]
-    values = {name: [each[name]["recall"] for each in there] for name in (there[0] if there else ())}
-    best = sorted(values, key=lambda name: -fmean(values[name]))
-    return Table(["Localizer", "Seeds", "Recall of V_tgt"], [[n, str(len(there)), _spread(values[n])] for n in best])
 
 
 def _part(
     part: str, found: Sequence[Found], compared_by: dict[str, list[Comparison]], config: LocalizationStudyConfig,
     out: Path,
 ) -> Section:  # fmt: skip
-    rows = [row for each in found for row in _rows(each)]
-    head = [
-        "Objective, region", "AUES", "raw AUES", "MU95, best", "MU95, crossing", "FS at the end", "RS at the end",
-        "recall of V_tgt",
-    ]  # fmt: skip
-    tables = [Table(head, rows, "Means ± sd over seeds.")]
     own = {metric: [c for c in several if c.part == part] for metric, several in compared_by.items()}
-    shown = () if descriptive(config) else ("aues", "aues_raw", "mu95", "crossing")
-    tables += [_tests(own[metric], metric) for metric in shown if own[metric]]
-    if further := [row for each in found for row in _further(each, out)]:
-        tables.append(Table(
-            ["Objective, region", "FS, untaught half", "after relearning the other half", "FS at 4 bit", "RS at 4 bit"],
-            further, "Does it erase or hide? The last point of each run, means ± sd.",
-        ))  # fmt: skip
-    figures = [
-        Figure(
-            f"{_slug(part)}-{_slug(each.arm.objective)}",
-            trajectories({name: each.curve(name) for name in each.conditions}, f"{part}, {each.arm.objective}",
-                         "RS (kept)", "FS (forgotten)"),
-            f"{part}, {each.arm.objective}: up is forgotten, right is kept; hollow is the start, means over seeds.",
-        )
-        for each in found
-    ]  # fmt: skip
-    rows_of = [Difference(f"{c.objective}: {c.region}", c.found.difference, c.found.interval, c.values)
-               for c in own["aues"]]  # fmt: skip
-    unit = "AUES minus Random's"
-    figures.append(Figure(
-        f"{_slug(part)}-differences", differences(rows_of, config.margin, f"{part}: {unit}", unit),
-        "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
-    ))  # fmt: skip
-    said = [
-        f"{c.objective}: {sentence(c.found, (c.region, RANDOM), UNITS['aues'])}"
-        for c in own["aues"] if c.region in (ORACLE, LARGEST) and not descriptive(config)
-    ]  # fmt: skip
+    tested = {} if descriptive(config) else own
+    judged = {metric: tests(each, metric) for metric, each in tested.items() if each}
+    comes_back = [judged.pop(metric) for metric in CHANGES if metric in judged]
+    tables = [strengths(found), *losses(found, config), *judged.values(), *further(found, out), *comes_back]
     why = Counter(reason for each in found for name in each.conditions for reason in each.reasons(name))
     absent = [f"{count} runs have no MU95: {reason}." for reason, count in why.most_common()]
-    return Section(f"Part {part}", [*said, *absent], tables, [f for f in figures if f.drawn])
+    broken = [line for each in found for line in each.diverged()]
+    lines = [*_said(tested), *broken, *([DIVERGED] if broken else []), *absent]
+    return Section(f"Part {part}", lines, tables, [f for f in _figures(part, found, own["aues"], config) if f.drawn])
 
 
-def _rows(found: Found) -> Iterator[list[str]]:
-    for name in found.conditions:
-        metrics = ("aues", "aues_raw", "mu95", "crossing", "FS", "RS")
-        values = [_spread(list(found.values(name, metric).values())) for metric in metrics]
-        recall = list(found.values(name, "recall").values())
-        yield [f"{found.arm.objective}: {name}", *values, _spread(recall)]
+def _said(tested: dict[str, list[Comparison]]) -> Iterator[str]:
+    """A sentence for each comparison of a region that was told where the forget set is."""
+    for c in tested.get("aues", ()):
+        if c.region in (ORACLE, LARGEST):
+            yield f"{c.objective}: {c.told((c.region, RANDOM), UNITS['aues'])}"
+    for metric, what in CHANGES.items():
+        for c in tested.get(metric, ()):
+            if c.region == ORACLE:
+                yield f"{c.objective}, {what}: {c.told((c.region, RANDOM), UNITS[metric])}"
 
 
-def _further(found: Found, out: Path) -> Iterator[list[str]]:
-    targets_of = [read_result(found.arm.target.place(out, seed)) for seed in found.seeds]
-    never = [result["further"] for result in targets_of if result and "further" in result]
-    if never and any("further" in r for regions in found.seeds.values() for r in regions.values()):
-        yield [f"{found.arm.objective}: θ_r, the control", *_probed(never)]
-    for name in found.conditions:
-        runs = [r["further"] for regions in found.seeds.values() for n, r in regions.items()
-                if condition(n) == name and "further" in r]  # fmt: skip
-        if runs:
-            yield [f"{found.arm.objective}: {name}", *_probed(runs)]
-
-
-def _probed(runs: Sequence[dict[str, Any]]) -> list[str]:
-    relearnt = [_spread([run["relearnt"][when] for run in runs]) for when in ("before", "after")]
-    return [*relearnt, *(_spread([run["rounded"][name] for run in runs]) for name in ("FS", "RS"))]
-
-
-def _tests(found: Sequence[Comparison], metric: str) -> Table:
-    rows = [
-        [
-            f"{c.objective}: {c.region}", str(c.found.n), signed(c.found.difference), number(c.found.absolute),
-            reach(c.found),
-            number(c.found.t_p), number(c.found.permutation_p), number(c.holm), number(c.found.tost_p),
-            number(c.found.detectable), c.finding,
-        ]
-        for c in found
-    ]  # fmt: skip
-    head = [
-        "Minus Random", "Seeds", "Difference", "Mean |Δ|", "95 % interval", "t p", "sign-flip p", "Holm p", "TOST p",
-        "Detectable", "Finding",
-    ]  # fmt: skip
-    return Table(head, rows, f"{UNITS[metric]}{KINDS.get(metric, '')}, against Random.")
+def _figures(
+    part: str, found: Sequence[Found], several: Sequence[Comparison], config: LocalizationStudyConfig
+) -> Iterator[Figure]:
+    for each in found:
+        name = f"{part}, {each.arm.objective}"
+        curves = {region: each.curve(region) for region in each.conditions}
+        yield Figure(
+            f"{_slug(part)}-{_slug(each.arm.objective)}", trajectories(curves, name, "RS (kept)", "FS (forgotten)"),
+            f"{name}: up is forgotten, right is kept; hollow is the start, means over seeds.",
+        )  # fmt: skip
+    rows = [Difference(f"{c.objective}: {c.region}", c.found.difference, c.found.interval, c.values) for c in several]
+    unit = "AUES minus Random's"
+    yield Figure(
+        f"{_slug(part)}-differences", differences(rows, config.margin, f"{part}: {unit}", unit),
+        "Mean difference to Random with its 95 % interval; dots are seeds, the band is what counts as equivalent.",
+    )  # fmt: skip
 
 
 def _plain(each: Comparison) -> dict[str, Any]:
     return {
         "part": each.part, "objective": each.objective, "region": each.region, "metric": each.metric,
-        "values": each.values, "finding": each.finding, "holm": each.holm, **asdict(each.found),
+        "values": each.values, "finding": each.finding, "holm": each.holm, "tost_holm": each.tost_holm,
+        **asdict(each.found),
     }  # fmt: skip
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    return number(values[0]) if len(values) == 1 else f"{number(fmean(values))} ± {number(stdev(values))}"
 
 
 def _slug(text: str) -> str:

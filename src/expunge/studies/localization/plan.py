@@ -100,18 +100,22 @@ def pilot_target(config: LocalizationStudyConfig, kind: Kind) -> Target:
 
 
 def chosen_rates(config: LocalizationStudyConfig, out: Path) -> dict[tuple[str, Kind], float] | None:
-    """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing."""
+    """Objective and kind → the rate with the largest AUES on the pilot seed; None while trials are missing.
+
+    A trial that diverged is chosen only where all did.
+    """
     single: dict[tuple[str, Kind], float] = {
         (name, kind): _rates(config, kind)[0] for name, kind in _tuned(config) if len(_rates(config, kind)) == 1
     }
-    best: dict[tuple[str, Kind], tuple[float, float]] = {}
+    best: dict[tuple[str, Kind], tuple[tuple[bool, float], float]] = {}
     for pilot in pilots(config):
         result = read_result(pilot.place(out))
         if result is None:
             return None
-        key = (pilot.objective, pilot.kind)
-        if key not in best or result["aues"] > best[key][0]:
-            best[key] = (result["aues"], pilot.rate)
+        key: tuple[str, Kind] = (pilot.objective, pilot.kind)
+        score = (not result.get("note"), result["aues"])
+        if key not in best or score > best[key][0]:
+            best[key] = (score, pilot.rate)
     return {**single, **{key: rate for key, (_, rate) in best.items()}}
 
 
@@ -134,23 +138,27 @@ def jobs(config: LocalizationStudyConfig, out: Path) -> list[Job]:
         }  # fmt: skip
         label = f"pilot {pilot.objective}, {pilot.kind}, rate {pilot.rate:g}"
         found.append(_job(config, pilot.place(out), label, "unlearning:pilot", values))
-    for seed in range(config.seeds if "B" in config.parts else 0):
-        target = next(t for t in targets(config) if t.kind == "planted" and t.plain(config))
+    for target, seed in ((target, seed) for target in recalled(config) for seed in range(config.seeds)):
         values = {
-            "config": plain,
-            "target": asdict(target),
-            "seed": seed,
-            "target_folder": str(target.place(out, seed)),
-        }
-        found.append(_job(config, recall_place(out, seed), f"recall, seed {seed}", "recalling:recall", values))
+            "config": plain, "target": asdict(target), "seed": seed, "target_folder": str(target.place(out, seed)),
+        }  # fmt: skip
+        label = f"recall of {target.granularity}, seed {seed}"
+        found.append(_job(config, recall_place(out, target, seed), label, "recalling:recall", values))
     for arm in arms(config):
         found += [_arm_job(config, out, arm, seed, rates, plain) for seed in range(config.seeds)]
     return found
 
 
-def recall_place(out: Path, seed: int) -> Path:
+def recalled(config: LocalizationStudyConfig) -> list[Target]:
+    """The planted targets in which localizers look for what was planted; heads, too, which some score alone."""
+    planted = [t for t in targets(config) if t.kind == "planted"]
+    plain = [t for t in planted if t.plain(config)]
+    return plain + [t for t in planted if t.granularity == "heads" and t not in plain]
+
+
+def recall_place(out: Path, target: Target, seed: int) -> Path:
     """Where it lies how much of V_tgt each localizer found."""
-    return out / "recall" / f"seed-{seed}"
+    return out / "recall" / target.granularity / f"seed-{seed}"
 
 
 def ready(job: Job, config: LocalizationStudyConfig, out: Path) -> bool:

@@ -4,7 +4,7 @@ A result is written for each region as soon as it is there, so a job that was ki
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from expunge.studies.localization.regions import largest_changes, mask_of
 from expunge.studies.localization.target import original, region, retrained, suite_of
 from expunge.studies.running import read_result, write_result
 from expunge.suites import Suite
+from expunge.train.selection import Point as Losses
 from expunge.train.unlearn import train
 
 SHARE = 0.95  # of the utility, at which forget quality is read
@@ -100,38 +101,45 @@ def unlearnt(scene: Scene, name: str, settings: TrainConfig, *, quality: bool, f
     """Unlearn within a region and say how it went. The model is put back to the bits it had."""
     began = time.monotonic()
     mask = mask_of(name, scene.model, scene.target, scene.suite, scene.encoder, scene.seed, scene.known)
+    told = name in (ALL, ORACLE, LARGEST)  # what was given its region has found nothing
     found = time.monotonic()
     curve = _Curve(scene, mask, keeps=quality or further)
-    note = ""
+    note, losses = "", ()
     try:
-        train(
+        losses = train(
             scene.model, scene.suite.sets, settings, convention=scene.suite.convention,
             mask=mask, retrained=scene.never, watch=curve.watch,
-        )  # fmt: skip
+        ).points  # fmt: skip
     except DivergedError as error:
-        note = str(error)
+        note, losses = str(error), error.trained.points if error.trained else ()
     trained = time.monotonic()
     result: dict[str, Any] = {
-        "region": name, "rate": settings.learning_rate, "points": [p._asdict() for p in curve.points],
+        "region": name, "rate": settings.learning_rate, "points": _points(curve.points, losses),
         "aues": aues(curve.points), "steps": settings.eval_every, "note": note,
-        "weights": None if mask is None else mask.weights(),
-        **({} if name in (ORACLE, LARGEST) or mask is None or scene.known is None else overlap(mask, scene.known)),
+        "weights": mask.weights(),
+        **({} if told or scene.known is None else overlap(mask, scene.known)),
         "seconds": {"localizing": round(found - began, 2), "unlearning": round(trained - found, 2)},
     }  # fmt: skip
     if quality:
-        result |= curve.quality()
+        result |= curve.quality(note)
     if further:
         result["further"] = curve.further()
     return result
 
 
+def _points(found: Sequence[Point], losses: Sequence[Losses]) -> list[dict[str, float | None]]:
+    """FS and RS, and the mean losses of the steps since the point before; the start has none."""
+    said = [{"loss": each.loss, "retain_loss": each.retain_loss} for each in losses] or [{}] * len(found)
+    return [{**p._asdict(), **more} for p, more in zip(found, said, strict=True)]
+
+
 class _Curve:
     """The points of one unlearning, and the weights at each of them, so that dear measures need few."""
 
-    def __init__(self, scene: Scene, mask: Mask | None, *, keeps: bool) -> None:
+    def __init__(self, scene: Scene, mask: Mask, *, keeps: bool) -> None:
         self.scene, self.keeps = scene, keeps
         weights = parameters_of(scene.model)
-        self.weights: dict[str, Tensor] = {name: weights[name] for name in (weights if mask is None else mask)}
+        self.weights: dict[str, Tensor] = {name: weights[name] for name in mask}
         self.points: list[Point] = []
         self.kept: list[dict[str, Tensor]] = []
 
@@ -150,24 +158,31 @@ class _Curve:
             for name, value in self.kept[number].items():
                 self.weights[name].copy_(value)
 
-    def quality(self) -> dict[str, Any]:
-        """MU from the start to the first point below 95 %, and FQ at the start and on both sides of that crossing."""
-        found = [self.scene.start["target"]["MU"]]
-        floor = SHARE * found[0]
-        while found[-1] >= floor and len(found) < len(self.points):
-            self.at(len(found))
-            found.append(self.scene.measures.utility(self.scene.model))
-        wanted = sorted({0, max(0, len(found) - 2), len(found) - 1})
-        measured = [(number, found[number], self._log_p(number)) for number in wanted]
+    def quality(self, note: str = "") -> dict[str, Any]:
+        """MU at every point; FQ where MU is at least 95 % of the start's, and on the far side of the first crossing.
+
+        Utility may come back after a dip, so the best FQ can lie behind one. `note` says why a run broke off.
+        """
+        utility = [self.scene.start["target"]["MU"]]
+        for number in range(1, len(self.points)):
+            self.at(number)
+            utility.append(self.scene.measures.utility(self.scene.model))
+        floor = SHARE * utility[0]
+        below = [number for number, value in enumerate(utility) if value < floor]
+        wanted = [number for number in range(len(utility)) if number not in below[1:]]
+        log_p = {number: self._log_p(number) for number in wanted}
         self.at(0)
         result: dict[str, Any] = {
-            "quality": [{"point": number, "MU": mu, "log10_p": fq} for number, mu, fq in measured]
+            "quality": [
+                {"point": number, "MU": value, **({"log10_p": log_p[number]} if number in log_p else {})}
+                for number, value in enumerate(utility)
+            ]
         }
         try:
-            best = mu95([mu for _, mu, _ in measured], [fq for *_, fq in measured], share=SHARE)
+            best = mu95([utility[number] for number in wanted], list(log_p.values()), share=SHARE)
             result["mu95"] = {"best": best.best, "crossing": best.crossing}
         except ConfigError as error:
-            result["mu95_absent"] = str(error)
+            result["mu95_absent"] = "the run diverged" if note else str(error)
         return result
 
     def _log_p(self, number: int) -> float:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
-from expunge.studies.localization.arms import ORACLE
+from expunge.studies.localization.arms import LAST, ORACLE, arms
 from expunge.studies.localization.comparing import RANDOM, Comparison
 from expunge.studies.localization.plan import chosen_rates, pilots
-from expunge.studies.paired import sentence
 
 CLAIM = (
     "The claim (Lee et al. 2025, arXiv:2505.16252, LLaMA-3.1-8B and OLMo2-7B on TOFU): localizers choose no better "
@@ -29,7 +28,15 @@ _SIZE = (
 SCALES = {"aues": "AUES", "aues_raw": "raw AUES"}
 FOUND = (
     "Each localizer that scores these units was asked, on the planted targets, for as many units as V_tgt has; recall "
-    "and precision are then one number, and a uniform draw has {} on average."
+    "and precision are then one number."
+)
+DIVERGED = (
+    "A run that diverged keeps what was measured before; it has no raw AUES and limits no other run's. Random has none "
+    "in a seed in which one of its draws diverged."
+)
+UNSEEN = (
+    "Causal tracing scores heads and layers only, and is not among them: with --full the forget set is planted in "
+    "heads, too, and all that score heads are asked."
 )
 
 
@@ -42,7 +49,7 @@ def headline(config: LocalizationStudyConfig, compared_by: dict[str, list[Compar
                 m: [c for c in found if (c.part, c.objective) == (part, objective)] for m, found in compared_by.items()
             }
             for each in (c for c in here["aues"] if c.region == ORACLE and not descriptive(config)):
-                lines.append(f"{objective}: {sentence(each.found, ('Oracle', RANDOM), 'AUES')}")
+                lines.append(f"{objective}: {each.told(('Oracle', RANDOM), 'AUES')}")
             said = [f"by {name}, {_ranked(here[m], config)}" for m, name in SCALES.items() if here[m]]
             if said:
                 lines.append(f"Part {part}, {objective}, against Random: {'; '.join(said)}.")
@@ -85,16 +92,22 @@ def how(config: LocalizationStudyConfig, out: Path) -> list[str]:
         "Few seeds of a real model: what follows is descriptive, nothing is tested."
         if descriptive(config)
         else f"Tests are paired over seeds: t, exact sign flips, TOST at ±{config.margin:g} AUES and "
-        f"±{config.quality_margin:g} log10 p. A finding is what holds after Holm's correction over all comparisons of "
-        "its table; the other p-values stand uncorrected."
+        f"±{config.quality_margin:g} log10 p. A finding, of a difference or of equivalence, is what holds after "
+        "Holm's correction over all comparisons of its table; the other p-values stand uncorrected."
+    )
+    last = (
+        f" {LAST} reads the states after the last block: those of an earlier one give the blocks behind it no gradient."
+        if any(arm.objective == LAST for arm in arms(config))
+        else ""
     )
     every, units = max(1, config.steps // config.evaluations), config.granularity.replace("_", " ")
     return [
         f"Each seed has its own models, region, rows and order. {config.steps} steps of {config.batch_size} forget and "
         f"as many retain examples, AdamW with weight decay {config.weight_decay:g}, retain loss NLL with weight 1 "
-        f"(RMU: hidden states); measured every {every} steps on {config.rows} forget and {config.rows} retain rows. "
-        f"Regions are {percent(config.budget)} of all {units}; part B plants the forget set in V_tgt with "
-        f"{config.replay:g} retained texts for each planted one (the paper replays none).",
+        f"(RMU: hidden states).{last} Measured every {every} steps on {config.rows} forget and {config.rows} retain "
+        f"rows. Regions are {percent(config.budget)} of all {units}; part B plants the forget set in V_tgt with "
+        f"{config.replay:g} retained texts for each planted one (the paper replays none), and Random "
+        "has as many weights as V_tgt, and none of them.",
         tuned,
         f"{config.draws} draws of Random are averaged within a seed. {tests}",
     ]
