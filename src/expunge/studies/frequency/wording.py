@@ -7,7 +7,6 @@ from expunge.report.numbers import listed, number, percent
 from expunge.studies.compared import Compared
 from expunge.studies.frequency.comparing import Cells, left_out
 from expunge.studies.frequency.outcomes import LEAST_WAY
-from expunge.studies.paired import sentence
 from expunge.studies.people import is_world
 
 CLAIM = (
@@ -90,8 +89,8 @@ def _counted(several: Sequence[Compared], up: str, down: str) -> str:
 
 
 def told(several: Sequence[Compared], names: tuple[str, str], unit: str) -> list[str]:
-    """Each in a sentence, uncorrected."""
-    return [f"{each.name}: {sentence(each.found, names, unit)}" for each in several]
+    """Each in a sentence."""
+    return [f"{each.name}: {each.told(names, unit)}" for each in several]
 
 
 def unknown(config: FrequencyStudyConfig, found: Cells) -> list[str]:
