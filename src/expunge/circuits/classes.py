@@ -141,7 +141,8 @@ def said_of(found: Circuits) -> tuple[str, ...]:
             f"{each.pairs} of {each.offered} contrasts that the model tells apart."
         )
     lines += [
-        f"The {each.title} circuit does not recover as much as was asked for ({name})."
+        f"The {each.title} circuit recovers {100 * (curve.recovered or 0):.1f} % of the effect by {name}, less than "
+        "`faithfulness` asks for."
         for each in found.circuits for name, curve in each.curves.items() if not curve.reached
     ]  # fmt: skip
     return tuple(lines)
@@ -182,13 +183,12 @@ def _info(graph: Graph, found: Found) -> CircuitInfo:
 
     curves = {}
     for direction in DIRECTIONS:
-        sized, count = found.sized[direction], found.confirmed[direction]
-        size = int(sized.chosen.sum())
+        sized = found.sized[direction]
         points = tuple(CurvePoint(edges=p.edges, recovered=p.recovered, divergence=p.divergence) for p in sized.points)
-        recovered = next((p.recovered for p in points if p.edges == size), None)
         curves[direction] = Curve(
-            chosen=size, recovered=recovered, reached=sized.reached, confirmed=count, points=points
-        )
+            chosen=int(sized.chosen.sum()), recovered=sized.recovered, reached=sized.reached,
+            near=found.near[direction], confirmed=found.confirmed[direction], points=points,
+        )  # fmt: skip
     return CircuitInfo(
         title=found.title, pairs=found.pairs, offered=found.offered, possible=int(graph.possible.sum()),
         edges=tuple(edge(*each) for each in found.circuit.edges), curves=curves,

@@ -17,7 +17,7 @@ class CircuitsConfig(Config):
     swap: Literal["auto", "subject", "answer"] = "auto"  # what tells the two prompts of a contrast apart
     engine: Literal["attribution", "pruning"] = "attribution"
     points: PositiveInt = 5  # of attribution, on each half of the path
-    confirm: Annotated[int, Field(ge=0)] = 8  # edges nearest to the threshold that are patched exactly
+    confirm: Annotated[int, Field(ge=0)] = 8  # at most so many edges near the threshold are patched exactly
     steps: PositiveInt = 300  # of pruning
     sparsity: Share = 0.9  # share of the edges that pruning aims to leave out
     faithfulness: Share = 0.8  # of the effect, that a circuit has to recover
