@@ -82,7 +82,9 @@ def discover(
                 scene, direction, places[: config.confirm], sized[direction], config.size is None, named
             )
     ns, dn = (graph.edges(sized[direction].chosen) for direction in DIRECTIONS)
-    circuit = circuit_of(ns, dn, order=[n.name for n in graph.nodes], inner=graph.inner, lone=config.lone)
+    lone = config.engine == "pruning" if config.lone is None else config.lone
+    order = [node.name for node in graph.nodes]
+    circuit = circuit_of(ns, dn, order=order, inner=graph.inner, lone=lone, single=config.single)
     return Found(title, circuit, scene.pairs, len(pairs), scores, sized, near, confirmed)
 
 

@@ -23,7 +23,8 @@ class CircuitsConfig(Config):
     faithfulness: Share = 0.8  # of the effect, that a circuit has to recover
     size: Annotated[float, Field(gt=0, le=1)] | None = None  # share of all edges, in place of the faithfulness
     halvings: Annotated[int, Field(ge=0)] = 2  # of the step in which the faithfulness was reached
-    lone: bool = True  # a lone input that both directions found is one of the others; a gate of one input is none
+    lone: bool | None = None  # the only input that both directions found is one of the others'; None: by pruning only
+    single: bool = True  # a gate of one input is none: it counts among the ADDERs
     reading: Literal["together", "equal"] = "together"  # how several kinds of inputs of a node act
     seed: int = 0
 
