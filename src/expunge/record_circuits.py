@@ -81,10 +81,10 @@ class Step(_Part):
 
 
 class Reason(_Part):
-    """Why a node has its value on one side. No steps: nothing asks for it, a tie was broken."""
+    """Why a node has its value on one side. No steps: nothing asks for it, a tie was broken, or it is in no circuit."""
 
     node: str
-    side: Literal["forget", "retain"]
+    side: Literal["forget", "retain"] | None  # None: it is in no circuit, so it is kept
     value: bool
     steps: tuple[Step, ...] = ()
 

@@ -1,6 +1,7 @@
 """The whole way on a taught network: circuits, classes, what a record says, why."""
 
 import json
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -165,6 +166,14 @@ def test_damage_is_what_the_retain_sets_lose() -> None:
     assert lost["0.down"] == pytest.approx(float(scores[[n.name for n in graph.writers].index("0.down")].sum()))
     assert lost["1.q"] == pytest.approx(float(scores[:, [n.name for n in graph.readers].index("1.q")].sum()))
     assert damage(graph, [each, each]) == lost and min(lost.values()) >= 0
+
+
+def test_after_pruning_every_node_weighs_the_same() -> None:
+    """Its scores are chances to stay, which do not say what the retain set loses."""
+    for changes, given in ({"size": 0.5, "confirm": 0}, True), ({"engine": "pruning", "steps": 2}, False):
+        with patch.object(classes, "fewest_conflicts", wraps=classes.fewest_conflicts) as solving:
+            found(taught_model(), **changes)
+        assert bool(solving.call_args.kwargs["damage"]) == given
 
 
 def test_what_cannot_be_explained_and_what_nobody_knows() -> None:
