@@ -27,6 +27,7 @@ from expunge.change import WeightChange
 from expunge.change.fingerprint import Fingerprint
 from expunge.circuits.classes import circuits_of, mask_of, said_of, silent, what_it_depends_on
 from expunge.config import CircuitsConfig, ClueConfig, ConventionConfig, TrainConfig, parse_name
+from expunge.data.by_file import by_file
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.errors import ConfigError, DivergedError
@@ -131,7 +132,7 @@ class _Run:
             self.files[name] = path.read_text("utf-8")
             return Circuits.model_validate_json(self.files[name])
         config = CircuitsConfig(**self.options.model_dump(include=set(CircuitsConfig.model_fields)))
-        retain = {"retain": self.sets.retain}
+        retain = by_file(self.sets.retain)
         weights = Fingerprint.of(parameters_of(self.model.network)).id
         key = what_it_depends_on(weights, self.sets.forget, retain, config, self.encoder)
         halfway = path.with_name(f"{path.stem}-halfway.safetensors")
