@@ -53,9 +53,10 @@ class Curve(_Part):
     """One direction of a search."""
 
     chosen: int  # edges
-    recovered: float | None  # by the chosen ones; None: not measured again after exact patching moved some
-    reached: bool  # the faithfulness that was asked for
-    confirmed: int = 0  # edges that were patched exactly
+    recovered: float | None  # by the chosen ones; None: an older record, in which what patching moved was not measured
+    reached: bool  # the faithfulness, where a size was asked for as well
+    near: int = 0  # edges whose score is within a factor of 2 of the threshold
+    confirmed: int = 0  # those of them that were patched exactly
     points: tuple[CurvePoint, ...] = ()
 
 
@@ -80,10 +81,10 @@ class Step(_Part):
 
 
 class Reason(_Part):
-    """Why a node has its value on one side. No steps: nothing asks for it, a tie was broken."""
+    """Why a node has its value on one side. No steps: nothing asks for it, a tie was broken, or it is in no circuit."""
 
     node: str
-    side: Literal["forget", "retain"]
+    side: Literal["forget", "retain"] | None  # None: it is in no circuit, so it is kept
     value: bool
     steps: tuple[Step, ...] = ()
 

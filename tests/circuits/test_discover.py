@@ -1,14 +1,19 @@
 """The whole way on a taught network: circuits, classes, what a record says, why."""
 
 import json
+from unittest.mock import patch
 
 import pytest
+import torch
 
 from circuits.planted import planted
+from expunge.circuits import classes
 from expunge.circuits.classes import circuits_of, mask_of, said_of
-from expunge.circuits.discover import damage, discover
+from expunge.circuits.contrast import contrasts
+from expunge.circuits.discover import _confirmed, damage, discover
 from expunge.circuits.graph import graph_of
-from expunge.circuits.scene import DIRECTIONS
+from expunge.circuits.scene import DIRECTIONS, scene_of
+from expunge.circuits.sizing import Sized
 from expunge.config import CircuitsConfig
 from expunge.data.convention import Encoder
 from expunge.errors import ConfigError
@@ -50,7 +55,8 @@ def test_classes_masks_and_the_record(grain: str) -> None:
         assert each.pairs == each.offered == 4
         for direction in DIRECTIONS:
             curve = each.curves[direction]
-            assert curve.reached == any(point.recovered >= 0.8 for point in curve.points) and curve.chosen > 0
+            assert curve.recovered is not None and curve.reached == (curve.recovered >= 0.8) and curve.chosen > 0
+            assert curve.confirmed == min(2, curve.near)
     assert said_of(circuits)[0].startswith(f"Of {sum(node.weights > 0 for node in circuits.nodes)} nodes: ")
 
 
@@ -76,8 +82,65 @@ def test_a_size_that_is_given_and_pruning() -> None:
         for curve in each.curves.values():
             assert curve.chosen <= round(0.5 * each.possible) and curve.points[-1].edges == curve.chosen
             assert curve.recovered == curve.points[-1].recovered
+            assert curve.reached == (curve.recovered >= 0.8)
+    assert any("less than" in line for line in said_of(circuits)) == any(
+        not curve.reached for each in circuits.circuits for curve in each.curves.values()
+    )
     pruned, _ = found(taught_model(), engine="pruning", steps=10, sparsity=0.5)
     assert all(curve.confirmed == 0 and curve.reached for each in pruned.circuits for curve in each.curves.values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"faithfulness": 0.9}, {"size": 0.2}, {"confirm": 0}, {"confirm": 40},
+        {"engine": "pruning", "steps": 10, "sparsity": 0.5},
+    ],
+)  # fmt: skip
+def test_what_is_said_to_be_recovered_is(changes: dict[str, object]) -> None:
+    """By the edges that are chosen in the end, which exact patching may have moved."""
+    model, sets = taught_model(), tiny_sets()
+    config = CircuitsConfig.model_validate({"granularity": "heads", "points": 2, **changes})
+    graph, encoder, among = graph_of(model, "heads"), Encoder(model.tokenizer), [*sets.forget, *sets.retain]
+    for examples in (sets.forget, sets.retain):
+        each = discover(model, graph, examples, config, encoder, among=among)
+        scene = scene_of(model, graph, contrasts(examples, encoder, among=among))
+        for direction in DIRECTIONS:
+            sized = each.sized[direction]
+            recovered, _ = scene.recovered(direction, sized.chosen.float())
+            assert sized.recovered == recovered
+            assert sized.reached == (recovered >= config.faithfulness)
+
+
+TAKEN = {0: 0.01, 1: 0.03, 2: 0.02}  # edges that are chosen, each with its exact effect
+ADDED = {3: 0.5}  # one that is not
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "count"),
+    [
+        ({0: 0.8}, 0.9, 0), ({0: 0.7, 1: 0.8}, 0.9, 1), ({0: 0.7, 1: 0.7, 2: 0.85}, 0.9, 2),
+        ({0: 0.7, 1: 0.7, 2: 0.7, 3: 0.7}, 0.9, None), ({0: 0.5, 1: 0.4, 2: 0.6, 3: 0.3}, 0.55, 2),
+        ({0: 0.7, 1: 0.6, 2: 0.6, 3: 0.7}, 0.7, 0),
+    ],
+)  # fmt: skip
+def test_what_patching_took_out_comes_back_until_enough_is_recovered(
+    left: dict[int, float], before: float, count: int | None
+) -> None:
+    """`left`: what is recovered with so many back. `count`: how many come back; None: all is as it was before."""
+    model, graph, contrast = planted({0: ("and", (0, 1))})
+    scene = scene_of(model, graph, [contrast])
+    shape = tuple(graph.possible.shape)
+    chosen = torch.arange(graph.possible.numel()).lt(3).view(shape)
+    sized = Sized(chosen, threshold=0.1, points=(), recovered=before, target=0.8)
+    known = {f"noising, edge {divmod(place, shape[1])}": effect for place, effect in {**TAKEN, **ADDED}.items()}
+    known |= {f"noising, confirmed, {back} back": value for back, value in left.items()}
+    told = lambda name, _: torch.tensor([known[name], 0.0] if "back" in name else known[name], dtype=torch.float64)
+    found, once = (_confirmed(scene, "noising", [*TAKEN, *ADDED], sized, undo, told) for undo in (True, False))
+    edges = [set(each.chosen.flatten().nonzero().flatten().tolist()) for each in (found, once)]
+    back = sorted(TAKEN, key=lambda place: -TAKEN[place])[:count]
+    assert edges == [set(TAKEN) if count is None else {*ADDED, *back}, set(ADDED)]
+    assert (found.recovered, once.recovered) == (before if count is None else left[count], left[0])
 
 
 def test_edges_near_the_threshold_are_in_or_out_by_their_exact_effect() -> None:
@@ -103,6 +166,14 @@ def test_damage_is_what_the_retain_sets_lose() -> None:
     assert lost["0.down"] == pytest.approx(float(scores[[n.name for n in graph.writers].index("0.down")].sum()))
     assert lost["1.q"] == pytest.approx(float(scores[:, [n.name for n in graph.readers].index("1.q")].sum()))
     assert damage(graph, [each, each]) == lost and min(lost.values()) >= 0
+
+
+def test_after_pruning_every_node_weighs_the_same() -> None:
+    """Its scores are chances to stay, which do not say what the retain set loses."""
+    for changes, given in ({"size": 0.5, "confirm": 0}, True), ({"engine": "pruning", "steps": 2}, False):
+        with patch.object(classes, "fewest_conflicts", wraps=classes.fewest_conflicts) as solving:
+            found(taught_model(), **changes)
+        assert bool(solving.call_args.kwargs["damage"]) == given
 
 
 def test_what_cannot_be_explained_and_what_nobody_knows() -> None:

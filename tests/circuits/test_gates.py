@@ -17,19 +17,27 @@ def test_the_sets_say_the_gate() -> None:
 
 
 def test_the_lone_input_that_both_found_belongs_to_the_others() -> None:
-    assert kinds(["a"], ["a", "b", "c"]) == {"a": "or", "b": "or", "c": "or"}
-    assert kinds(["a", "b", "c"], ["b"]) == {"a": "and", "b": "and", "c": "and"}
-    assert kinds(["a"], ["a", "b"]) == {"a": "or", "b": "or"}
-    assert kinds(["a"], ["a", "b"], lone=False) == {"a": "adder", "b": "or"}
-    both = kinds(["a", "b", "c"], ["a", "d", "e"])  # to which of the two it belongs is not said
-    assert both == {"a": "adder", "b": "and", "c": "and", "d": "or", "e": "or"}
+    """Of sets that are as small as can be; else it adds up with the others."""
+    assert kinds(["a"], ["a", "b", "c"], lone=True) == {"a": "or", "b": "or", "c": "or"}
+    assert kinds(["a"], ["a", "b", "c"]) == {"a": "adder", "b": "or", "c": "or"}
+    assert kinds(["a", "b", "c"], ["b"], lone=True) == {"a": "and", "b": "and", "c": "and"}
+    assert kinds(["a", "b", "c"], ["b"]) == {"a": "and", "b": "adder", "c": "and"}
+    assert kinds(["a"], ["a", "b"], lone=True) == {"a": "or", "b": "or"}
+    assert kinds(["a"], ["a", "b"], lone=True, single=False) == {"a": "or", "b": "or"}
+    for lone in (False, True):
+        both = kinds(["a", "b", "c"], ["a", "d", "e"], lone=lone)  # to which of the two it belongs is not said
+        assert both == {"a": "adder", "b": "and", "c": "and", "d": "or", "e": "or"}
 
 
 def test_a_gate_of_one_input_is_none() -> None:
-    assert kinds(["a", "b"], ["a", "b", "c"]) == dict.fromkeys("abc", "adder")
-    assert kinds(["a", "b"], ["a", "c"]) == dict.fromkeys("abc", "adder")
-    assert kinds(["a"], []) == kinds([], ["a"]) == kinds(["a"], ["a"]) == {"a": "adder"}
-    assert kinds(["a", "b"], ["a", "b", "c"], lone=False) == {"a": "adder", "b": "adder", "c": "or"}
+    for lone in (False, True):
+        assert kinds(["a", "b"], ["a", "b", "c"], lone=lone) == dict.fromkeys("abc", "adder")
+        assert kinds(["a", "b"], ["a", "c"], lone=lone) == dict.fromkeys("abc", "adder")
+        assert kinds(["a"], [], lone=lone) == kinds([], ["a"], lone=lone) == {"a": "adder"}
+    assert kinds(["a"], ["a"]) == {"a": "adder"}
+    assert kinds(["a"], ["a", "b"]) == {"a": "adder", "b": "adder"}
+    assert kinds(["a"], ["a", "b"], single=False) == {"a": "adder", "b": "or"}
+    assert kinds(["a", "b"], ["a", "b", "c"], single=False) == {"a": "adder", "b": "adder", "c": "or"}
 
 
 def test_inner_edges_dead_ends_and_the_embedding() -> None:

@@ -49,6 +49,17 @@ def test_the_five_cases(
     assert found.certain == (set() if tie else {"x", "y", "z"})
 
 
+def test_a_class_is_certain_though_values_are_not() -> None:
+    """Either x or y is switched off, and p or q is off with it: but both stay nodes of the retain circuit alone."""
+    retain = Circuit({"p": {"and": ("x",)}, "q": {"and": ("y",)}, "out": {"or": ("p", "q")}})
+    found = fewest_conflicts(gate("and", "x", "y"), [retain], order="xypq", backbones=True)
+    assert found.retain["p"] != found.retain["q"] and found.certain == {"p", "q"}
+    # x and y are in conflict in every solution, whichever of their copies is off
+    forget = Circuit({"x": {"and": ("a",)}, "y": {"and": ("b",)}, "out": {"or": ("x", "y")}})
+    found = fewest_conflicts(forget, [gate("and", "x", "y")], backbones=True)
+    assert found.of("conflict") == ["x", "y"] and found.certain == {"x", "y", "a", "b"}
+
+
 def test_a_tie_is_broken_by_damage_then_by_place() -> None:
     both = gate("and", "x", "y")
     assert fewest_conflicts(both, [both], damage={"x": 0.1, "y": 0.9}).of("conflict") == ["x"]
@@ -91,8 +102,15 @@ def test_against_all_assignments(off_plan: Plan, on_plan: Plan, damage: dict[str
         expected[0].forget, expected[0].retain, expected[0].satisfiable,
     )  # fmt: skip
     assert satisfiable(forget, [retain], reading=reading) == found.satisfiable == (not found.of("conflict"))
-    same = lambda which, name: len({getattr(each, which).get(name) for each in expected}) == 1
-    assert found.certain == {name for name in found.classes if same("forget", name) and same("retain", name)}
+    assert found.certain == {name for name in found.classes if len({each.classes[name] for each in expected}) == 1}
+
+
+def of_each(off: np.ndarray | None, on: np.ndarray | None) -> np.ndarray:
+    """The class in every solution, by the definitions. A node of neither side has none."""
+    if off is None:
+        return np.array([] if on is None else ["safe"])
+    conflict = np.zeros(len(off), bool) if on is None else off != on
+    return np.where(conflict, "conflict", np.where(off, "safe", "forget"))
 
 
 def _sum(columns: Iterable[np.ndarray]) -> np.ndarray:
@@ -127,11 +145,12 @@ def test_against_all_assignments_of_twelve_nodes_a_side(seed: int) -> None:
     )  # fmt: skip
     assert len(found.of("conflict")) == differing.min() and found.satisfiable == (differing.min() == 0)
     assert satisfiable(circuits[0], circuits[1:], reading=reading) == found.satisfiable
-    free: set[str] = set()
     for side, values, chosen in ((0, off, found.forget), (1, on, found.retain)):
         assert chosen == {name: bool(values[name][first[side]]) for name in values}
-        free |= {name for name in values if len(set(values[name][best[:, side]])) > 1}
-    assert found.certain == set(found.classes) - free
+    both = [
+        [(values[name][best[:, i]] if name in values else None) for i, values in enumerate((off, on))] for name in ALL
+    ]
+    assert found.certain == {name for name, sides in zip(ALL, both) if len(set(of_each(*sides))) == 1}
 
 
 @settings(max_examples=20, deadline=None)

@@ -46,12 +46,33 @@ def test_nothing_patched_and_everything(arch: str, grain: str) -> None:
     assert_same_bits(before, bits(model))
 
 
+def neox(parallel: bool) -> Model:
+    """Weights large enough that what attention writes matters."""
+    network = tiny_network("gpt_neox", 40, use_parallel_residual=parallel, initializer_range=0.2)
+    network.set_attn_implementation("packed")
+    return Model(network=network, tokenizer=tiny_model().tokenizer, layout=layout_of(network), name="tiny")
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.parametrize("parallel", [True, False])
+def test_only_edges_that_there_are_count(parallel: bool, grain: str) -> None:
+    """In a parallel block the attention has written when the MLP reads, but not into what the MLP reads."""
+    model = neox(parallel)
+    graph = graph_of(model, grain, groups=3)
+    clean, corrupted = forests()
+    other, _ = written_by(model, graph, corrupted)
+    keep = (torch.rand(graph.possible.shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    with torch.no_grad():
+        one, two = (
+            run(model, graph, clean, Wires(torch.where(graph.possible, keep, value), other)) for value in (0.0, 1.0)
+        )
+    assert torch.equal(one, two)
+
+
 def test_a_parallel_block_and_one_that_is_not() -> None:
     """GPT-NeoX has both kinds; in the parallel one the MLP does not read its attention."""
     for parallel in (True, False):
-        network = tiny_network("gpt_neox", 40, use_parallel_residual=parallel)
-        network.set_attn_implementation("packed")
-        model = Model(network=network, tokenizer=tiny_model().tokenizer, layout=layout_of(network), name="tiny")
+        model = neox(parallel)
         graph = graph_of(model)
         edges = set(graph.edges(graph.possible))
         assert (("0.o", "0.up") in edges) != parallel and ("0.o", "1.q") in edges

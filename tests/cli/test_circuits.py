@@ -11,6 +11,7 @@ import pytest
 from expunge.change import WeightChange
 from expunge.mask import Mask, note_of
 from expunge.models.loading import load_model
+from expunge.record_circuits import Circuits
 from expunge.record_file import load_record
 from steps import taught_model
 
@@ -51,7 +52,7 @@ def test_everything_that_is_found_is_left(expunge, files, knowing: str, tmp_path
     for title in ("Classes by layer", "The forget circuit", "Size and faithfulness", "Why"):
         assert title in page
     assert "arland" not in page + (out / "record.json").read_text() + (out / "circuits.cnf").read_text()
-    assert any(name in (reason.node for reason in found.why) for name in ("1.down", "0.q"))
+    assert {reason.node for reason in found.why} == {"1.down", "0.q"}
     again = expunge("circuits", *given, "--out", out)
     assert again.code == 2 and "not empty" in again.err
     assert expunge("report", out, "--out", tmp_path / "report.md").code == 0
@@ -122,6 +123,40 @@ def test_there_has_to_be_something_to_compare_with(expunge, files, no_model, tmp
     for sets, says in (((), "nothing to look for"), (("--forget", files.forget), "at least one retain set")):
         said = expunge("circuits", "--model", files.model, *sets, "--out", tmp_path / "run")
         assert said.code == 2 and says in said.err
+
+
+def test_a_node_of_no_circuit_is_explained(expunge, files, knowing: str, tmp_path: Path) -> None:
+    given = ("--model", knowing, "--forget", files.forget, "--retain", files.retain, *FAST)
+    few = ("--granularity", "heads", "--size", "0.2", "--explain", "0.q.1,1.mlp", "--out")
+    assert expunge("circuits", *given, *few, tmp_path / "run").code == 0
+    found = load_record(tmp_path / "run").circuits
+    assert found is not None and "0.q.1" not in found.classes and "1.mlp" in found.classes
+    assert [reason.side for reason in found.why if reason.node == "0.q.1"] == [None]
+    assert {reason.node for reason in found.why} == {"0.q.1", "1.mlp"}
+    assert "0.q.1 is in no circuit, so it is safe." in (tmp_path / "run/report.html").read_text()
+    said = expunge("circuits", *given, "--explain", "out", "--out", tmp_path / "other")
+    assert said.code == 2 and "no node called 'out'" in said.err
+
+
+def test_unlearning_by_clue_makes_the_same_circuits(expunge, files, knowing: str, tmp_path: Path) -> None:
+    """Of several retain files, too: the same classes and formula as the other command finds."""
+    import pyarrow.parquet as parquet
+    from pyarrow import json as tables
+
+    rows, retain = tables.read_json(files.retain), []
+    for name, some in (("one", rows[:2]), ("two", rows[2:])):
+        parquet.write_table(some, tmp_path / f"{name}.parquet")
+        retain.append(str(tmp_path / f"{name}.parquet"))
+    given = ("--model", knowing, "--forget", files.forget, "--retain", ",".join(retain))
+    assert expunge("circuits", *given, *FAST, "--out", tmp_path / "one").code == 0
+    trained = ("--method", "clue:points=1,pairs=4", "--metrics", "probability", "--epochs", "2")
+    said = expunge("unlearn", *given, *trained, "--out", tmp_path / "two")
+    assert said.code == 0, said.err
+    one, two = (tmp_path / name for name in ("one", "two"))
+    assert (one / "circuits.cnf").read_bytes() == (two / "circuits.cnf").read_bytes()
+    titles = [each.title for each in Circuits.model_validate_json((two / "circuits.json").read_text()).circuits]
+    assert titles == ["forget", "retain (one.parquet)", "retain (two.parquet)"]
+    assert (one / "circuits.json").read_bytes() == (two / "circuits.json").read_bytes()
 
 
 def test_unlearning_by_clue(expunge, files, knowing: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,14 +11,16 @@ import pytest
 
 from contract.test_procedures import run
 from expunge.change import WeightChange
-from expunge.circuits.classes import mask_of
-from expunge.config import TrainConfig
+from expunge.circuits.classes import circuits_of, mask_of
+from expunge.config import CircuitsConfig, TrainConfig
+from expunge.data.by_file import by_file
+from expunge.data.convention import Encoder
 from expunge.errors import ConfigError, DivergedError
 from expunge.procedures import clue as module
 from expunge.procedures import procedures
 from expunge.record_circuits import Circuits
 from expunge.train.unlearn import train
-from steps import assert_same_bits, bits, taught_model
+from steps import after, assert_same_bits, bits, taught_model
 from tiny import tiny_sets
 
 pytest.importorskip("pysat")
@@ -44,7 +47,8 @@ def listening() -> Any:
 
     def asked(model: Any, sets: Any, config: TrainConfig, **rest: Any) -> Any:
         calls.append({"config": config, **rest})
-        return train(model, sets, config, **rest)
+        calls[-1]["trained"] = train(model, sets, config, **rest)
+        return calls[-1]["trained"]
 
     with patch.object(module, "train", asked):
         yield calls
@@ -101,13 +105,18 @@ def test_nothing_to_train_says_so() -> None:
         run("clue")
 
 
-def test_the_weight_is_chosen_by_the_rule() -> None:
-    """With hardly any retain loss utility falls below the floor, so the other one is taken."""
-    model = taught_model()
+@pytest.mark.parametrize("weights", ["0/30", "30/0"])
+def test_the_weight_is_chosen_by_the_rule(weights: str) -> None:
+    """Without weight on the retain loss utility falls below the floor, so the other one is taken."""
+    usual = {"epochs": 4, "learning_rate": 3e-2}
     with as_classified(BOTH), listening() as calls:
-        found = run("clue", model, epochs=4, learning_rate=1e-2, options={"weights": "0/30", "loss": "gradient_ascent"})
-    assert [call["config"].retain_weight for call in calls[1:]] == [0.0, 30.0]
-    assert any("chosen among 2 by the rule" in note for note in found.trained.notes) or found.trained.kept.step <= 2
+        found = run("clue", **usual, options={"weights": weights, "loss": "gradient_ascent"})
+        alone = run("clue", **usual, options={"loss": "gradient_ascent"}, retain_weight=30.0)
+    lost = next(call["trained"] for call in calls if call["config"].retain_weight == 0)
+    assert not lost.floor_held and found.trained.floor_held
+    assert "λ 30, chosen among 2 by the rule" in found.trained.notes
+    model = taught_model()
+    assert_same_bits(after(alone.trained, model), after(found.trained, model))
 
 
 def test_circuits_are_looked_for_again() -> None:
@@ -128,6 +137,50 @@ def test_circuits_are_looked_for_again() -> None:
     assert set(calls[1]["mask"]) == {"model.layers.1.mlp.gate_proj.weight"}
     assert {"circuits.json", "circuits-again.json"} <= set(found.files) and found.chosen == 3
     assert any(note.startswith("between the stages: ") for note in found.notes)
+
+
+@pytest.mark.parametrize("start", [BOTH, {"0.down": "forget", "1.q": "forget"}])
+def test_without_a_conflict_after_stage_one_its_nodes_go_on(start: dict[str, str]) -> None:
+    """All epochs are trained, with the same nodes and loss."""
+    real, seen = module.circuits_of, []
+
+    def made(*arguments: Any, **options: Any) -> tuple[Circuits, str]:
+        seen.append(1)
+        found, formula = real(*arguments, **options)
+        return found.model_copy(update={"classes": start if len(seen) == 1 else {"0.up": "forget"}}), formula
+
+    model = taught_model()
+    with patch.object(module, "circuits_of", made), listening() as calls:
+        found = run("clue", model, epochs=5, options={"recompute": True, "first": 2})
+    assert [call["config"].epochs for call in calls] == [2, 3] and len(seen) == 2
+    assert calls[0]["mask"] == calls[1]["mask"] == found.mask
+    assert set(found.mask) == {"model.layers.0.mlp.down_proj.weight", "model.layers.1.self_attn.q_proj.weight"}
+    assert [call["config"].retain_loss for call in calls] == [None, None] and found.chosen == 2
+    assert [point.step for point in found.trained.points] == [0, 2, 4, 6, 8, 10]
+    assert sum("trained for 3 epochs more" in note for note in found.notes) == 1
+    one, two = (call["trained"] for call in calls)
+    with one.change.applied_to(model):
+        expected = after(two, model)
+    assert_same_bits(expected, after(found.trained, model))
+
+
+def test_a_second_stage_without_a_retain_loss_says_so() -> None:
+    with as_classified(BOTH):
+        plain, usual = (run("clue", **changes) for changes in ({"retain_loss": None}, {}))
+    said = [[note for note in found.notes if "no retain loss" in note] for found in (plain, usual)]
+    assert [len(some) for some in said] == [1, 0]
+
+
+def test_retain_sets_of_several_files_are_a_circuit_each() -> None:
+    """As in `expunge circuits`."""
+    model, sets = taught_model(), tiny_sets()
+    retain = [replace(example, source=f"{'ab'[i % 2]}.parquet#{i}") for i, example in enumerate(sets.retain)]
+    found = run("clue", model, sets=replace(sets, retain=tuple(retain)))
+    circuits = Circuits.model_validate_json(found.files["circuits.json"])
+    assert [each.title for each in circuits.circuits] == ["forget", "retain (a.parquet)", "retain (b.parquet)"]
+    config = CircuitsConfig(points=1, confirm=0, halvings=0)
+    expected, formula = circuits_of(model, sets.forget, by_file(retain), config, Encoder(model.tokenizer))
+    assert circuits == expected and found.files["circuits.cnf"] == formula
 
 
 class _KillError(Exception):
@@ -157,6 +210,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(stage: int, step: int, tmp_path: 
     with patch.object(module, "circuits_of", side_effect=AssertionError), listening() as calls:
         again = run("clue", model, folder=tmp_path / "killed", resume=True, **options)
     assert len(calls) == 2 - stage
+    assert again.files == whole.files and set(whole.files) == {"circuits.json", "circuits.cnf"}
     assert [vars(p) | {"seconds": 0} for p in whole.trained.points] == [
         vars(p) | {"seconds": 0} for p in again.trained.points
     ]
@@ -164,6 +218,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(stage: int, step: int, tmp_path: 
         expected = bits(model)
     with again.trained.change.applied_to(model):
         assert_same_bits(expected, bits(model))
+
+
+def test_a_formula_that_was_not_written_is_made_again(tmp_path: Path) -> None:
+    """Circuits count as done with both of their files."""
+    with as_classified(BOTH), listening() as calls:
+        whole = run("clue", folder=tmp_path)
+        (tmp_path / "circuits.cnf").unlink()
+        again = run("clue", folder=tmp_path, resume=True)
+    assert again.files == whole.files and (tmp_path / "circuits.cnf").exists()
+    assert len(calls) == 3  # stage 2 goes on from its end
 
 
 def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
@@ -195,6 +259,7 @@ def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
         ({"lora": 2}, "leave lora out"), ({"parameters": ("*",)}, "leave parameters out"),
         ({"localize": "wagle"}, "leave localize out"), ({"max_steps": 3}, "whole epochs"),
         ({"options": {"loss": "no_such_loss"}}, "no_such_loss"), ({"options": {"loss": "npo:beta=-1"}}, "beta"),
+        ({"retain_loss": None, "options": {"weights": "0.3/1"}}, "`weights`"),
         ({"options": {"loss": "mlp_regression"}}, "retrained"), ({"options": {"faithfulness": 2}}, "faithfulness"),
     ],
 )  # fmt: skip

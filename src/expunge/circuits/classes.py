@@ -54,8 +54,9 @@ def circuits_of(
     Raises ConfigError where a set has no contrasts, or the model does not know them, or a circuit is empty.
     """
     graph = graph_of(model, config.granularity, groups=config.groups)
-    if unknown := [name for name in explained if name not in graph.named]:
-        raise ConfigError(f"no node called {unknown[0]!r} to explain; the first are {', '.join(list(graph.named)[:8])}")
+    nodes = [node.name for node in graph.nodes if node.parts]
+    if unknown := [name for name in explained if name not in nodes]:
+        raise ConfigError(f"no node called {unknown[0]!r} to explain; the first are {', '.join(nodes[:8])}")
     found, once = [], Once(halfway)
     for title, examples in {"forget": forget, **retain}.items():
         others = [each for name, some in {"forget": forget, **retain}.items() if name != title for each in some]
@@ -70,9 +71,9 @@ def circuits_of(
     check(off, on)
     order = [node.name for node in graph.nodes]
     with phase("solving"):
-        solution = fewest_conflicts(
-            off, on, damage=damage(graph, found[1:]), order=order, reading=config.reading, backbones=True
-        )
+        # what pruning gives are chances to stay, not effects: every node weighs the same then
+        lost = damage(graph, found[1:]) if config.engine == "attribution" else None
+        solution = fewest_conflicts(off, on, damage=lost, order=order, reading=config.reading, backbones=True)
         formula = phi(off, on, reading=config.reading).dimacs(_comments(found, solution))
     return told(model, graph, found, solution, explained), formula
 
@@ -141,7 +142,8 @@ def said_of(found: Circuits) -> tuple[str, ...]:
             f"{each.pairs} of {each.offered} contrasts that the model tells apart."
         )
     lines += [
-        f"The {each.title} circuit does not recover as much as was asked for ({name})."
+        f"The {each.title} circuit recovers {100 * (curve.recovered or 0):.1f} % of the effect by {name}, less than "
+        "`faithfulness` asks for."
         for each in found.circuits for name, curve in each.curves.items() if not curve.reached
     ]  # fmt: skip
     return tuple(lines)
@@ -162,7 +164,7 @@ def _reasons(name: str, found: Sequence[Found], solution: Solution) -> list[Reas
     if name in solution.retain:
         circuits = [each.circuit for each in found[1:] if name in each.circuit.nodes]
         reasons.append(explain(name, circuits, "r", solution.retain))
-    return reasons
+    return reasons or [Reason(node=name, side=None, value=True)]
 
 
 def _size(shape: Sequence[int], part: Part) -> int:
@@ -182,13 +184,12 @@ def _info(graph: Graph, found: Found) -> CircuitInfo:
 
     curves = {}
     for direction in DIRECTIONS:
-        sized, count = found.sized[direction], found.confirmed[direction]
-        size = int(sized.chosen.sum())
+        sized = found.sized[direction]
         points = tuple(CurvePoint(edges=p.edges, recovered=p.recovered, divergence=p.divergence) for p in sized.points)
-        recovered = next((p.recovered for p in points if p.edges == size), None)
         curves[direction] = Curve(
-            chosen=size, recovered=recovered, reached=sized.reached, confirmed=count, points=points
-        )
+            chosen=int(sized.chosen.sum()), recovered=sized.recovered, reached=sized.reached,
+            near=found.near[direction], confirmed=found.confirmed[direction], points=points,
+        )  # fmt: skip
     return CircuitInfo(
         title=found.title, pairs=found.pairs, offered=found.offered, possible=int(graph.possible.sum()),
         edges=tuple(edge(*each) for each in found.circuit.edges), curves=curves,

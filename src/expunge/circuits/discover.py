@@ -1,10 +1,16 @@
-"""Discovery: from a set to its circuit. Contrasts, scores in both directions, sizes, exact patching, gates."""
+"""Discovery: from a set to its circuit. Contrasts, scores in both directions, sizes, exact patching, gates.
+
+Edges whose score by attribution is within a factor of 2 of the threshold are in or out by their exact effect, at most
+`confirm` of them, those nearest to it: each costs a pass over all contrasts. What is chosen then is measured again. If
+it recovers less than the faithfulness that is asked for, edges that were taken out come back, the strongest first.
+Deviation: that limit, without which all edges within the factor of 2 would be patched.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from expunge.circuits.attribution import Keep, Scores, attribute
@@ -34,7 +40,8 @@ class Found:
     offered: int
     scores: Scores
     sized: dict[Direction, Sized]
-    confirmed: dict[Direction, int]
+    near: dict[Direction, int]  # edges within a factor of 2 of the threshold
+    confirmed: dict[Direction, int]  # those of them that were patched exactly
 
 
 def discover(
@@ -64,16 +71,21 @@ def discover(
         pruned = lambda each: prune(scene, each, sparsity=config.sparsity, steps=config.steps)
         scores = {each: named(f"pruning, {each}", lambda each=each: pruned(each)) for each in DIRECTIONS}
     sized: dict[Direction, Sized] = {}
-    confirmed: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+    near: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+    confirmed = dict(near)
     for direction in DIRECTIONS:
         sized[direction] = _sized(scene, direction, scores[direction], config, named)
         if config.engine == "attribution" and config.confirm:
-            sized[direction], confirmed[direction] = _confirmed(
-                scene, direction, scores[direction], sized[direction], config.confirm, named
+            places = _near(scores[direction], sized[direction].threshold)
+            near[direction], confirmed[direction] = len(places), min(len(places), config.confirm)
+            sized[direction] = _confirmed(
+                scene, direction, places[: config.confirm], sized[direction], config.size is None, named
             )
     ns, dn = (graph.edges(sized[direction].chosen) for direction in DIRECTIONS)
-    circuit = circuit_of(ns, dn, order=[n.name for n in graph.nodes], inner=graph.inner, lone=config.lone)
-    return Found(title, circuit, scene.pairs, len(pairs), scores, sized, confirmed)
+    lone = config.engine == "pruning" if config.lone is None else config.lone
+    order = [node.name for node in graph.nodes]
+    circuit = circuit_of(ns, dn, order=order, inner=graph.inner, lone=lone, single=config.single)
+    return Found(title, circuit, scene.pairs, len(pairs), scores, sized, near, confirmed)
 
 
 def _named(once: Once, title: str) -> Keep:
@@ -81,33 +93,59 @@ def _named(once: Once, title: str) -> Keep:
     return lambda name, compute: once(f"{title}: {name}", compute)
 
 
-def _sized(scene: Scene, direction: Direction, scores: Tensor, config: CircuitsConfig, once: Keep) -> Sized:
-    def measure(chosen: Bool[Tensor, "writers readers"]) -> tuple[float, float]:
-        both = lambda: torch.tensor(scene.recovered(direction, chosen.float()), dtype=torch.float64)
-        recovered, divergence = once(f"{direction}, {int(chosen.sum())} edges", both).tolist()
-        return recovered, divergence
+def _measured(
+    scene: Scene, direction: Direction, chosen: Bool[Tensor, "writers readers"], name: str, once: Keep
+) -> tuple[float, float]:
+    """What these edges recover, and the KL; kept under a name that must tell them from all others."""
+    both = lambda: torch.tensor(scene.recovered(direction, chosen.float()), dtype=torch.float64)
+    recovered, divergence = once(f"{direction}, {name}", both).tolist()
+    return recovered, divergence
 
+
+def _sized(scene: Scene, direction: Direction, scores: Tensor, config: CircuitsConfig, once: Keep) -> Sized:
+    measure = lambda chosen: _measured(scene, direction, chosen, f"{int(chosen.sum())} edges", once)
     if config.size is not None:
-        return largest(scores, measure, edges=max(1, round(config.size * int(scene.graph.possible.sum()))))
+        edges = max(1, round(config.size * int(scene.graph.possible.sum())))
+        return largest(scores, measure, edges=edges, target=config.faithfulness)
     return smallest(scores, measure, target=config.faithfulness, halvings=config.halvings)
 
 
-def _confirmed(
-    scene: Scene, direction: Direction, scores: Tensor, sized: Sized, count: int, once: Keep
-) -> tuple[Sized, int]:
-    """Edges whose score is within a factor of 2 of the threshold are in or out by their exact effect."""
-    if sized.threshold <= 0:
-        return sized, 0
-    ratio = (scores.clamp(min=0) / sized.threshold).log2().abs()
-    near = [
-        place for place in ratio.flatten().sort(stable=True).indices[:count].tolist() if ratio.flatten()[place] <= 1
-    ]
-    chosen = sized.chosen.flatten().clone()
+def _near(scores: Float[Tensor, "writers readers"], threshold: float) -> list[int]:
+    """Edges whose score is within a factor of 2 of the threshold, the nearest first."""
+    if threshold <= 0:
+        return []
+    ratio = (scores.clamp(min=0) / threshold).log2().abs().flatten()
+    return ratio.sort(stable=True).indices[: int((ratio <= 1).sum())].tolist()
+
+
+def _confirmed(scene: Scene, direction: Direction, near: Sequence[int], sized: Sized, undo: bool, once: Keep) -> Sized:
+    """These edges in or out by their exact effect, and measured.
+
+    `undo`: where that is below the target, 1, 2, 4 … of the edges that were taken out come back until it is not. If it
+    stays below, the best of what was measured is kept, among it what there was before any patching.
+    """
+    width = sized.chosen.shape[1]
+    effects = {}
     for place in near:
-        edge = divmod(place, scores.shape[1])
-        effect = once(f"{direction}, edge {edge}", lambda edge=edge: patch(scene, direction, [edge]))
-        chosen[place] = float(effect) >= sized.threshold
-    return replace(sized, chosen=chosen.view(scores.shape)), len(near)
+        edge = divmod(place, width)
+        name = f"{direction}, edge {edge}"
+        effects[place] = float(once(name, lambda edge=edge: patch(scene, direction, [edge])))
+    before, chosen = sized.chosen.flatten(), sized.chosen.flatten().clone()
+    for place, effect in effects.items():
+        chosen[place] = effect >= sized.threshold
+    if torch.equal(chosen, before):
+        return sized
+    taken = sorted((place for place in effects if before[place] and not chosen[place]), key=lambda p: -effects[p])
+    counts = sorted({min(2**i, len(taken)) for i in range(len(taken).bit_length() + 1)}) if undo and taken else []
+    tried = []
+    for count in (0, *counts):
+        chosen[taken[:count]] = True
+        edges = chosen.view(sized.chosen.shape).clone()
+        recovered, _ = _measured(scene, direction, edges, f"confirmed, {count} back", once)
+        tried.append(replace(sized, chosen=edges, recovered=recovered))
+        if tried[-1].reached or not undo:
+            return tried[-1]
+    return max((*tried, sized), key=lambda each: each.recovered)
 
 
 def damage(graph: Graph, retained: Sequence[Found]) -> dict[str, float]:

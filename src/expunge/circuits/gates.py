@@ -4,15 +4,19 @@
     OR    any of them suffices      in denoising only    Dn \\ Ns
     ADDER they add up               in both              Ns ∩ Dn
 
-Ns and Dn are the edges of the circuits found by noising and by denoising. A set that is as small as can be keeps one
-input of an OR in Ns, and one of an AND in Dn, which the difference of the sets takes for an ADDER's: where a node has
-inputs in one set only and exactly one in both, that one belongs to the others (`lone`). If it has inputs in Ns only and
-in Dn only, the lone one stays an ADDER's. A gate of one input is none: it counts among the ADDERs. Inner edges are
-ADDERs as well. Both as in the authors' code.
+Ns and Dn are the edges of the circuits found by noising and by denoising. Inner edges are ADDERs.
+
+`lone`: a set that is as small as can be (edge pruning's) keeps one input of an OR in Ns, and one of an AND in Dn, which
+the difference of the sets takes for an ADDER's. So where a node has inputs in one set only and exactly one in both,
+that one belongs to the others. Sets of edges by their effect (attribution's) keep no such input: single effects of an
+OR are 0 by noising for all its inputs alike, and what both directions find adds up.
+`single`: a gate of one input is none, and counts among the ADDERs.
 
 For the solver an ADDER is an OR in the circuit to be forgotten, an AND in those to be kept (the paper's reduction).
-Deviations: the lone input is ours; the embedding is nobody's gate: it is always there and nothing in it is tuned; nodes
-that do not lead to the output are left out (authors' code: led to it by an ADDER edge).
+Deviations: the paper knows neither `lone`, which is ours, nor `single`, which is the authors' code (but for one input
+beside exactly one of the other set, which the code leaves a gate); the embedding is nobody's gate: it is always there
+and nothing in it is tuned; nodes that do not lead to the output are left out (authors' code: led to it by an ADDER
+edge).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -49,7 +53,8 @@ def circuit_of(
     *,
     order: Sequence[str],
     inner: Iterable[Edge] = (),
-    lone: bool = True,
+    lone: bool = False,
+    single: bool = True,
     output: str = OUT,
 ) -> Circuit:
     """The circuit of two sets of edges. `order`: all nodes in the order of the network, which decides every other.
@@ -59,8 +64,7 @@ def circuit_of(
     every = set(ns), set(dn)
     noised, denoised = ({edge for edge in some if EMBED not in edge} for some in every)
     found: dict[Edge, Gate] = {edge: gate_of(edge, noised, denoised) for edge in noised | denoised}
-    if lone:
-        found |= _lone(found)
+    found |= _moved(found, lone, single)
     reached = {to for _, to in every[0] | every[1]}  # also from the embedding
     found |= dict.fromkeys((edge for edge in inner if edge[0] in reached), "adder")
     place = {name: i for i, name in enumerate(order)}
@@ -78,7 +82,7 @@ def gate_of(edge: Edge, ns: Collection[Edge], dn: Collection[Edge]) -> Gate:
     return "adder" if edge in ns and edge in dn else "and" if edge in ns else "or"
 
 
-def _lone(found: Mapping[Edge, Gate]) -> dict[Edge, Gate]:
+def _moved(found: Mapping[Edge, Gate], lone: bool, single: bool) -> dict[Edge, Gate]:
     """What belongs elsewhere: the only input that both directions found, the only one of an AND or OR."""
     by_target: dict[str, dict[Gate, list[Edge]]] = {}
     for edge, gate in found.items():
@@ -86,9 +90,9 @@ def _lone(found: Mapping[Edge, Gate]) -> dict[Edge, Gate]:
     moved: dict[Edge, Gate] = {}
     for groups in by_target.values():
         others: list[Gate] = [gate for gate in ("and", "or") if gate in groups]
-        if len(others) == 1 and len(groups.get("adder", ())) == 1:
+        if lone and len(others) == 1 and len(groups.get("adder", ())) == 1:
             moved[groups["adder"][0]] = others[0]
-        else:
+        elif single:
             for gate in others:
                 if len(groups[gate]) == 1:
                     moved[groups[gate][0]] = "adder"

@@ -3,9 +3,12 @@
     recovered(k) = (M(the k edges with the highest scores, all others patched) - M(other)) / (M(base) - M(other))
 
 Sizes grow by a factor along a grid until the target is reached; then the step between the last two sizes is halved, on
-a logarithmic scale, as often as asked. An edge counts only with a positive score. Deviation: the text minimizes
-KL(p_G ‖ p_C) at a share of edges that is given; here the share follows from a faithfulness that is given, and the KL is
-reported beside it.
+a logarithmic scale, as often as asked. An edge counts only with a positive score, so the target may be out of reach:
+of inputs that stand in for one another none is missed alone. All of them score 0, and nothing chooses between them
+(noising on an OR, denoising on an AND).
+
+Deviation: the text minimizes KL(p_G ‖ p_C) at a share of edges that is given; here the share follows from a
+faithfulness that is given, and the KL is reported beside it.
 """
 
 from collections.abc import Callable
@@ -30,12 +33,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Sized:
-    """The chosen edges, the lowest score among them, and the curve."""
+    """The chosen edges, the lowest score among them, the curve, and what the chosen ones recover."""
 
     chosen: Bool[Tensor, "writers readers"]
     threshold: float
     points: tuple[Point, ...]  # by size
-    reached: bool  # the target
+    recovered: float
+    target: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the chosen edges recover the target."""
+        return self.recovered >= self.target
 
 
 Measure = Callable[[Bool[Tensor, "writers readers"]], tuple[float, float]]
@@ -61,20 +70,21 @@ def smallest(scores: Float[Tensor, "writers readers"], measure: Measure, *, targ
         middle = round(sqrt(max(1, low) * high)) if high else 0
         if low < middle < high:
             low, high = (low, middle) if at(middle).recovered >= target else (middle, high)
-    return _sized(scores, order[: high or len(order)], known, bool(high))
+    return _sized(scores, order[: high or len(order)], known, target)
 
 
-def largest(scores: Float[Tensor, "writers readers"], measure: Measure, *, edges: int) -> Sized:
-    """So many edges, or all that have a positive score, with the curve up to there."""
+def largest(scores: Float[Tensor, "writers readers"], measure: Measure, *, edges: int, target: float) -> Sized:
+    """So many edges, or all that have a positive score, with the curve up to there, whether they recover it or not."""
     order = _order(scores)[:edges]
     known = {size: Point(size, *measure(_top(scores, order[:size]))) for size in _grid(len(order))}
-    return _sized(scores, order, known, True)
+    return _sized(scores, order, known, target)
 
 
-def _sized(scores: Tensor, order: Tensor, known: dict[int, Point], reached: bool) -> Sized:
-    threshold = float(scores.flatten()[order[-1]]) if len(order) else 0.0
+def _sized(scores: Tensor, order: Tensor, known: dict[int, Point], target: float) -> Sized:
     points = tuple(known[size] for size in sorted(known))
-    return Sized(_top(scores, order), threshold, points, reached)
+    if not len(order):
+        return Sized(_top(scores, order), 0.0, points, 0.0, target)
+    return Sized(_top(scores, order), float(scores.flatten()[order[-1]]), points, known[len(order)].recovered, target)
 
 
 def _grid(edges: int) -> list[int]:

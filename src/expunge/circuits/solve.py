@@ -23,7 +23,7 @@ from typing import Any
 
 from expunge.circuits.cnf import Formula, Reading, apart, phi
 from expunge.circuits.gates import Circuit
-from expunge.errors import ConfigError, MissingExtraError
+from expunge.errors import MissingExtraError
 from expunge.record_circuits import Class
 
 STEPS = 1000  # levels of weights: what the retain set loses is rounded to a thousandth of the most
@@ -41,17 +41,19 @@ class Solution:
     @property
     def classes(self) -> dict[str, Class]:
         """Every node of either side."""
-        return {name: self._class(name) for name in {**self.forget, **self.retain}}
+        both = {**self.forget, **self.retain}
+        return {name: class_of(self.forget.get(name), self.retain.get(name)) for name in both}
 
     def of(self, which: Class) -> list[str]:
         """The nodes of a class, in the order of the network."""
         return [name for name, found in self.classes.items() if found == which]
 
-    def _class(self, name: str) -> Class:
-        kept = self.forget.get(name, True)
-        if name in self.retain and name in self.forget and kept != self.retain[name]:
-            return "conflict"
-        return "safe" if kept else "forget"
+
+def class_of(off: bool | None, on: bool | None) -> Class:
+    """By x^f and x^r; None for a side that does not have the node."""
+    if off is not None and on is not None and off != on:
+        return "conflict"
+    return "forget" if off is False else "safe"
 
 
 def satisfiable(forget: Circuit, retain: Sequence[Circuit], *, reading: Reading = "together") -> bool:
@@ -73,7 +75,7 @@ def fewest_conflicts(
     """The solution. `damage`: node → what the retain set loses without it (1 where nothing is said); `order`: all nodes
     as they come in the network. `backbones` also says which classes hold in every solution that is as good.
 
-    Raises ConfigError for an empty circuit, and where a circuit contradicts itself (it cannot be off, or on).
+    Raises ConfigError for an empty circuit.
     """
     formula = apart(forget, retain, reading=reading)
     off = list(forget.nodes)
@@ -84,20 +86,19 @@ def fewest_conflicts(
     soft = _soft(formula, off, on, damage or {})
     literals = [formula[f"f:{name}"] for name in off] + [formula[f"r:{name}"] for name in on]
     with _optimizer(formula, soft) as optimizer:
-        if optimizer.compute() is None:
-            raise ConfigError("the circuits contradict themselves: one cannot be off, or another not on, by its gates")
+        best = (
+            optimizer.compute()
+        )  # there is one: a side's nodes all off, or all on, fit every gate, which negates none
+        assert best is not None, "the hard clauses have no solution"
         cost = optimizer.cost
         oracle, optimal = optimizer.oracle, list(optimizer.sels) + list(optimizer.sums)
-        free = _free(oracle, optimal, literals) if backbones else set()
+        certain = _certain(oracle, optimal, formula, off, on) if backbones else frozenset()
         chosen = _first(oracle, optimal, literals, set(optimizer.model))
     value = dict(zip([*(("f", n) for n in off), *(("r", n) for n in on)], chosen, strict=True))
     solution = Solution(
         {name: value["f", name] for name in off}, {name: value["r", name] for name in on},
         satisfiable=not any(value["f", name] != value["r", name] for name in off if ("r", name) in value),
-        certain=frozenset(
-            name for name in {*off, *on}
-            if backbones and not {formula.numbers.get(f"f:{name}"), formula.numbers.get(f"r:{name}")} & free
-        ),
+        certain=certain,
     )  # fmt: skip
     assert _cost(solution, soft, formula) == cost, "the refined solution is not as good"
     return solution
@@ -148,18 +149,37 @@ def _first(oracle: Any, optimal: list[int], literals: Sequence[int], model: set[
     return [literal in model for literal in literals]
 
 
-def _free(oracle: Any, optimal: list[int], literals: Sequence[int]) -> set[int]:
-    """Variables that have either value in some of the best solutions."""
-    free: set[int] = set()
+def _certain(
+    oracle: Any, optimal: list[int], formula: Formula, off: Sequence[str], on: Sequence[str]
+) -> frozenset[str]:
+    """Nodes with one class in all of the best solutions: the solver has none in which they are of another."""
+    kept = set(on)
+    sides = {name: (formula[f"f:{name}"], formula[f"r:{name}"] if name in kept else None) for name in off}
     oracle.solve(assumptions=optimal)
-    model = set(oracle.get_model())
+    first = _classes(oracle, sides)
     _, implied = oracle.propagate(assumptions=optimal)
-    for literal in set(literals) - set(implied) - {-each for each in implied}:
-        if literal in free:
+    settled, varied = set(implied), set()
+    for name in off:
+        if name in varied:  # another solution has shown it
             continue
-        if oracle.solve(assumptions=[*optimal, -literal if literal in model else literal]):
-            free |= {each for each in literals if (each in model) != (each in set(oracle.get_model()))}
-    return free
+        for literal in _otherwise(formula, name, first[name], sides[name]):
+            if -literal not in settled and oracle.solve(assumptions=[*optimal, literal]):
+                varied |= {each for each, found in _classes(oracle, sides).items() if found != first[each]}
+                break
+    return frozenset({*off, *on} - varied)  # what is in retain circuits only is always safe
+
+
+def _otherwise(formula: Formula, name: str, own: Class, sides: tuple[int, int | None]) -> list[int]:
+    """Literals of which one is true wherever a node is of another class than its own."""
+    if own == "conflict":
+        return [formula[f"same:{name}"]]
+    return [literal if own == "forget" else -literal for literal in sides if literal is not None]
+
+
+def _classes(oracle: Any, sides: Mapping[str, tuple[int, int | None]]) -> dict[str, Class]:
+    """In the model that was found last."""
+    model = set(oracle.get_model())
+    return {name: class_of(f in model, None if r is None else r in model) for name, (f, r) in sides.items()}
 
 
 @contextmanager

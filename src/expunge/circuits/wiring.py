@@ -31,7 +31,7 @@ Written = Float[Tensor, "writers nodes width"]
 class Wires:
     """What is done in one pass, and what was seen in it. For one pass only."""
 
-    keep: Float[Tensor, "writers readers"] | None = None  # m; None: nothing is patched
+    keep: Float[Tensor, "writers readers"] | None = None  # m, read where there is an edge; None: nothing is patched
     other: Written | None = None  # x'_u
     start: Float[Tensor, "nodes width"] | None = None  # stands in for what the first block reads
     watch: bool = False  # collect `reads`, tensors of their own that what follows depends on
@@ -93,6 +93,8 @@ def written_by(model: Model, graph: Graph, forest: Forest) -> tuple[Written, Flo
 def wired(model: Model, graph: Graph, wires: Wires) -> Iterator[None]:
     """Within the block a pass goes by the wires."""
     layout, readers = model.layout, {node.name: i for i, node in enumerate(graph.readers)}
+    if wires.keep is not None:  # in a parallel block the attention has written when the MLP reads, but not to it
+        wires.keep = torch.where(graph.possible.to(wires.keep.device), wires.keep, 1.0)
     with ExitStack() as stack:
         hook = lambda module, call: stack.callback(module.register_forward_hook(call).remove)
         before = lambda module, call: stack.callback(module.register_forward_pre_hook(call).remove)

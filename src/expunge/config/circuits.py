@@ -17,13 +17,14 @@ class CircuitsConfig(Config):
     swap: Literal["auto", "subject", "answer"] = "auto"  # what tells the two prompts of a contrast apart
     engine: Literal["attribution", "pruning"] = "attribution"
     points: PositiveInt = 5  # of attribution, on each half of the path
-    confirm: Annotated[int, Field(ge=0)] = 8  # edges nearest to the threshold that are patched exactly
+    confirm: Annotated[int, Field(ge=0)] = 8  # at most so many edges near the threshold are patched exactly
     steps: PositiveInt = 300  # of pruning
     sparsity: Share = 0.9  # share of the edges that pruning aims to leave out
     faithfulness: Share = 0.8  # of the effect, that a circuit has to recover
     size: Annotated[float, Field(gt=0, le=1)] | None = None  # share of all edges, in place of the faithfulness
     halvings: Annotated[int, Field(ge=0)] = 2  # of the step in which the faithfulness was reached
-    lone: bool = True  # a lone input that both directions found is one of the others; a gate of one input is none
+    lone: bool | None = None  # the only input that both directions found is one of the others'; None: by pruning only
+    single: bool = True  # a gate of one input is none: it counts among the ADDERs
     reading: Literal["together", "equal"] = "together"  # how several kinds of inputs of a node act
     seed: int = 0
 

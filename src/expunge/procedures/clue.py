@@ -4,20 +4,21 @@
     stage 2   min_{θ_c} E_{D_f} L(y_f | x; M_c ⊙ θ_c + (1 - M_c) ⊙ θ_o) + λ E_{D_r} L(y | x; the same)
 
 M_f are the weights of forget nodes, M_c those of conflict nodes (`circuits/`); everything else stays bit for bit,
-weight decay included. L is the refusal's likelihood (PO) unless `loss` says otherwise; six epochs, one of them stage
-1's. λ is `retain_weight`, or chosen among `weights` by the rule that chooses checkpoints, to which the end of stage 1
-is a candidate like any other. `recompute` looks for the circuits again between the stages, for they move (the authors'
-first limitation).
+weight decay included. Retain sets from several files are a circuit each. L is the refusal's likelihood (PO) unless
+`loss` says otherwise; six epochs, one of them stage 1's. λ is `retain_weight`, or chosen among `weights` by the rule
+that chooses checkpoints, to which the end of stage 1 is a candidate like any other. `recompute` looks for the circuits
+again between the stages, for they move (the authors' first limitation).
 
 Deviations: the text prints M_f in stage 2, a slip; circuits by half-path attribution unless `engine=pruning`, which is
-the text's; the exact solver and its ties (`circuits/solve.py`); a stage without nodes gives its epochs to the other;
-the kept point is chosen by our rule, not the last; losses that look at a reference see in stage 2 the model of stage 1.
-The released code trains all weights (its masks are loaded and never applied), so the text is followed.
+the text's; the exact solver and its ties (`circuits/solve.py`); a stage without nodes gives its epochs to the other, so
+that stage 1 goes on where `recompute` finds no conflict; without a retain loss stage 2 has the forget loss alone, which
+is said; the kept point is chosen by our rule, not the last; losses that look at a reference see in stage 2 the model of
+stage 1. The released code trains all weights (its masks are loaded and never applied), so the text is followed.
 """
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from expunge.change import WeightChange
 from expunge.change.fingerprint import Fingerprint
 from expunge.circuits.classes import circuits_of, mask_of, said_of, silent, what_it_depends_on
 from expunge.config import CircuitsConfig, ClueConfig, ConventionConfig, TrainConfig, parse_name
+from expunge.data.by_file import by_file
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
 from expunge.errors import ConfigError, DivergedError
@@ -54,6 +56,8 @@ def check(config: TrainConfig, options: ClueConfig) -> None:
     own = {"lora": config.lora, "localize": config.localize, "parameters": config.parameters}
     if taken := [name for name, value in own.items() if value]:
         raise ConfigError(f"'clue' chooses the weights that it trains: leave {', '.join(taken)} out")
+    if options.weights and config.retain_loss is None:
+        raise ConfigError("'clue' chooses among `weights` of the retain loss, of which there is none: leave them out")
     if config.max_steps is not None:
         raise ConfigError("'clue' has stages of whole epochs: set `epochs` in place of `max_steps`")
     if "retrained" in loss.objective.needs:
@@ -111,7 +115,15 @@ class _Run:
                 found = self._circuits(AGAIN)
                 conflict = self._masks(found)[1]
                 notes += [f"between the stages: {line}" for line in said_of(found)]
-            two = self._second(conflict, second, one) if second and len(conflict) else None
+            two = None
+            if second and len(conflict):
+                two = self._second(conflict, second, one)
+                if self.config.retain_loss is None:
+                    notes.append("stage 2 had no retain loss, which the paper's has")
+            elif second:  # only `recompute` asks for a second stage without knowing its nodes
+                assert one is not None
+                two = self._further(forget, second, one)
+                notes.append(f"no node is in conflict after stage 1: its nodes are trained for {second} epochs more")
             trained = two or one
             assert trained is not None
             mask = forget | conflict if one else conflict
@@ -126,12 +138,13 @@ class _Run:
     # --- what is trained where -----------------------------------------------------------------------------------
 
     def _circuits(self, name: str) -> Circuits:
-        path = self.folder / name
-        if self.resume and path.exists():
-            self.files[name] = path.read_text("utf-8")
+        path, formula_path = self.folder / name, (self.folder / name).with_suffix(".cnf")
+        if self.resume and path.exists() and formula_path.exists():
+            for each in (path, formula_path):
+                self.files[each.name] = each.read_text("utf-8")
             return Circuits.model_validate_json(self.files[name])
         config = CircuitsConfig(**self.options.model_dump(include=set(CircuitsConfig.model_fields)))
-        retain = {"retain": self.sets.retain}
+        retain = by_file(self.sets.retain)
         weights = Fingerprint.of(parameters_of(self.model.network)).id
         key = what_it_depends_on(weights, self.sets.forget, retain, config, self.encoder)
         halfway = path.with_name(f"{path.stem}-halfway.safetensors")
@@ -141,10 +154,9 @@ class _Run:
             self.model, self.sets.forget, retain, config, self.encoder, halfway=Halfway(halfway, key),
             tokens=self.config.budget(self.model.device.type), phase=self.phase,
         )  # fmt: skip
-        self.files[name] = found.model_dump_json() + "\n"
-        for each, text in ((name, self.files[name]), (Path(name).with_suffix(".cnf").name, formula)):
-            self.files[each] = text
-            _write(self.folder / each, text)
+        for each, text in ((formula_path, formula), (path, found.model_dump_json() + "\n")):
+            self.files[each.name] = text
+            _write(each, text)
         halfway.unlink(missing_ok=True)
         return found
 
@@ -192,13 +204,24 @@ class _Run:
             )
             for i, weight in enumerate(weights)
         ]
+        best = self._best(runs, first)
+        if best is None or len(weights) == 1:
+            return None if best is None else runs[best]
+        note = f"λ {weights[best]:g}, chosen among {len(weights)} by the rule"
+        return replace(runs[best], notes=(*runs[best].notes, note))
+
+    def _further(self, mask: Mask, epochs: int, first: Trained[WeightChange]) -> Trained[WeightChange] | None:
+        """Stage 1 goes on; None where no point is better than its end."""
+        name = "stage 1 goes on: forget nodes"
+        run = self._train(name, "further", mask, epochs, {"retain_loss": None}, first)
+        return None if self._best([run], first) is None else run
+
+    def _best(self, runs: Sequence[Trained[WeightChange]], first: Trained[WeightChange] | None) -> int | None:
+        """Which run the rule chooses; None: the end of stage 1."""
         start = first.points[0] if first else runs[0].points[0]
         candidates = [start, *([first.kept] if first else []), *(each.kept for each in runs)]
         best = rule_of(self.config, self.level).best(candidates) - len(candidates) + len(runs)
-        if best < 0 and first:
-            return None
-        chosen, note = runs[max(best, 0)], f"λ {weights[max(best, 0)]:g}, chosen among {len(weights)} by the rule"
-        return replace(chosen, notes=(*chosen.notes, note)) if len(weights) > 1 else chosen
+        return None if best < 0 and first else max(best, 0)
 
     def _train(
         self, name: str, folder: str, mask: Mask, epochs: int, changes: Mapping[str, object],

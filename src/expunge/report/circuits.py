@@ -36,8 +36,10 @@ def why_told(found: Circuits) -> list[tuple[str, Markup]]:
 
 
 def _sentence(found: Circuits, reason: Reason) -> str:
+    if reason.side is None:
+        return f"{reason.node} is in no circuit, so it is safe."
     where = "forget circuit" if reason.side == "forget" else "retain circuits"
-    which = found.classes.get(reason.node, "in no circuit")
+    which = found.classes[reason.node]
     words = f"{reason.node} ({which}) is {'on' if reason.value else 'off'} in the {where}"
     steps = len(reason.steps) - 1
     if not reason.steps:

@@ -7,8 +7,9 @@ from pathlib import Path
 from expunge.atomic import atomic_file
 from expunge.circuits.classes import circuits_of, mask_of, said_of, what_it_depends_on
 from expunge.config import CircuitsRunConfig, differing
+from expunge.data.by_file import by_file
 from expunge.data.convention import Encoder
-from expunge.data.example import Example, Sets
+from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.models.halfway import Halfway
@@ -95,13 +96,3 @@ def _found(
             mask = mask_of(model, found, which, groups=config.circuits.groups)
             mask.save(out / f"{which}.safetensors", {"localizer": "clue", "class": which, "nodes": names})
     return found
-
-
-def by_file(examples: Sequence[Example]) -> dict[str, list[Example]]:
-    """A set for each file that examples come from; one, called "retain", where they come from one."""
-    found: dict[str, list[Example]] = {}
-    for example in examples:
-        found.setdefault(example.source.rpartition(":")[0], []).append(example)
-    if len(found) < 2:
-        return {"retain": list(examples)}
-    return {f"retain ({name or i})": some for i, (name, some) in enumerate(found.items())}
