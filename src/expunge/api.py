@@ -36,7 +36,7 @@ from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs import editing
 from expunge.runs.audit import Models, audit_models, check_audit
-from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate
+from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate, retained
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
 from expunge.runs.saving import signed
@@ -114,6 +114,7 @@ def unlearn(
         check_extrapolate(config.extrapolate)
         never = bool(data.twins or data.holdout or config.retrained)
         check_needs(config.extrapolate, never=never, retain=bool(data.retain))
+        retained(config.extrapolate, data, config.seed)
     how = _convention(convention)
     encoder = Encoder(model.tokenizer, how)
     check_lengths(encoder, data)

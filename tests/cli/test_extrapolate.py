@@ -8,10 +8,16 @@ from expunge.bench.cells import Cell, contenders
 from expunge.bench.jobs import train_config
 from expunge.bench.table import row_of
 from expunge.change import WeightChange
-from expunge.config import BenchConfig
+from expunge.config import BenchConfig, ExtrapolateConfig
+from expunge.data.convention import Encoder
+from expunge.data.example import Example, Sets
+from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.parameters import parameters_of
+from expunge.record import AlphaPoint, ExtrapolationInfo
 from expunge.record_file import load_record, save_record
+from expunge.runs.extrapolating import Scoring, extrapolate, remarks, retained
+from expunge.train.levels import mean_log_probs
 from steps import taught_model
 from tiny import tiny_model, tiny_sets
 
@@ -135,6 +141,51 @@ def test_a_bench_extrapolates_as_an_axis(unlearn, tmp_path) -> None:
     outcome = record.methods["npo"].model_copy(update={"extrapolation": gone})
     save_record(record.updated(methods={"npo": outcome}), tmp_path / cell.place)
     assert row_of(cell, tmp_path).utility == 0.0
+
+
+def test_what_is_spared_is_not_what_chooses_nor_what_tests() -> None:
+    rows = [Example(id=str(i), prompt="", answer="", group=f"group {i // 3}") for i in range(36)]
+    sets = Sets(forget=(), retain=tuple(rows))
+    parts = retained(ExtrapolateConfig(alpha=1.0, direction="projected"), sets, 5)
+    groups = [{example.group for example in part} for part in parts]
+    assert all(groups) and sum(map(len, groups)) == len(set.union(*groups)) == 12
+    spared, chosen, test = retained(ExtrapolateConfig(alpha=1.0), sets, 5)
+    assert not spared and test == parts[2] and {*chosen} == {*parts[0], *parts[1]}
+    with pytest.raises(ConfigError, match="at least three groups"):
+        retained(ExtrapolateConfig(direction="projected"), Sets(forget=(), retain=tuple(rows[:6])), 5)
+
+
+def test_projecting_without_groups_to_spare_is_said_before_a_model_is_loaded(unlearn, no_model, tmp_path) -> None:
+    retain = tmp_path / "retain.jsonl"
+    retain.write_text("".join(f'{{"prompt": "{i}", "answer": "a", "group": "g"}}\n' for i in range(4)))
+    said = unlearn("--retain", retain, "--extrapolate", "auto:direction=projected")
+    assert said.code == 2 and "at least three groups" in said.err.replace("\n", " ")
+
+
+def test_an_unchanged_utility_is_enough_whatever_the_levels_are() -> None:
+    """A change that leaves all retained rows as they are is no danger to others, though these differ widely."""
+    model, data = tiny_model(), tiny_sets()
+    data = Sets(forget=data.forget, retain=(*data.forget, *data.retain, *data.holdout))
+    encoder = Encoder(model.tokenizer)
+    levels = mean_log_probs(model, encoder.encode_all(data.retain), budget=512).exp()
+    assert levels.std() > 0.1 * levels.mean()  # 2.3 standard errors of five such are more than the 5 % that may go
+    base = parameters_of(model)
+    change = WeightChange.between(base, {name: w.detach().clone() for name, w in base.items()})
+    info = extrapolate(
+        model, data, change, ExtrapolateConfig(halvings=0, grid=(0.0, 1.0)), Scoring(encoder, 512), floor=0.95
+    ).info
+    assert info.holds and "too near" not in info.why
+
+
+def test_a_floor_that_the_other_half_misses_is_a_warning() -> None:
+    point = AlphaPoint(alpha=0.0)
+    info = ExtrapolationInfo(alpha=0.5, start=point, utility_floor=0.95, tested=0.9496)
+    (said,) = remarks(info)
+    assert "94.96%" in said and "less than the floor of 95%" in said
+    assert remarks(info.model_copy(update={"tested": 0.95})) == ()
+    assert remarks(info.model_copy(update={"tested": None})) == ()
+    (said,) = remarks(info.model_copy(update={"tested": 0.96, "selector": "nearest", "doubt": "one group"}))
+    assert said == "one group"
 
 
 def test_choose_alpha_is_a_number_that_remembers() -> None:

@@ -32,7 +32,15 @@ from expunge.record_file import save_record
 from expunge.runs.by_bucket import buckets_info, extrapolate_buckets, leaving_info
 from expunge.runs.editing import check_options, edit, files_of
 from expunge.runs.editing import check_sets as check_edited
-from expunge.runs.extrapolating import Scoring, check_extrapolate, check_needs, direction_of, extrapolate, remarks
+from expunge.runs.extrapolating import (
+    Scoring,
+    check_extrapolate,
+    check_needs,
+    direction_of,
+    extrapolate,
+    remarks,
+    retained,
+)
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
@@ -110,6 +118,8 @@ def run_unlearn(
         check_sets(config.train.localize, sets.forget, sets.retain)
     check_frequency(config.train, sets)
     check_edited(config.train, sets)
+    if config.train.extrapolate is not None:
+        retained(config.train.extrapolate, sets, config.train.seed)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
@@ -341,7 +351,7 @@ def extended(
                 step=trained.kept.step, tick=told,
             )  # fmt: skip
             change, infos = found.change, (found.info,)
-    notes = (*trained.notes, *(remark for info in infos for remark in remarks(info)))
+    notes = (*trained.notes, *dict.fromkeys(remark for info in infos for remark in remarks(info)))
     return replace(trained, change=change.sealed(model), notes=notes), infos
 
 

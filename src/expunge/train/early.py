@@ -2,14 +2,20 @@
 
 UIPE (arXiv:2503.04693) argues that the update points to related knowledge only while the forget set is not gone: what
 training adds after that says nothing more about where the knowledge lies. So the last checkpoint is kept at which at
-least a share of the way to never-known is left, with the utility floor held; if all are beyond, the first that holds.
-Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is ours.
+least a share of the way to never-known is left, and the utility floor is held by the margin that choosing α asks for
+(`arithmetic/alpha/margin.py`): from a checkpoint with less nothing would be chosen but α = 0. If all with that margin
+are beyond, the first of them is kept; if none has it, the same is asked of those that just hold the floor; if none
+does, the first is kept. Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is
+ours.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from expunge.arithmetic.alpha.margin import surely
 from expunge.train.selection import Point, Rule
+
+_NONE, _HELD, _SURE = range(3)  # how well the utility is kept
 
 
 @dataclass(frozen=True)
@@ -17,16 +23,31 @@ class Early(Rule):
     """The usual rule but for which point is kept."""
 
     remaining: float = 0.1  # of the way
+    ahead: float | None = None  # the floor for choosing α; None: the same
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
         start = self.origin or points[0]
-        holding = (i for i in range(1, len(points)) if self.holds(points[i], start))
-        kept = next(holding, min(1, len(points) - 1))
+        kept, rank = min(1, len(points) - 1), (_NONE, False)
         for i in range(1, len(points)):
-            if self.holds(points[i], start) and self._left(points[i], start) >= self.remaining:
-                kept = i
+            found = self._rank(points[i], start)
+            if found > rank or (found == rank and found[1]):
+                kept, rank = i, found
         return kept
+
+    def _rank(self, point: Point, start: Point) -> tuple[int, bool]:
+        """How well the utility is kept, and whether enough of the way is left. Among equals the first is kept, where
+        enough is left the last."""
+        kept = self._kept(point, start)
+        return kept, kept > _NONE and self._left(point, start) >= self.remaining
+
+    def _kept(self, point: Point, start: Point) -> int:
+        if not self.holds(point, start):
+            return _NONE
+        if point.utility is None or start.utility is None or point.margin is None:
+            return _SURE
+        ahead = self.floor if self.ahead is None else self.ahead
+        return _SURE if surely(point.utility, start.utility, ahead, point.margin) else _HELD
 
     def _left(self, point: Point, start: Point) -> float:
         known = self.never_known or 0.0
@@ -36,8 +57,11 @@ class Early(Rule):
     def why(self, point: Point, start: Point) -> str:
         """One sentence for the report."""
         start = self.origin or start
-        if not self.holds(point, start):
+        kept, left = self._rank(point, start)
+        if kept == _NONE:
             return f"to extrapolate from; no checkpoint kept {self.floor:.0%} of the utility, and this is the first"
-        if self._left(point, start) < self.remaining:
-            return "to extrapolate from: the first; the forget set was gone at every checkpoint"
-        return f"to extrapolate from: the last with at least {self.remaining:.0%} of the way to never-known left"
+        if not left:
+            said = "to extrapolate from: the first; the forget set was gone at every checkpoint"
+        else:
+            said = f"to extrapolate from: the last with at least {self.remaining:.0%} of the way to never-known left"
+        return said if kept == _SURE else f"{said}; none kept the utility by enough to go further from"
