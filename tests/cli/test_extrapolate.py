@@ -103,6 +103,9 @@ def test_a_given_alpha_that_breaks_the_floor_is_said_and_saved_so(unlearn, tmp_p
         (("--extrapolate", "gap"), "needs to know what should go with the forget set"),
         (("--extrapolate", "gap:related=none.jsonl"), "none.jsonl"),
         (("--extrapolate", "-1"), "extrapolate.alpha"),
+        (("--extrapolate", "inf"), "extrapolate.alpha"),
+        (("--extrapolate", "nan"), "extrapolate.alpha"),
+        (("--extrapolate", "gap:balance=inf"), "extrapolate.balance"),
         (("--extrapolate", "auto:floor=0.9"), "Known: alpha, selector"),
         (("--extrapolate", "auto:direction=weighted"), "go together"),
         (("--extrapolate", "directed:direction=projected"), "leave `direction` out"),
@@ -201,6 +204,23 @@ def test_choose_alpha_is_a_number_that_remembers() -> None:
         chosen = next(p for p in alpha.info.curve if p.alpha == alpha)
         assert level == pytest.approx(chosen.forget, rel=1e-4)
     assert all(torch.equal(weight, before[name]) for name, weight in parameters_of(model).items())
+
+
+def test_related_rows_are_read_and_kept_before_the_run_begins(unlearn, files, no_model, tmp_path, monkeypatch) -> None:
+    """`--overwrite` does not throw them away, and one that is too long is said before the training."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "record.json").write_text("{}")
+    related = run / "related.jsonl"
+    related.write_text('{"prompt": "what", "answer": "city"}\n')
+    said = unlearn("--extrapolate", f"gap:utility_floor=0,related={related}", "--overwrite")
+    assert said.code == 2 and related.exists() and "would delete" in said.err
+    monkeypatch.undo()
+    long = tmp_path / "long.jsonl"
+    long.write_text('{"prompt": "' + "what " * 70 + '", "answer": "city"}\n')
+    monkeypatch.setattr("expunge.runs.unlearn.train", lambda *_, **__: pytest.fail("trained"))
+    said = unlearn("--extrapolate", f"auto:unrelated={long}", "--max-length", 64, "--out", tmp_path / "new")
+    assert said.code == 2 and "long.jsonl" in said.err and not (tmp_path / "new").exists()
 
 
 def test_a_retrained_model_says_best_what_never_known_is() -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from expunge.arithmetic.alpha import Curve, Goal, Never, Point, Selector, selectors
@@ -31,6 +33,18 @@ NEEDS_NEVER = (
 )
 NEEDS_RELATED = "needs to know what should go with the forget set: give `related` (a file of examples)"
 FIXED = ""  # the selector of an α that was given
+
+
+class Aims(NamedTuple):
+    """Beside the sets: what should go with the forget set, and what should not."""
+
+    related: Sequence[Example] = ()
+    unrelated: Sequence[Example] = ()
+
+    @classmethod
+    def of(cls, config: ExtrapolateConfig | None) -> "Aims":
+        """From the files that the settings name."""
+        return cls(_read(config.related), _read(config.unrelated)) if config is not None else cls()
 
 
 @dataclass(frozen=True)
@@ -71,8 +85,7 @@ def check_extrapolate(config: ExtrapolateConfig, *, related: bool = False) -> Se
 
     `related`: examples of it are at hand, whatever the settings say.
     """
-    for path in (config.related, config.unrelated):
-        _read(path)
+    Aims.of(config)
     if config.alpha is not None:
         return None
     selector = selectors.get(config.selector)
@@ -123,13 +136,15 @@ def extrapolate(
     unrelated: Sequence[Example] = (),
     step: int | None = None,
     along: Direction | None = None,
+    stored: Mapping[str, torch.dtype] | None = None,
     tick: Callable[[str], object] = lambda _: None,
 ) -> Extrapolated:
     """Go on along a change of `model`, which ends with the bits it had.
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
     the checkpoint the change is; `related` and `unrelated` stand for the files of the settings; `along` is a direction
-    in place of theirs. `tick` is called after each α with what was measured.
+    in place of theirs; `stored` are the types to which tensors will be rounded in a folder. `tick` is called after
+    each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
@@ -142,7 +157,7 @@ def extrapolate(
     check_needs(config, never=never is not None, retain=bool(sets.retain))
     start, test_start = meter.point(-1.0), meter.tested()
     aim = aims["related"] or sets.forget
-    line = Line(change, along or _direction(model, sets, aim, change, config, scoring, seed))
+    line = Line(change, along or _direction(model, sets, aim, change, config, scoring, seed), stored or {})
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
     with line.on(model) as move:
 
