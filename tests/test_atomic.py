@@ -1,5 +1,6 @@
 """Files and folders are there whole or not at all, also after a kill that no handler sees."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -64,6 +65,62 @@ def test_a_folder_must_be_new_or_empty(tmp_path: Path) -> None:
     for taken in ("empty", "empty/x"):
         with pytest.raises(OutputError, match="not an empty folder"), atomic_folder(tmp_path / taken):
             pass
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_was_there_comes_back_when_the_new_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_text("old")
+    rename = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if target == tmp_path / "a" and (self / "x").read_text() == "new":
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(error), atomic_folder(tmp_path / "a", replace=True) as folder:
+        (folder / "x").write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"] and (tmp_path / "a" / "x").read_text() == "old"
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    for replace in (False, True):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        (tmp_path / "link").symlink_to(tmp_path / "there")
+        with atomic_folder(tmp_path / "link", replace=replace) as folder:
+            (folder / "x").write_text(str(replace))
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "x").read_text() == str(replace)
+        (tmp_path / "link").unlink()
+
+
+def test_the_folder_in_which_one_is_cannot_be_put_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in (Path(), tmp_path, tmp_path.parent):
+        with pytest.raises(OutputError, match="the folder that you are in"), atomic_folder(place, replace=True):
+            pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_all_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync(descriptor)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("open files have no names here")
+    monkeypatch.setattr(os, "fsync", noted)
+    with atomic_folder(tmp_path / "a") as folder:
+        (folder / "config.json").write_text("{}")
+        (folder / "sub").mkdir()
+        (folder / "sub" / "y").write_text("y")
+        assert not synced
+    assert {"config.json", "sub", "y", folder.name} == {*synced[:-1]} and synced[-1] == tmp_path.name
 
 
 def test_weights_can_be_read_by_whoever_reads_the_folder(tmp_path: Path) -> None:

@@ -137,6 +137,25 @@ def test_a_network_with_tied_weights() -> None:
     assert change.kind == "dense" and len(change.names) == len(base)
 
 
+def test_a_head_that_is_tied_on_one_side_only() -> None:
+    """The base's tensors decide: what it has apart is compared apart, and what it ties the result must tie."""
+    e, h = torch.randn(4, 3), torch.randn(4, 3)
+    tied = lambda tensor: {"emb": tensor, "head": tensor}
+    with pytest.raises(ChangeError, match="head is tied to emb in the base, and has values of its own"):
+        WeightChange.between(tied(e), {"emb": e + 1, "head": e + 5})
+    assert WeightChange.between(tied(e), {"emb": e + 1, "head": (e + 1).clone()}).names == ("emb",)
+    assert WeightChange.between(tied(e), {"emb": e + 1}).names == ("emb",)
+    turned = {"head": e + 1}
+    turned["emb"] = turned["head"]  # the same, but stored under the other name first
+    assert WeightChange.between(tied(e), turned).names == ("emb",)
+    for head in (h, e.clone()):  # also a copy of the embedding must not stay behind
+        model = {"emb": e.clone(), "head": head.clone()}
+        change = WeightChange.between(model, tied(e + 1))
+        assert change.names == ("emb", "head") and not change.base.ties
+        change.apply_to(model)
+        assert all(torch.equal(weight, e + 1) for weight in model.values())
+
+
 def test_only_what_is_touched_is_stored(tmp_path: Path) -> None:
     network = tiny_model(attention="sdpa").network
     down = {f"model.layers.{i}.mlp.down_proj.weight": (1, [3, 7]) for i in range(2)}

@@ -36,7 +36,7 @@ from expunge.record_file import load_record
 from expunge.report import write_report
 from expunge.runs import editing
 from expunge.runs.audit import Models, audit_models, check_audit, check_strata
-from expunge.runs.extrapolating import Alpha, Scoring, check_extrapolate, check_needs, extrapolate
+from expunge.runs.extrapolating import Aims, Alpha, Scoring, check_extrapolate, check_needs, extrapolate, retained
 from expunge.runs.localizing import check_localize, localized
 from expunge.runs.phases import Phases
 from expunge.runs.saving import signed
@@ -114,9 +114,10 @@ def unlearn(
         check_extrapolate(config.extrapolate)
         never = bool(data.twins or data.holdout or config.retrained)
         check_needs(config.extrapolate, never=never, retain=bool(data.retain))
+        retained(config.extrapolate, data, config.seed)
     how = _convention(convention)
     encoder = Encoder(model.tokenizer, how)
-    check_lengths(encoder, data)
+    check_lengths(encoder, data, *Aims.of(config.extrapolate))
     if config.method in editors:
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
@@ -160,7 +161,7 @@ def choose_alpha(
     usual = TrainConfig()
     floor = config.floor(usual.utility_floor)
     scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
-    check_lengths(scoring.encoder, data)
+    check_lengths(scoring.encoder, data, *Aims.of(config))
     return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))
 
 

@@ -109,6 +109,7 @@ class Point(_Part):
     loss: Number = None  # of the forget set; losses are means since the last point
     retain_loss: Number = None
     resting: Number = None  # share of the forget examples that had reached their never-known level
+    margin: Number = None  # by which the utility must lie above the floor for another half to hold it, too
     values: dict[str, Number] = {}  # anything else that was watched
 
 
@@ -181,6 +182,7 @@ class ExtrapolationInfo(_Part):
     holds: bool = True  # the floor, on the half that chooses
     overshoots: bool = False  # farther beyond never-known than is near
     tested: Number = None  # share of the utility that is kept on the half that chose nothing
+    doubt: str = ""  # what keeps the choice from saying how far another half may differ
 
 
 class Outcome(_Part):

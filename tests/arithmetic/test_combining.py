@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 import expunge.arithmetic.combining as combining
@@ -132,6 +133,10 @@ def test_every_tensor_that_does_not_fit_is_named_before_anything_is_read(
         extrapolate_folder(quantized, base, 0.5, tmp_path / "out")
     with pytest.raises(OutputError, match="lies within"):
         extrapolate_folder(base, tmp_path / "tuned", 0.5, base / "new")
+    small = write(tmp_path / "small", {"w": torch.randn(8).to(torch.float8_e4m3fn)})
+    for folders in ((small, base), (base, small)):
+        with pytest.raises(ModelError, match=r"w holds float8_e4m3fn in .*small"):
+            extrapolate_folder(*folders, 0.5, tmp_path / "out")
     with pytest.raises(ConfigError, match="takes one tuned model, and 2"):
         Combination(operations.get("negate"), Folder(base), [Folder(base)] * 2, {})
     with pytest.raises(ConfigError, match="no option 'scael'"):
@@ -168,6 +173,52 @@ def test_what_is_interrupted_leaves_nothing(
     extrapolate_folder(base, tuned, 0.0, tmp_path / "old", replace=True)
     assert all(is_same(t, read(tmp_path / "old")[n]) for n, t in read(tuned).items())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["base", "old", "tuned"]
+
+
+def test_a_result_that_would_take_the_place_of_what_is_read_is_refused(tmp_path: Path) -> None:
+    base, tuned, *_ = two(tmp_path / "both")
+    with pytest.raises(OutputError, match="holds the model folder"):
+        extrapolate_folder(base, tuned, 0.5, tmp_path / "both", replace=True)
+    with pytest.raises(OutputError, match="lies within"):
+        extrapolate_folder(base, tuned, 0.5, tuned, replace=True)
+    assert read(base) and read(tuned)
+
+
+W, X = {"w": torch.ones(2)}, {"x": torch.zeros(2)}
+INDEXES = {
+    "outside": ({"w": "../other.safetensors"}, {"../other.safetensors": W}, r"puts w into '\.\./other\.safetensors'"),
+    "two folders": (
+        {"w": "a/model.safetensors", "x": "b/model.safetensors"},
+        {"a/model.safetensors": W, "b/model.safetensors": X}, "of the folder itself",
+    ),
+    "another kind of file": ({"w": "m.bin"}, {"m.bin": W}, r"must lie in \*\.safetensors"),
+    "twice": (
+        {"w": "m1.safetensors", "x": "m2.safetensors"}, {"m1.safetensors": W, "m2.safetensors": W | X},
+        r"w is in m1\.safetensors and in m2\.safetensors",
+    ),
+    "named, not there": (
+        {"w": "m1.safetensors", "gone": "m1.safetensors"}, {"m1.safetensors": W}, r"gone is not in m1\.safetensors",
+    ),
+    "there, not named": ({"w": "m1.safetensors"}, {"m1.safetensors": W | X}, "by the index in no file"),
+    "in another": (
+        {"w": "m2.safetensors", "x": "m2.safetensors"}, {"m2.safetensors": X}, r"w is not in m2\.safetensors",
+    ),
+    "no name": ({"w": 1}, {"m.safetensors": W}, "is no index"),
+    "no file": ({"w": "m.safetensors"}, {}, "is not a whole safetensors file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(INDEXES))
+def test_an_index_that_does_not_fit_its_files_is_refused(case: str, tmp_path: Path) -> None:
+    index, files, says = INDEXES[case]
+    folder = tmp_path / "model"
+    for name, tensors in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / name)
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    with pytest.raises(ModelError, match=says):
+        Folder(folder)
 
 
 def test_files_beside_the_weights_are_the_homes_but_not_what_describes_its_weights(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """UIPE on folders: its algebra, and the same bits as the change in memory."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
@@ -19,6 +21,7 @@ from expunge.change.stored import difference, moved
 from expunge.errors import ConfigError
 
 TYPES = [torch.float32, torch.bfloat16, torch.float16]
+FAR = ([1, 1, -3e38, 0], [np.inf, np.nan, 3e38, 1])  # differences that are not finite
 anything = arrays.arrays("uint32", 16)  # every bit pattern, NaN, infinities and -0.0 among them
 
 
@@ -28,9 +31,16 @@ def weights(pattern: object, dtype: torch.dtype) -> Tensor:
 
 
 @given(anything, anything, st.sampled_from(TYPES))
+@example(*(np.array(each, "float32").repeat(4).view("uint32") for each in FAR), torch.float32)
+@settings(max_examples=30, deadline=None)
 def test_alpha_0_is_the_tuned_model_bit_for_bit(first: object, second: object, dtype: torch.dtype) -> None:
     base, tuned = weights(first, dtype), weights(second, dtype)
-    assert is_same(moved(tuned, 0.0 * difference(base, tuned).nan_to_num(0, 0, 0)), tuned)
+    with TemporaryDirectory() as folder:
+        folders = write(Path(folder) / "base", {"w": base}), write(Path(folder) / "tuned", {"w": tuned})
+        for alpha in (0.0, 1e-20):  # 1 + 1e-20 is 1
+            found = combined("extrapolate", folders[0], [folders[1]], Path(folder) / f"out{alpha}", alpha=alpha)
+            assert is_same(found["w"], tuned)
+            assert is_same(WeightChange.between({"w": base}, {"w": tuned}).scaled(1 + alpha).after("w", base), tuned)
     assert is_same(moved(tuned, 0.7 * difference(tuned.clone(), tuned)), tuned)  # untouched weights, whatever they are
 
 

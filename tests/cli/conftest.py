@@ -76,6 +76,8 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expunge.runs.localize.load_model", loaded)
     monkeypatch.setattr("expunge.runs.circuits.load_model", loaded)
     monkeypatch.setattr("expunge.runs.relate.load_model", loaded)
+    monkeypatch.setattr("expunge.runs.choosing_alpha.load_model", loaded)
+    monkeypatch.setattr("expunge.runs.model_folder.load_model", loaded)
     monkeypatch.setattr("expunge.models.loading.load_model", loaded)
 
 

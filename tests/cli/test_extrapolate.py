@@ -12,11 +12,14 @@ from expunge.bench.table import row_of
 from expunge.change import WeightChange
 from expunge.config import BenchConfig, ExtrapolateConfig
 from expunge.data.convention import Encoder
+from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.parameters import parameters_of
+from expunge.record import AlphaPoint, ExtrapolationInfo
 from expunge.record_file import load_record, save_record
-from expunge.runs.extrapolating import Scoring, extrapolate
+from expunge.runs.extrapolating import Scoring, extrapolate, remarks, retained
+from expunge.train.levels import mean_log_probs
 from steps import taught_model
 from tiny import tiny_model, tiny_sets
 
@@ -102,6 +105,9 @@ def test_a_given_alpha_that_breaks_the_floor_is_said_and_saved_so(unlearn, tmp_p
         (("--extrapolate", "gap"), "needs to know what should go with the forget set"),
         (("--extrapolate", "gap:related=none.jsonl"), "none.jsonl"),
         (("--extrapolate", "-1"), "extrapolate.alpha"),
+        (("--extrapolate", "inf"), "extrapolate.alpha"),
+        (("--extrapolate", "nan"), "extrapolate.alpha"),
+        (("--extrapolate", "gap:balance=inf"), "extrapolate.balance"),
         (("--extrapolate", "auto:floor=0.9"), "Known: alpha, selector"),
         (("--extrapolate", "auto:direction=weighted"), "go together"),
         (("--extrapolate", "directed:direction=projected"), "leave `direction` out"),
@@ -142,6 +148,51 @@ def test_a_bench_extrapolates_as_an_axis(unlearn, tmp_path) -> None:
     assert row_of(cell, tmp_path).utility == 0.0
 
 
+def test_what_is_spared_is_not_what_chooses_nor_what_tests() -> None:
+    rows = [Example(id=str(i), prompt="", answer="", group=f"group {i // 3}") for i in range(36)]
+    sets = Sets(forget=(), retain=tuple(rows))
+    parts = retained(ExtrapolateConfig(alpha=1.0, direction="projected"), sets, 5)
+    groups = [{example.group for example in part} for part in parts]
+    assert all(groups) and sum(map(len, groups)) == len(set.union(*groups)) == 12
+    spared, chosen, test = retained(ExtrapolateConfig(alpha=1.0), sets, 5)
+    assert not spared and test == parts[2] and {*chosen} == {*parts[0], *parts[1]}
+    with pytest.raises(ConfigError, match="at least three groups"):
+        retained(ExtrapolateConfig(direction="projected"), Sets(forget=(), retain=tuple(rows[:6])), 5)
+
+
+def test_projecting_without_groups_to_spare_is_said_before_a_model_is_loaded(unlearn, no_model, tmp_path) -> None:
+    retain = tmp_path / "retain.jsonl"
+    retain.write_text("".join(f'{{"prompt": "{i}", "answer": "a", "group": "g"}}\n' for i in range(4)))
+    said = unlearn("--retain", retain, "--extrapolate", "auto:direction=projected")
+    assert said.code == 2 and "at least three groups" in said.err.replace("\n", " ")
+
+
+def test_an_unchanged_utility_is_enough_whatever_the_levels_are() -> None:
+    """A change that leaves all retained rows as they are is no danger to others, though these differ widely."""
+    model, data = tiny_model(), tiny_sets()
+    data = Sets(forget=data.forget, retain=(*data.forget, *data.retain, *data.holdout))
+    encoder = Encoder(model.tokenizer)
+    levels = mean_log_probs(model, encoder.encode_all(data.retain), budget=512).exp()
+    assert levels.std() > 0.1 * levels.mean()  # 2.3 standard errors of five such are more than the 5 % that may go
+    base = parameters_of(model)
+    change = WeightChange.between(base, {name: w.detach().clone() for name, w in base.items()})
+    info = extrapolate(
+        model, data, change, ExtrapolateConfig(halvings=0, grid=(0.0, 1.0)), Scoring(encoder, 512), floor=0.95
+    ).info
+    assert info.holds and "too near" not in info.why
+
+
+def test_a_floor_that_the_other_half_misses_is_a_warning() -> None:
+    point = AlphaPoint(alpha=0.0)
+    info = ExtrapolationInfo(alpha=0.5, start=point, utility_floor=0.95, tested=0.9496)
+    (said,) = remarks(info)
+    assert "94.96%" in said and "less than the floor of 95%" in said
+    assert remarks(info.model_copy(update={"tested": 0.95})) == ()
+    assert remarks(info.model_copy(update={"tested": None})) == ()
+    (said,) = remarks(info.model_copy(update={"tested": 0.96, "selector": "nearest", "doubt": "one group"}))
+    assert said == "one group"
+
+
 def test_choose_alpha_is_a_number_that_remembers() -> None:
     model, data = taught_model(), tiny_sets()
     before = {name: weight.clone() for name, weight in parameters_of(model).items()}
@@ -170,6 +221,23 @@ def test_a_direction_that_is_given_is_the_only_one() -> None:
             extrapolate(model, data, change, ExtrapolateConfig(**settings), scoring, floor=0.0, along=along)
     with pytest.raises(ConfigError, match="needs the phases"):
         ex.choose_alpha(model, change, data, "nearest:per=bucket")
+
+
+def test_related_rows_are_read_and_kept_before_the_run_begins(unlearn, files, no_model, tmp_path, monkeypatch) -> None:
+    """`--overwrite` does not throw them away, and one that is too long is said before the training."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "record.json").write_text("{}")
+    related = run / "related.jsonl"
+    related.write_text('{"prompt": "what", "answer": "city"}\n')
+    said = unlearn("--extrapolate", f"gap:utility_floor=0,related={related}", "--overwrite")
+    assert said.code == 2 and related.exists() and "would delete" in said.err
+    monkeypatch.undo()
+    long = tmp_path / "long.jsonl"
+    long.write_text('{"prompt": "' + "what " * 70 + '", "answer": "city"}\n')
+    monkeypatch.setattr("expunge.runs.unlearn.train", lambda *_, **__: pytest.fail("trained"))
+    said = unlearn("--extrapolate", f"auto:unrelated={long}", "--max-length", 64, "--out", tmp_path / "new")
+    assert said.code == 2 and "long.jsonl" in said.err and not (tmp_path / "new").exists()
 
 
 def test_a_retrained_model_says_best_what_never_known_is() -> None:

@@ -2,8 +2,13 @@
 
 import pytest
 
+from expunge.arithmetic.alpha.margin import margin
+from expunge.data.convention import Encoder
 from expunge.train.early import Early
-from expunge.train.selection import Point
+from expunge.train.levels import mean_log_probs
+from expunge.train.selection import Point, halves
+from expunge.train.unlearn import train
+from steps import settings, taught_model, unequal_sets
 
 Pairs = list[tuple[float, float | None]]
 
@@ -55,3 +60,52 @@ def test_why() -> None:
     assert "no checkpoint kept 95%" in RULE.why(broken, start)
     assert "the last of phase 1 of 2 with at least 10%" in PHASES.why(good, start)
     assert "the first of phase 1 of 2; the forget set was gone at every" in PHASES.why(gone, start)
+
+
+def sure(*triples: tuple[float, float, float]) -> list[Point]:
+    """(forget level, utility, margin); the start's utility is 0.8, so the floor lies at 0.76."""
+    return [Point(10 * i, float(i), forget, utility, margin=m) for i, (forget, utility, m) in enumerate(triples)]
+
+
+START = (0.9, 0.8, 0.0)
+MARGINS: dict[str, tuple[list[tuple[float, float, float]], int]] = {
+    "an earlier point with room goes before a later one without": ([START, (0.5, 0.79, 0.02), (0.3, 0.77, 0.02)], 1),
+    "of those with room the last": ([START, (0.6, 0.79, 0.02), (0.5, 0.785, 0.02), (0.3, 0.77, 0.02)], 2),
+    "room goes before what is left": ([START, (0.5, 0.77, 0.02), (0.1, 0.79, 0.02)], 2),
+    "none with room: the last that holds": ([START, (0.5, 0.77, 0.02), (0.4, 0.765, 0.02), (0.3, 0.7, 0.02)], 2),
+    "coming back to room": ([START, (0.5, 0.77, 0.02), (0.4, 0.79, 0.02), (0.3, 0.765, 0.02)], 2),
+}
+
+
+@pytest.mark.parametrize("case", list(MARGINS))
+def test_the_margin_that_choosing_alpha_asks_for(case: str) -> None:
+    triples, expected = MARGINS[case]
+    trajectory = sure(*triples)
+    assert RULE.best(trajectory) == expected
+    kept = [RULE.best(trajectory[: n + 1]) for n in range(len(trajectory))]
+    assert all(kept[n] in (kept[n - 1], n) for n in range(1, len(kept)))
+    room = trajectory[expected].utility - (trajectory[expected].margin or 0) >= 0.76  # type: ignore[operator]
+    assert ("to go further from" in RULE.why(trajectory[expected], trajectory[0])) == (not room)
+
+
+def test_the_floor_of_choosing_alpha_may_be_another() -> None:
+    trajectory = sure(START, (0.5, 0.79, 0.02), (0.3, 0.77, 0.02))
+    assert Early(0.95, 0.1, ahead=0.9).best(trajectory) == 2
+    assert Early(0.95, 0.1, ahead=0.0).best(trajectory) == 2
+    assert Early(0.9, 0.1, ahead=0.95).best(trajectory) == 1
+
+
+def test_while_training_the_margin_is_that_of_the_selectors() -> None:
+    """Measured on the selection half against its own start, row by row; and kept when a run goes on."""
+    model, sets = taught_model(), unequal_sets()
+    config = settings("gradient_ascent", eval_every=1, extrapolate={"selector": "nearest"})
+    trained = train(model, sets, config)
+    chosen = halves(sets.retain, config.seed)[0]
+    rows = Encoder(model.tokenizer).encode_all(chosen)
+    levels = lambda: mean_log_probs(model, rows, budget=512).exp()
+    start = levels()
+    assert trained.points[0].margin == pytest.approx(margin(start, start, 0.95, [e.id for e in chosen]), rel=1e-4)
+    with trained.change.applied_to(model):
+        there = margin(levels(), start, 0.95, [example.id for example in chosen])
+    assert trained.kept.margin == pytest.approx(there, rel=1e-3) and there > 0
+    assert train(model, sets, settings("gradient_ascent", eval_every=1)).points[0].margin is None

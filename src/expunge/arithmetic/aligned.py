@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from expunge.arithmetic.blocks import Reader, equal
 from expunge.arithmetic.folder import Folder
 from expunge.arithmetic.naming import counterparts, embedding_among, head_among, is_buffer
+from expunge.change.bits import type_name
 from expunge.errors import ModelError
 
 _SHOWN = 50  # problems that an error names
@@ -69,6 +70,13 @@ def _check_plain(folder: Folder) -> None:
         raise ModelError(f"{path} is no JSON: get it again") from problem
     if isinstance(config, dict) and config.get("quantization_config"):
         raise ModelError(f"{folder.name} is quantized: its numbers are no weights. Give the model in full precision")
+    for name in folder:
+        dtype = folder.slot(name).dtype
+        if dtype.is_floating_point and dtype.itemsize == 1:
+            raise ModelError(
+                f"{name} holds {type_name(dtype)} in {folder.name}: numbers of one byte go with scales, and are no "
+                "weights without them. Give the model in full precision"
+            )
 
 
 def _is_trained(folder: Folder, name: str) -> bool:

@@ -9,6 +9,7 @@ The result has the home folder's files, names and types: how weights are spread 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from math import inf, sqrt
+from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from expunge.arithmetic.blocks import Part, Reader, buffer_for, parts_of
 from expunge.arithmetic.folder import Folder, check_apart, fill
 from expunge.arithmetic.overlapping import AHEAD, THREADS, ahead, one_thread
 from expunge.atomic import atomic_folder
+from expunge.change.bits import same
 from expunge.change.stored import Norm, difference, moved
 from expunge.models.stored_logits import FILE as STORED_LOGITS
 
@@ -35,6 +37,15 @@ class _Job(NamedTuple):
     name: str
     part: Part
     trained: Trained | None  # None: copied
+
+
+class _Moved(NamedTuple):
+    """What became of some weights."""
+
+    change: float  # sum of squares of what the base is changed by
+    base: float  # and of the base
+    asked: float  # weights with a step other than 0, of narrow types
+    stayed: float  # of these, those that no step was large enough for
 
 
 class Combination(Survey):
@@ -54,7 +65,7 @@ class Combination(Survey):
         self.aligned: Aligned = align(home, others)
         self.names = tuple(each.name for each in self.aligned.distinct)
         self.models = len(tuned)
-        self._squares: dict[str, list[float]] = {}  # by name: of what the base is changed by, of the base
+        self._sums: dict[str, list[float]] = {}  # by name: those of `_Moved`
 
     # ---- the survey that an operation's `prepare` looks at
 
@@ -81,12 +92,22 @@ class Combination(Survey):
 
     @property
     def norms(self) -> dict[str, Norm]:
-        """By name, how far each tensor of the result is from the base's, before it is rounded; after `write`."""
-        roots = {name: (sqrt(changed), sqrt(base)) for name, (changed, base) in self._squares.items()}
+        """By name, how far each tensor of the result is from the base's, as it is written; after `write`."""
+        roots = {name: (sqrt(changed), sqrt(base)) for name, (changed, base, *_) in self._sums.items()}
         return {
             name: Norm(float(f"{changed:.6g}"), float(f"{changed / base:.6g}") if base else (inf if changed else 0.0))
             for name, (changed, base) in roots.items()
         }
+
+    def remarks(self) -> tuple[str, ...]:
+        """What went otherwise than one would think; after `write`."""
+        asked, stayed = (sum(sums[i] for sums in self._sums.values()) for i in (2, 3))
+        if not asked or stayed / asked <= 0.5:
+            return ()
+        return (
+            f"{stayed / asked:.0%} of the weights that were to move stay as they are: the steps are smaller than what "
+            f"the types of {self.aligned.home.name} can tell apart. Give that model in float32, or go further",
+        )
 
     def write(self, out: Path, *, replace: bool = False, finish: Callable[[Path], object] = lambda _: None) -> None:
         """The result as a folder that plain Transformers loads; there whole or not at all.
@@ -111,33 +132,36 @@ class Combination(Survey):
         home, trained = self.aligned.home, self.aligned.trained
         jobs = (_Job(n, part, trained.get(n)) for n in home for part in parts_of(home.slot(n).weights))
 
-        def work(job: _Job, tensors: list[Tensor]) -> tuple[_Job, Tensor, list[tuple[float, float]]]:
-            squares = []
+        def work(job: _Job, tensors: list[Tensor]) -> tuple[_Job, Tensor, list[_Moved]]:
+            moves = []
             if job.trained is not None:
                 for start in range(0, job.part.weights, _TILE):
                     place = Place(job.trained.twin or job.name, job.part.start + start)
-                    squares.append(self._move([each[start : start + _TILE] for each in tensors], place, prepared))
-            return job, tensors[0], squares
+                    moves.append(self._move([each[start : start + _TILE] for each in tensors], place, prepared))
+            return job, tensors[0], moves
 
-        for job, tensor, squares in self._made(jobs, work):
+        for job, tensor, moves in self._made(jobs, work):
             if job.trained is not None and job.trained.twin is None:
-                sums = self._squares.setdefault(job.name, [0.0, 0.0])
-                for changed, base in squares:  # in order, whichever thread was faster
-                    sums[0] += changed
-                    sums[1] += base
+                sums = self._sums.setdefault(job.name, [0.0] * len(_Moved._fields))
+                for move in moves:  # in order, whichever thread was faster
+                    sums[:] = map(add, sums, move)
             yield tensor
             self._tick(tensor.nbytes)
 
-    def _move(self, tile: list[Tensor], place: Place, prepared: Any) -> tuple[float, float]:
-        """Put the result into the home's weights; returns the squares of what the base is changed by, and of it."""
+    def _move(self, tile: list[Tensor], place: Place, prepared: Any) -> _Moved:
+        """Put the result into the home's weights."""
         wide = _wide(tile)
         vectors = self._vectors(wide)
         step = self.operation.step({"vectors": vectors, "place": place, "prepared": prepared}, self.options)
-        at_home = self.operation.home == "base"
-        whole, base = step if at_home else vectors[0] + step, wide[0 if at_home else 1]
-        squares = float(torch.dot(whole, whole)), float(torch.dot(base, base))
-        tile[0].copy_(moved(tile[0], step, wide[0]))
-        return squares
+        base = wide[0 if self.operation.home == "base" else 1]
+        result = moved(tile[0], step, wide[0])
+        change = difference(base, result.to(base.dtype))
+        asked = stayed = 0
+        if result.element_size() < 4:  # wider types have room for any step that counts
+            asked = int(torch.count_nonzero(step))
+            stayed = asked - int(torch.count_nonzero(~same(result, tile[0])))
+        tile[0].copy_(result)
+        return _Moved(float(torch.dot(change, change)), float(torch.dot(base, base)), asked, stayed)
 
     def _vectors(self, wide: list[Tensor]) -> Vectors:
         """τ from the home's weights and the others'."""

@@ -10,6 +10,8 @@ bit. Deviations: none with a single α; the paper scales all tensors alike.
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from expunge.arithmetic import Place, Step, Survey, Vectors, operations
 from expunge.arithmetic.patterns import by_pattern
 from expunge.objectives.options import NonNegative
@@ -27,4 +29,7 @@ def extrapolate(
 ) -> Step:
     """α·v. `prepared` holds α by name."""
     # the very number by which WeightChange.scaled(1 + α) goes on, so that both give the same bits
-    return ((1.0 + prepared[place.name]) - 1.0) * vectors[0]
+    factor = (1.0 + prepared[place.name]) - 1.0
+    if factor == 0:  # 0 · ∞ would be no number, where a weight or a difference is not finite
+        return torch.zeros_like(vectors[0])
+    return factor * vectors[0]

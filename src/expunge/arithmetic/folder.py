@@ -16,6 +16,7 @@ from expunge.atomic import atomic_folder
 from expunge.errors import ModelError, OutputError
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_ALL = ""  # in place of a tensor's name, where one file holds all
 _WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.gguf", "*.h5",
             "*.msgpack", "*.onnx", "*.onnx_data", ".git", ".cache", ".*.partial")  # fmt: skip
 _TYPE_KEYS = ("dtype", "torch_dtype")  # transformers wrote the second until version 5
@@ -30,8 +31,11 @@ class Folder(Mapping[str, Tensor]):
     def __init__(self, path: str | Path, name: str = "") -> None:
         self.path = Path(path)
         self.name = name or str(path)  # for messages
-        self.shards: tuple[Shard, ...] = tuple(read_shard(self.path / name) for name in _files(self.path))
+        index = _index(self.path)
+        self.shards: tuple[Shard, ...] = tuple(read_shard(self.path / name) for name in sorted(set(index.values())))
         self._homes = {name: shard for shard in self.shards for name in shard.slots}
+        if set(index) != {_ALL}:
+            _check_index(self.path, index, self.shards)
 
     def slot(self, name: str) -> Slot:
         """Type and shape, from the header."""
@@ -55,14 +59,15 @@ class Folder(Mapping[str, Tensor]):
         return len(self._homes)
 
 
-def _files(path: Path) -> list[str]:
+def _index(path: Path) -> dict[str, str]:
+    """Tensor → file; of a folder with one file, that of all."""
     if (path / _INDEX).is_file():
         try:
-            return sorted(set(json.loads((path / _INDEX).read_text())["weight_map"].values()))
+            return _plain(path, dict(json.loads((path / _INDEX).read_text())["weight_map"].items()))
         except (ValueError, KeyError, AttributeError, TypeError) as problem:
             raise ModelError(f"{path / _INDEX} is no index of weight files: get it again") from problem
     if (path / _SINGLE).is_file():
-        return [_SINGLE]
+        return {_ALL: _SINGLE}
     if not path.is_dir():
         raise ModelError(f"{path} is not a folder; for a model of the Hub give the folder to which it was loaded")
     if (path / "adapter_config.json").is_file():
@@ -71,6 +76,36 @@ def _files(path: Path) -> list[str]:
         f"{path} holds no {_SINGLE} and no {_INDEX}: load the model with Transformers and save it with "
         "`save_pretrained`"
     )
+
+
+def _plain(path: Path, index: dict[str, str]) -> dict[str, str]:
+    """The index, whose files lie in the folder itself: others would be read from, or written to, somewhere else."""
+    for name, file in index.items():
+        if not isinstance(file, str):
+            raise TypeError(f"{name} has no file")
+        if "/" in file or "\\" in file or not file.endswith(".safetensors"):
+            raise ModelError(
+                f"{path / _INDEX} puts {name} into {file!r}: weights must lie in *.safetensors files of the folder "
+                "itself. Load the model with Transformers and save it with `save_pretrained`"
+            )
+    return index
+
+
+def _check_index(path: Path, index: Mapping[str, str], shards: Iterable[Shard]) -> None:
+    """ModelError unless each tensor is in one file, and that the one that the index names."""
+    found: dict[str, str] = {}
+    problems = []
+    for shard in shards:
+        for name in shard.slots:
+            if name in found:
+                problems.append(f"{name} is in {found[name]} and in {shard.path.name}")
+            elif index.get(name) != shard.path.name:
+                problems.append(f"{name} is in {shard.path.name}, and by the index in {index.get(name, 'no file')}")
+            found[name] = shard.path.name
+    problems += [f"{name} is not in {file}" for name, file in index.items() if name not in found]
+    if problems:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ModelError(f"{path / _INDEX} does not fit its files: {'; '.join(problems[:3])}{more}. Get them again")
 
 
 def rewrite(
@@ -87,10 +122,12 @@ def rewrite(
 
 
 def check_apart(out: Path, *sources: Folder) -> None:
-    """OutputError if the result would lie within a folder that is read."""
+    """OutputError if the result would lie within a folder that is read, or take the place of what holds one."""
     for source in sources:
-        if source.path.resolve() in (out.resolve(), *out.resolve().parents):
+        if out.resolve().is_relative_to(source.path.resolve()):
             raise OutputError(f"{out} lies within the model folder that is read: choose another")
+        if source.path.resolve().is_relative_to(out.resolve()):
+            raise OutputError(f"{out} holds the model folder {source.name} that is read: choose another")
 
 
 def fill(
@@ -122,7 +159,7 @@ def _ignored(_folder: str, names: list[str]) -> list[str]:
 def _write_index(source: Folder, out: Path, dtypes: Mapping[str, torch.dtype]) -> None:
     index = json.loads((source.path / _INDEX).read_text())
     sizes = [Slot(dtypes.get(name, source.slot(name).dtype), source.slot(name).shape).size for name in source]
-    index["metadata"] = {**index.get("metadata", {}), "total_size": sum(sizes)}
+    index["metadata"] = {**(index.get("metadata") or {}), "total_size": sum(sizes)}
     (out / _INDEX).write_text(json.dumps(index, indent=2) + "\n")
 
 

@@ -10,7 +10,7 @@ Deviations: none for u = v; other directions are not the paper's.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,13 +27,21 @@ Direction = Callable[[str, Tensor], Tensor]  # a tensor's name and its v (float3
 
 @dataclass(frozen=True)
 class Line:
-    """θ(α) for every α; `direction` None means u = v."""
+    """θ(α) for every α; `direction` None means u = v.
+
+    With `stored` each tensor that it names is rounded to that type, as where it is going to be written.
+    """
 
     change: WeightChange
     direction: Direction | None = None
+    stored: Mapping[str, torch.dtype] = field(default_factory=dict)
 
     def at(self, alpha: float, name: str, base: Tensor) -> Tensor:
         """One tensor of θ(α) from that of θ_ini."""
+        exact = self._exact(alpha, name, base)
+        return exact.to(self.stored.get(name, exact.dtype)).to(exact.dtype)
+
+    def _exact(self, alpha: float, name: str, base: Tensor) -> Tensor:
         if self.direction is None:
             return self.change.scaled(1 + alpha).after(name, base)
         after = self.change.after(name, base)
@@ -49,7 +57,7 @@ class Line:
             raise ConfigError(f"alpha is {alpha:g}, and extrapolation goes on from the change: give 0 or more")
         if alpha == 0:
             return self.change
-        if self.direction is None:
+        if self.direction is None and not self.stored:
             return self.change.scaled(1 + alpha)
         weights = parameters_of(base)
         self.change.check(weights)

@@ -15,9 +15,9 @@ from expunge.parameters import Parameters
 
 def compare(before: Parameters, after: Parameters, mask: Mask | None) -> tuple[Fingerprint, Differences]:
     """The base's fingerprint and the differences, in one pass over both."""
-    ties = {**before.ties, **after.ties}
-    names = [name for name in before if name not in ties]
-    _same_names(names, [name for name in after if name not in ties])
+    names = list(before)
+    _check_ties(before, after)
+    _same_names(names, _names_beside(after, before))
     stamps: dict[str, Stamp] = {}
 
     def pairs() -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -31,7 +31,32 @@ def compare(before: Parameters, after: Parameters, mask: Mask | None) -> tuple[F
     if mask is not None:
         mask.check_shapes({name: tuple(before[name].shape) for name in names})
     stored = Differences.of(pairs())
-    return Fingerprint(stamps, ties), stored
+    unknown = {name: partner for name, partner in after.ties.items() if name not in before}
+    return Fingerprint(stamps, {**unknown, **before.ties}), stored
+
+
+def _check_ties(before: Parameters, after: Parameters) -> None:
+    """What is one tensor in the base must be one in the result: else one of its names would be left out unseen."""
+    for name, partner in before.ties.items():
+        if name not in after or partner not in after:
+            continue  # left out there, as tied heads are
+        if not _alike(after[name], after[partner]):
+            raise ChangeError(
+                f"{name} is tied to {partner} in the base, and has values of its own in the result: a change of the "
+                "base cannot hold both. Untie the base first (give it a copy of that tensor under either name)"
+            )
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    if one is other:
+        return True
+    return one.shape == other.shape and one.dtype == other.dtype and bool(same(one, other).all())
+
+
+def _names_beside(after: Parameters, before: Parameters) -> list[str]:
+    """The names of the result's tensors by which the base knows them, and those that it does not know."""
+    known = set(before)
+    return [*(name for name in after if name not in before.ties), *(name for name in after.ties if name in known)]
 
 
 def _same_names(before: list[str], after: list[str]) -> None:

@@ -96,5 +96,6 @@ def _combine(
     if json:
         print(to_json(record), end="")
         return
-    print("\n".join(record.headline))
+    remarks = [said for outcome in record.methods.values() for said in outcome.warnings]
+    print("\n".join((*record.headline, *remarks)))
     print(f"model: {out}")

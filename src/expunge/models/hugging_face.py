@@ -93,19 +93,33 @@ def _saved_as_is(folder: Path) -> bool:
 def read_hub(name: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any] | Path:
     """Network and tokenizer of a Hub repository; for one that holds an adapter, the folder it was put in."""
     local = not _reachable()  # else every file would be tried for half a minute
+    return _adapter_in(name, local) or read_pretrained(name, dtype, trust_remote_code, local=local)
+
+
+def hub_type(name: str) -> torch.dtype | Path | None:
+    """The type in which a Hub repository says that its weights are; of one that holds an adapter, as `read_hub`."""
+    local = not _reachable()
+    if (adapter := _adapter_in(name, local)) is not None:
+        return adapter
+    with quiet():
+        try:
+            found = AutoConfig.from_pretrained(name, local_files_only=local).dtype
+        except _UNREADABLE as error:
+            raise _explained(name, error, "configuration") from error
+    return getattr(torch, found) if isinstance(found, str) else found
+
+
+def _adapter_in(name: str, local: bool) -> Path | None:
+    """The folder into which a repository's adapter was put; None where it holds none."""
+    from huggingface_hub import snapshot_download
+
     with quiet():
         try:
             adapter = find_adapter_config_file(name, local_files_only=local)
         except _UNREADABLE:
-            adapter = None  # whatever is wrong, reading the configuration says it better
-    if adapter is not None:
-        return _fetched_adapter(name, local)
-    return read_pretrained(name, dtype, trust_remote_code, local=local)
-
-
-def _fetched_adapter(name: str, local: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
+            return None  # whatever is wrong, reading the configuration says it better
+    if adapter is None:
+        return None
     wanted = ["*.json", "*.safetensors", "*.model", "*.jinja"]
     try:
         with quiet():

@@ -82,7 +82,7 @@ def _read_adapter(folder: Path, config: LoadConfig, merge: bool, say: Say) -> tu
     from expunge.change.adapters import merged
     from expunge.models.hugging_face import read_tokenizer
 
-    base_name = _base_of(folder)
+    base_name = base_of(folder)
     base = load_model(base_name, config.model_copy(update={"device": "cpu"}), say=say)
     try:
         with quiet():
@@ -94,7 +94,8 @@ def _read_adapter(folder: Path, config: LoadConfig, merge: bool, say: Say) -> tu
     return network, read_tokenizer(str(folder), config.trust_remote_code) if own else base.tokenizer
 
 
-def _base_of(folder: Path) -> str:
+def base_of(folder: Path) -> str:
+    """The model that an adapter goes on."""
     try:
         found = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         name = found["base_model_name_or_path"]

@@ -1,13 +1,27 @@
 """Choosing α for two checkpoints: both are loaded for that, and let go before the weights stream."""
 
+from torch import nn
+
+from expunge.arithmetic.folder import Folder
+from expunge.arithmetic.naming import counterparts
 from expunge.change import WeightChange
 from expunge.config import ExtrapolateRunConfig, TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
+from expunge.models.model import Model
+from expunge.parameters import parameters_of
 from expunge.record import ExtrapolationInfo
-from expunge.runs.extrapolating import Scoring, check_extrapolate, check_whole, direction_of, extrapolate
+from expunge.runs.extrapolating import (
+    Aims,
+    Scoring,
+    check_extrapolate,
+    check_whole,
+    direction_of,
+    extrapolate,
+    retained,
+)  # fmt: skip
 from expunge.runs.model_folder import check_model
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
@@ -29,23 +43,42 @@ def check_choice(config: ExtrapolateRunConfig) -> None:
         check_model(config.retrained)
 
 
-def choose(config: ExtrapolateRunConfig, suite: Suite | None, phases: Phases) -> ExtrapolationInfo:
-    """How far the selector goes. Raises ChangeError where the two models do not fit together."""
-    sets = sets_of(config, suite, config.base)
+def choose(
+    config: ExtrapolateRunConfig, suite: Suite | None, home: Folder, phases: Phases
+) -> tuple[ExtrapolationInfo, tuple[str, ...]]:
+    """How far the selector goes, measured on weights as `home`, the tuned folder, has room for; and the sets' warnings.
+
+    Raises ChangeError where the two models do not fit together.
+    """
+    sets, aims = sets_of(config, suite, config.base), Aims.of(config.choosing)
+    retained(config.choosing, sets, config.choosing.seed)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the models"):
         base, tuned = (load_model(name, config.load, say=phases.say) for name in (config.base, config.tuned))
         gold = load_model(config.retrained, config.load, say=phases.say) if config.retrained else None
     encoder = Encoder(base.tokenizer, config.convention)
-    check_lengths(encoder, sets)
+    check_lengths(encoder, sets, *aims)
+    _untie(base, tuned)
     change = WeightChange.between(base, tuned)
     del tuned
+    stored = {name: home.slot(there).dtype for name, there in counterparts(change.names, home).items()}
     usual = TrainConfig()
     scoring = Scoring(encoder, usual.budget(base.device.type), config.evaluate.precision == "bfloat16")
     floor = config.choosing.floor(usual.utility_floor)
     with phases.phase("choosing alpha") as tick:
-        return extrapolate(
+        found = extrapolate(
             base, sets, change, config.choosing, scoring, floor=floor, seed=config.choosing.seed, retrained=gold,
-            tick=lambda remark: tick(1, remark),
-        ).info  # fmt: skip
+            related=aims.related, unrelated=aims.unrelated, stored=stored, tick=lambda remark: tick(1, remark),
+        )  # fmt: skip
+    return found.info, sets.warnings
+
+
+def _untie(base: Model, tuned: Model) -> None:
+    """Give the base a head of its own where the tuned model has one: it moves from the embedding, which it was."""
+    if not set(parameters_of(base).ties) - set(parameters_of(tuned).ties):
+        return
+    head, embedding = base.network.get_output_embeddings(), base.network.get_input_embeddings()
+    if head is not None and head.weight is embedding.weight:
+        head.weight = nn.Parameter(embedding.weight.detach().clone(), requires_grad=embedding.weight.requires_grad)
+        base.network.config.tie_word_embeddings = False

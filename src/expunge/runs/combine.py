@@ -9,7 +9,8 @@ from typing import Any
 
 from expunge.arithmetic import Operation, operations
 from expunge.arithmetic.combining import Combination
-from expunge.arithmetic.folder import Folder
+from expunge.arithmetic.folder import Folder, check_apart
+from expunge.atomic import place_of
 from expunge.config import ExtrapolateRunConfig, MergeRunConfig, differing
 from expunge.errors import OutputError
 from expunge.provenance import peak_memory, platform_facts, versions
@@ -17,6 +18,7 @@ from expunge.record import ChangeInfo, ExtrapolationInfo, ModelInfo, Outcome, Re
 from expunge.record_file import save_record
 from expunge.report.extrapolated import said_of
 from expunge.runs.choosing_alpha import check_choice, choose
+from expunge.runs.extrapolating import remarks
 from expunge.runs.folder import check, check_inputs
 from expunge.runs.model_folder import check_model, model_folder
 from expunge.runs.phases import Phases
@@ -40,34 +42,40 @@ def run_combine(
     Names, settings and the headers of all files are checked before any weight is read. Raises ConfigError,
     UnknownNameError, ModelError or OutputError.
     """
-    phases = phases or Phases()
+    phases, place = phases or Phases(), place_of(out)
     operation, options = _checked(config)
     names = (config.base, *_tuned(config))
     read: tuple[str | None, ...] = ()
     if isinstance(config, ExtrapolateRunConfig):
-        read = (config.retrained, config.forget, config.retain, config.holdout, config.twins)
+        read = (
+            config.retrained, config.forget, config.retain, config.holdout, config.twins, config.choosing.related,
+            config.choosing.unrelated,
+        )  # fmt: skip
     check_inputs(out, (*names, *read), overwrite=overwrite)
     check(out, config.model_dump(), resume=False, overwrite=overwrite)
     for name in names:
         check_model(name)
-    choice = None
+    choice: ExtrapolationInfo | None = None
+    warnings: tuple[str, ...] = ()
     with ExitStack() as stack:
         with phases.phase("finding the models"):
             base, *tuned = (Folder(model_folder(name, stack, phases), name) for name in names)
+        check_apart(place, base, *tuned)
         done = _Megabytes()
         work = Combination(operation, base, tuned, options, done)
         _check_room(out, work.size)
         if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
-            choice = choose(config, suite, phases)
+            choice, warnings = choose(config, suite, work.aligned.home, phases)
             work = Combination(operation, base, tuned, {"alpha": choice.alpha}, done)
         records: list[Record] = []
 
         def finish(partial: Path) -> None:
-            records.append(_record(config, work, choice, phases).updated(arguments=tuple(arguments)))
+            record = _record(config, work, choice, phases)
+            records.append(record.updated(arguments=tuple(arguments), warnings=warnings))
             save_record(records[0], partial)
 
         with phases.phase(operation.name, work.size * operation.reads // _MB) as done.tick:
-            work.write(out, replace=overwrite, finish=finish)
+            work.write(place, replace=overwrite, finish=finish)
     return records[0]
 
 
@@ -109,10 +117,11 @@ def _record(config: Config, work: Combination, choice: ExtrapolationInfo | None,
     name, options, total = work.operation.name, work.options, work.weights()
     norms = work.norms
     far = hypot(*(norm.absolute for norm in norms.values()))
-    said = f"{name}: {len(norms)} tensors, {total:,} weights, ‖result - base‖ = {far:.4g}"
+    line = f"{name}: {len(norms)} tensors, {total:,} weights, ‖result - base‖ = {far:.4g}"
     change = ChangeInfo(kind="dense", total_weights=total, norms={n: (a, r) for n, (a, r) in norms.items()})
-    lines = (said,) if choice is None else (said, *said_of(choice))
-    outcome = Outcome(change=change, configuration=options, extrapolation=choice, headline=lines)
+    lines = (line,) if choice is None else (line, *said_of(choice))
+    said = (*work.remarks(), *(remarks(choice) if choice is not None else ()))
+    outcome = Outcome(change=change, configuration=options, extrapolation=choice, headline=lines, warnings=said)
     return Record(
         command="merge" if isinstance(config, MergeRunConfig) else "extrapolate", status="done",
         configuration=config.model_dump(), changed=differing(config), versions=versions(),

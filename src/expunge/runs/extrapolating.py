@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import fmean, stdev
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from expunge.arithmetic.alpha import Curve, Goal, Never, Point, Selector, selectors
 from expunge.arithmetic.alpha.candidates import chosen
+from expunge.arithmetic.alpha.margin import doubt, margin
 from expunge.arithmetic.directions import directed, projected, weighted
 from expunge.arithmetic.line import Direction, Line
 from expunge.arithmetic.patterns import by_pattern
@@ -31,6 +33,18 @@ NEEDS_NEVER = (
 )
 NEEDS_RELATED = "needs to know what should go with the forget set: give `related` (a file of examples)"
 FIXED = ""  # the selector of an α that was given
+
+
+class Aims(NamedTuple):
+    """Beside the sets: what should go with the forget set, and what should not."""
+
+    related: Sequence[Example] = ()
+    unrelated: Sequence[Example] = ()
+
+    @classmethod
+    def of(cls, config: ExtrapolateConfig | None) -> "Aims":
+        """From the files that the settings name."""
+        return cls(_read(config.related), _read(config.unrelated)) if config is not None else cls()
 
 
 @dataclass(frozen=True)
@@ -71,8 +85,7 @@ def check_extrapolate(config: ExtrapolateConfig, *, related: bool = False) -> Se
 
     `related`: examples of it are at hand, whatever the settings say.
     """
-    for path in (config.related, config.unrelated):
-        _read(path)
+    Aims.of(config)
     if config.alpha is not None:
         return None
     selector = selectors.get(config.selector)
@@ -110,6 +123,13 @@ def remarks(info: ExtrapolationInfo) -> tuple[str, ...]:
         found.append(f"at alpha {info.alpha:g} the utility floor does not hold: {info.why}")
     if info.overshoots:
         found.append(f"at alpha {info.alpha:g} the forget set is less likely than to a model that never knew")
+    if info.tested is not None and info.utility_floor is not None and info.tested < info.utility_floor:
+        found.append(
+            f"at alpha {info.alpha:g} the half of the retain set that chose nothing keeps {info.tested:.2%} of the "
+            f"utility, less than the floor of {info.utility_floor:.0%}"
+        )
+    if info.doubt and info.selector and info.utility_floor:
+        found.append(info.doubt)
     return tuple(found)
 
 
@@ -127,13 +147,15 @@ def extrapolate(
     unrelated: Sequence[Example] = (),
     step: int | None = None,
     along: Direction | None = None,
+    stored: Mapping[str, torch.dtype] | None = None,
     tick: Callable[[str], object] = lambda _: None,
 ) -> Extrapolated:
     """Go on along a change of `model`, which ends with the bits it had.
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
     the checkpoint the change is; `related` and `unrelated` stand for the files of the settings; `along` is a direction
-    in place of the change itself. `tick` is called after each α with what was measured.
+    in place of the change itself; `stored` are the types to which tensors will be rounded in a folder. `tick` is
+    called after each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
@@ -145,11 +167,12 @@ def extrapolate(
         raise ConfigError(f"a direction was given, and the settings have their own ({direction_of(config)})")
     if along is None:
         check_whole(config)
-    meter = _Meter.of(model, sets, aims, config, scoring, seed)
+    meter = _Meter.of(model, sets, aims, config, scoring, seed, floor)
     never = meter.never(retrained)
     check_needs(config, never=never is not None, retain=bool(sets.retain))
     start, test_start = meter.point(-1.0), meter.tested()
-    line = Line(change, along or _direction(model, sets, aims["related"] or sets.forget, change, config, scoring, seed))
+    aim = aims["related"] or sets.forget
+    line = Line(change, along or _direction(model, sets, aim, change, config, scoring, seed), stored or {})
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
     with line.on(model) as move:
 
@@ -174,14 +197,14 @@ def extrapolate(
         step=step, start=_as_record(start), curve=tuple(_as_record(p) for p in curve.points),
         never_known=never.level if never else None, never_known_from=never.source if never else "",
         utility_floor=floor, holds=found.holds, overshoots=found.overshoots,
-        tested=tested / test_start if tested is not None and test_start else None,
+        tested=tested / test_start if tested is not None and test_start else None, doubt=doubt(meter.groups),
     )  # fmt: skip
     return Extrapolated(line.change_at(alpha, model), info)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Meter:
-    """The rows that are scored at each α."""
+    """The rows that are scored at each α. The first point is the start, with which the later ones are compared."""
 
     sets: Sets  # its forget set is drawn
     model: Model
@@ -189,20 +212,22 @@ class _Meter:
     encoded: Mapping[str, Sequence[Encoded]]  # forget, utility, related, unrelated
     test: Sequence[Encoded]
     groups: Sequence[str]  # of the utility's rows
+    floor: float
+    start: Tensor | None = None  # levels of the utility's rows
 
     @staticmethod
     def of(
         model: Model, sets: Sets, aims: Mapping[str, Sequence[Example]], config: ExtrapolateConfig, scoring: Scoring,
-        seed: int,
+        seed: int, floor: float,
     ) -> "_Meter":  # fmt: skip
         drawn = partial(sample_of, size=config.examples, seed=config.seed)
-        selection, test = halves(sets.retain, seed) if sets.retain else ([], [])
+        _, selection, test = retained(config, sets, seed)
         sets = replace(sets, forget=tuple(drawn(sets.forget)))
         further = {name: drawn(aim) for name, aim in aims.items() if aim}
         groups = {"forget": sets.forget, "utility": drawn(selection), **further}
         encoded = {name: scoring.encoder.encode_all(group) for name, group in groups.items()}
         names = [example.group or example.id for example in groups["utility"]]
-        return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)), names)
+        return _Meter(sets, model, scoring, encoded, scoring.encoder.encode_all(drawn(test)), names, floor)
 
     def point(self, alpha: float) -> Point:
         """All sets in one pass over the model as it is."""
@@ -211,9 +236,11 @@ class _Meter:
         logs = dict(zip(self.encoded, values))
         nll = {name: -found.mean().item() for name, found in logs.items() if len(found)}
         kept = logs["utility"].exp()
+        if self.start is None:
+            self.start = kept
         return Point(
             alpha, logs["forget"].exp().mean().item(), tuple(logs["forget"].tolist()),
-            kept.mean().item() if len(kept) else None, _error(kept, self.groups),
+            kept.mean().item() if len(kept) else None, margin(kept, self.start, self.floor, self.groups),
             nll.get("related"), nll.get("unrelated", nll.get("utility")),
         )  # fmt: skip
 
@@ -234,13 +261,24 @@ class _Meter:
         return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)
 
 
-def _error(values: Tensor, groups: Sequence[str]) -> float:
-    """Standard error of the mean over groups, whose examples are not independent; 0 for a single group."""
-    own: dict[str, list[float]] = {}
-    for value, group in zip(values.tolist(), groups, strict=True):
-        own.setdefault(group, []).append(value)
-    means = [fmean(each) for each in own.values()]
-    return stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
+def retained(
+    config: ExtrapolateConfig, sets: Sets, seed: int
+) -> tuple[Sequence[Example], Sequence[Example], Sequence[Example]]:
+    """The retained rows whose gradients are spared, those whose utility chooses, and those that test.
+
+    What a direction was fitted to says nothing of what it costs, so the first two share no group. Raises ConfigError
+    where there are too few groups for that.
+    """
+    selection, test = halves(sets.retain, seed) if sets.retain else ([], [])
+    if direction_of(config) != "projected":
+        return (), selection, test
+    utility, spared = halves(selection, seed)
+    if sets.retain and not spared:
+        raise ConfigError(
+            "`direction: projected` spares one part of the retain set, looks at another and tests on a third: give "
+            "retained rows of at least three groups"
+        )
+    return spared, utility, test
 
 
 def _read(path: str | None, given: Sequence[Example] = ()) -> Sequence[Example]:
@@ -265,7 +303,7 @@ def _direction(
             group = _layer_of(model) if config.by == "layers" else (lambda name: name)
             return weighted(directed(change, model, gradient, group))
         case "projected":
-            kept = sample_of(halves(sets.retain, seed)[0], config.examples, config.seed)
+            kept = sample_of(retained(config, sets, seed)[0], config.examples, config.seed)
             parts = [part for i in range(config.gradients) if (part := kept[i :: config.gradients])]
             return projected(_gradients(model, change, parts, scoring))
     return None

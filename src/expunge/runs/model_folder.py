@@ -1,16 +1,26 @@
 """A model as a folder whose weights stream, whatever name it was given."""
 
 import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import reduce
 from pathlib import Path
+from typing import Literal
 
+import torch
+
+from expunge.arithmetic.folder import Folder
+from expunge.change import WeightChange
 from expunge.config import LoadConfig
 from expunge.errors import ChangeError
 from expunge.models.builtin import BUILTIN
 from expunge.models.changes import is_attachment
-from expunge.models.finding import find, split_change
-from expunge.models.loading import load_model
+from expunge.models.finding import Source, find, split_change
+from expunge.models.hugging_face import hub_type
+from expunge.models.loading import base_of, load_model
 from expunge.runs.phases import Phases
+
+Type = Literal["float32", "bfloat16", "float16"]
 
 
 def check_model(name: str) -> None:
@@ -33,7 +43,8 @@ def check_model(name: str) -> None:
 def model_folder(name: str, stack: ExitStack, phases: Phases) -> Path:
     """Folders are taken as they are, built-in ones are made if need be.
 
-    What is no folder (GGUF file, adapter, BASE+CHANGE, Hub id) is loaded and written to one that goes with `stack`.
+    What is no folder (GGUF file, adapter, BASE+CHANGE, Hub id) is loaded in its own type and written to one that goes
+    with `stack`.
     """
     base, change = split_change(name)
     if change is None:
@@ -43,5 +54,36 @@ def model_folder(name: str, stack: ExitStack, phases: Phases) -> Path:
         if source.kind == "folder":
             return Path(source.place)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    load_model(name, LoadConfig(device="cpu"), say=phases.say).save(folder)
+    load_model(name, LoadConfig(device="cpu", dtype=own_type(name, phases)), say=phases.say).save(folder)
     return folder
+
+
+def own_type(name: str, phases: Phases) -> Type:
+    """The narrowest type that holds the weights: that of the files, of an adapter's base, or of base and changes."""
+    base, change = split_change(name)
+    if change is not None:
+        stamps = WeightChange.load(Path(change).expanduser()).base.stamps.values()
+        return _widest([getattr(torch, own_type(base, phases)), *(stamp.torch_dtype for stamp in stamps)])
+    source = find(base)
+    if source.kind == "builtin":
+        source = find(str(BUILTIN[source.place].folder(source.rest, phases.say)))
+    if source.kind == "hub":
+        found = hub_type(source.place)
+        if not isinstance(found, Path):
+            return _widest([found or torch.float32])
+        source = Source("adapter", str(found))
+    if source.kind == "adapter":
+        return own_type(base_of(Path(source.place)), phases)
+    if source.kind == "folder":
+        return _widest([slot.dtype for shard in Folder(source.place).shards for slot in shard.slots.values()])
+    return "float32"  # GGUF files are unpacked
+
+
+def _widest(types: Iterable[torch.dtype]) -> Type:
+    weights = [each for each in types if each.is_floating_point and each.itemsize > 1]
+    match reduce(torch.promote_types, weights) if weights else None:
+        case torch.bfloat16:
+            return "bfloat16"
+        case torch.float16:
+            return "float16"
+    return "float32"

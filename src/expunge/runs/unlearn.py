@@ -32,7 +32,16 @@ from expunge.record_file import save_record
 from expunge.runs.by_bucket import buckets_info, extrapolate_buckets, leaving_info
 from expunge.runs.editing import check_options, edit, files_of
 from expunge.runs.editing import check_sets as check_edited
-from expunge.runs.extrapolating import Scoring, check_extrapolate, check_needs, direction_of, extrapolate, remarks
+from expunge.runs.extrapolating import (
+    Aims,
+    Scoring,
+    check_extrapolate,
+    check_needs,
+    direction_of,
+    extrapolate,
+    remarks,
+    retained,
+)
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
@@ -68,6 +77,7 @@ class Bench:
     measured: Mapping[str, Measured]
     before: Evaluation
     kept: Kept = field(default_factory=Kept)  # where observations are kept
+    aims: Aims = field(default_factory=Aims)  # of an extrapolation
 
 
 def run_unlearn(
@@ -86,7 +96,7 @@ def run_unlearn(
     Settings and data are checked before the model is loaded. Killed at any moment, the same call with `resume` goes
     on from the last checkpoint to the same bits.
     """
-    phases = phases or Phases()
+    phases, further = phases or Phases(), config.train.extrapolate
     _check(config, suite)
     check_inputs(
         out,
@@ -98,6 +108,7 @@ def run_unlearn(
             config.holdout,
             config.twins,
             *files_of(config.train),
+            *((further.related, further.unrelated) if further is not None else ()),
         ),
         overwrite=overwrite,
     )
@@ -110,12 +121,15 @@ def run_unlearn(
         check_sets(config.train.localize, sets.forget, sets.retain)
     check_frequency(config.train, sets)
     check_edited(config.train, sets)
+    aims = Aims.of(further)
+    if further is not None:
+        retained(further, sets, config.train.seed)
     for warning in sets.warnings:
         phases.say(warning)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
-    check_lengths(encoder, sets, *only_measured(suite))
+    check_lengths(encoder, sets, *only_measured(suite), *aims)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command=command, arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
@@ -125,7 +139,7 @@ def run_unlearn(
     save_record(record, out)
     keep = lambda trained: signed(trained, config.model, config.train).save(out / CHANGE)
     with recorded(record, out, fresh=done is None, keep=keep):
-        record = _work(record, config, model, sets, suite, encoder, out, phases, resume=resume)
+        record = _work(record, config, model, sets, aims, suite, encoder, out, phases, resume=resume)
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # several times the model's size, and of no more use
     return record
@@ -214,15 +228,15 @@ def check_losses(config: TrainConfig) -> None:
 
 
 def _work(
-    record: Record, config: UnlearnConfig, model: Model, sets: Sets, suite: Suite | None, encoder: Encoder, out: Path,
-    phases: Phases,
+    record: Record, config: UnlearnConfig, model: Model, sets: Sets, aims: Aims, suite: Suite | None, encoder: Encoder,
+    out: Path, phases: Phases,
     *, resume: bool,
 ) -> Record:  # fmt: skip
     measured = measured_of(sets, config, suite, split=config.train.seed)
     assert record.model is not None
     kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(record.model.digest)
     before = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring before", kept)
-    bench = Bench(model, sets, encoder, measured, before, kept)
+    bench = Bench(model, sets, encoder, measured, before, kept, aims)
     outcome, change, _ = unlearn_once(bench, config, config.train, out, phases, resume=resume)
     save_model(change, model, config.save_as, out)
     return record.updated(
@@ -269,7 +283,7 @@ def unlearn_once(
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
     buckets = buckets_info(trained, bench.sets, settings, bench.model)
-    trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label)
+    trained, further = extended(bench.model, bench.sets, trained, settings, bench.encoder, phases, label, bench.aims)
     change = signed(trained, config.model, settings, further)
     with change.applied_to(bench.model):
         after = measure_sets(
@@ -319,14 +333,14 @@ def _proceed(
 
 def extended(
     model: Model, sets: Sets, trained: Trained, settings: TrainConfig, encoder: Encoder, phases: Phases,
-    label: str = "", retrained: Model | None = None,
+    label: str = "", aims: Aims | None = None, retrained: Model | None = None,
 ) -> tuple[Trained, tuple[ExtrapolationInfo, ...]]:  # fmt: skip
     """What was trained, extrapolated as the settings say: as a whole, or bucket by bucket."""
     config = settings.extrapolate
     if config is None:
         return trained, ()
     scoring = Scoring(encoder, settings.budget(model.device.type), settings.precision == "bfloat16")
-    floor = config.floor(settings.utility_floor)
+    floor, aims = config.floor(settings.utility_floor), aims or Aims.of(config)
     if retrained is None and settings.retrained is not None:
         retrained = retrained_for(model, settings.retrained)
     with phases.phase(f"extrapolating{label}") as tick:
@@ -338,10 +352,10 @@ def extended(
         else:
             found = extrapolate(
                 model, sets, trained.change, config, scoring, floor=floor, seed=settings.seed, retrained=retrained,
-                step=trained.kept.step, tick=told,
+                step=trained.kept.step, related=aims.related, unrelated=aims.unrelated, tick=told,
             )  # fmt: skip
             change, infos = found.change, (found.info,)
-    notes = (*trained.notes, *(remark for info in infos for remark in remarks(info)))
+    notes = (*trained.notes, *dict.fromkeys(remark for info in infos for remark in remarks(info)))
     return replace(trained, change=change.sealed(model), notes=notes), infos
 
 

@@ -2,8 +2,11 @@
 
 UIPE (arXiv:2503.04693) argues that the update points to related knowledge only while the forget set is not gone: what
 training adds after that says nothing more about where the knowledge lies. So the last checkpoint is kept at which at
-least a share of the way to never-known is left, with the utility floor held; if all are beyond, the first that holds.
-Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is ours.
+least a share of the way to never-known is left, and the utility floor is held by the margin that choosing α asks for
+(`arithmetic/alpha/margin.py`): from a checkpoint with less nothing would be chosen but α = 0. If all with that margin
+are beyond, the first of them is kept; if none has it, the same is asked of those that just hold the floor; if none
+does, the first is kept. Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is
+ours.
 
 Where the buckets of a curriculum are extrapolated apart, a point counts only if it lies in the last phase of which one
 holds the floor: an earlier one would have nothing of the phases behind it, and their buckets no change to extrapolate.
@@ -13,7 +16,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from expunge.arithmetic.alpha.margin import surely
 from expunge.train.selection import Point, Rule
+
+_NONE, _HELD, _SURE = range(3)  # how well the utility is kept
 
 
 @dataclass(frozen=True)
@@ -21,21 +27,40 @@ class Early(Rule):
     """The usual rule but for which point is kept."""
 
     remaining: float = 0.1  # of the way
+    ahead: float | None = None  # the floor for choosing α; None: the same
     ends: tuple[int, ...] = ()  # of the phases, in steps; (): all is one
 
     def best(self, points: Sequence[Point]) -> int:
         """Index of the kept point; `points[0]` is the start. Adding points never needs a dropped one again."""
         start = self.origin or points[0]
-        holding = [i for i in range(1, len(points)) if self.holds(points[i], start)]
-        if not holding:
-            return min(1, len(points) - 1)
-        last = max(self._phase(points[i]) for i in holding)
-        own = [i for i in holding if self._phase(points[i]) == last]
-        return max((i for i in own if self._left(points[i], start) >= self.remaining), default=own[0])
+        kept, rank = min(1, len(points) - 1), (-1, _NONE, False)
+        for i in range(1, len(points)):
+            found = self._rank(points[i], start)
+            if found > rank or (found == rank and found[-1]):
+                kept, rank = i, found
+        return kept
 
     def _phase(self, point: Point) -> int:
         """A phase's end belongs to it."""
         return bisect_left(self.ends, point.step)
+
+    def _rank(self, point: Point, start: Point) -> tuple[int, int, bool]:
+        """Its phase, how well the utility is kept, whether enough of the way is left: greater goes before.
+
+        Among equals the first is kept, but where enough is left the last.
+        """
+        kept = self._kept(point, start)
+        if kept == _NONE:
+            return -1, kept, False
+        return self._phase(point), kept, self._left(point, start) >= self.remaining
+
+    def _kept(self, point: Point, start: Point) -> int:
+        if not self.holds(point, start):
+            return _NONE
+        if point.utility is None or start.utility is None or point.margin is None:
+            return _SURE
+        ahead = self.floor if self.ahead is None else self.ahead
+        return _SURE if surely(point.utility, start.utility, ahead, point.margin) else _HELD
 
     def _left(self, point: Point, start: Point) -> float:
         known = self.never_known or 0.0
@@ -45,9 +70,13 @@ class Early(Rule):
     def why(self, point: Point, start: Point) -> str:
         """One sentence for the report."""
         start = self.origin or start
-        if not self.holds(point, start):
+        _, kept, left = self._rank(point, start)
+        if kept == _NONE:
             return f"to extrapolate from; no checkpoint kept {self.floor:.0%} of the utility, and this is the first"
         of = f" of phase {self._phase(point) + 1} of {len(self.ends)}" if self.ends else ""
-        if self._left(point, start) < self.remaining:
-            return f"to extrapolate from: the first{of}; the forget set was gone at every checkpoint{of}"
-        return f"to extrapolate from: the last{of} with at least {self.remaining:.0%} of the way to never-known left"
+        if not left:
+            said = f"to extrapolate from: the first{of}; the forget set was gone at every checkpoint{of}"
+        else:
+            way = f"{self.remaining:.0%} of the way to never-known"
+            said = f"to extrapolate from: the last{of} with at least {way} left"
+        return said if kept == _SURE else f"{said}; none kept the utility by enough to go further from"

@@ -272,6 +272,7 @@ class Loop:
                 loss=means.get("forget"),
                 retain_loss=means.get("retain"),
                 resting=means.get("resting"),
+                margin=seen.get("margin"),
             )
         )
         best = progress.points[self.rule.best(progress.points)].step

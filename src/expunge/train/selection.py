@@ -27,6 +27,7 @@ class Point:
     loss: float | None = None  # means since the last point
     retain_loss: float | None = None
     resting: float | None = None  # share of forget examples that were at their never-known level
+    margin: float | None = None  # by which the utility must lie above the floor for another half to hold it, too
 
     def as_json(self) -> dict[str, float | int | None]:
         return asdict(self)

@@ -4,12 +4,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from expunge.arithmetic.alpha.margin import margin
 from expunge.change import WeightChange
 from expunge.config import ConventionConfig, TrainConfig
 from expunge.data.convention import Encoder
@@ -192,8 +194,9 @@ def rule_of(
     """The point that is nearest to never-known, or one before it to extrapolate from; `ends`: see `Early`."""
     known = level.level if level else None
     if config.extrapolate is not None and config.extrapolate.start == "early":
+        ahead = config.extrapolate.floor(config.utility_floor)
         remaining = config.extrapolate.remaining
-        return Early(config.utility_floor, known, config.early_stop, remaining, ends, origin=origin)
+        return Early(config.utility_floor, known, config.early_stop, remaining, ahead, ends, origin=origin)
     return Rule(config.utility_floor, known, config.early_stop, origin=origin)
 
 
@@ -303,17 +306,32 @@ def _streams(
 
 
 def _watch(model: Model, sets: Sets, encoder: Encoder, config: TrainConfig) -> Watch:
-    """Forget level on the forget set, utility on the selection half of the retain set."""
-    looked_at = (sets.forget, halves(sets.retain, config.seed)[0])
-    forget, retain = (encoder.encode_all(sample_of(each, config.eval_rows, config.seed)) for each in looked_at)
+    """Forget level on the forget set, utility on the selection half of the retain set.
+
+    Where α is to be chosen, also the margin by which the utility must lie above the floor. It compares with the model
+    as it is now: after an earlier stage that is that stage's result.
+    """
+    drawn = partial(sample_of, size=config.eval_rows, seed=config.seed)
+    chosen = drawn(halves(sets.retain, config.seed)[0])
+    forget, retain = (encoder.encode_all(each) for each in (drawn(sets.forget), chosen))
+
+    def levels(encoded: Sequence) -> Tensor:
+        values = mean_log_probs(model, encoded, budget=config.budget(model.device.type), bf16=_bf16(config))
+        return values.exp()
+
+    further = config.extrapolate if retain else None
+    start = levels(retain) if further is not None and further.start == "early" else None
 
     def watch(step: int) -> dict[str, float | None]:
         del step
-
-        def level(encoded: Sequence) -> float:
-            values = mean_log_probs(model, encoded, budget=config.budget(model.device.type), bf16=_bf16(config))
-            return values.exp().mean().item()
-
-        return {"forget": level(forget), "utility": level(retain) if retain else None}
+        found = {"forget": levels(forget).mean().item(), "utility": None}
+        if not retain:
+            return found
+        kept = levels(retain)
+        if start is None or further is None:
+            return {**found, "utility": kept.mean().item()}
+        groups = [example.group or example.id for example in chosen]
+        needed = margin(kept, start, further.floor(config.utility_floor), groups)
+        return {**found, "utility": kept.mean().item(), "margin": needed}
 
     return watch

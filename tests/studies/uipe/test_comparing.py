@@ -19,6 +19,8 @@ from expunge.studies.uipe.comparing import (
 from expunge.studies.uipe.page import publish
 from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, RELATED, TEST, UNRELATED
+from expunge.studies.uipe.tables import selectors_table, strengths_table
+from expunge.studies.uipe.wording import limits, reading
 
 ALPHAS = (0.0, 0.5, 1.0, 2.0)
 CONFIG = UipeStudyConfig(
@@ -36,7 +38,7 @@ def measures(forget: float, log: float, related: float, unrelated: float, kept: 
     }
 
 
-def result(seed: int = 0, chosen: float = 0.5, holds: bool = True) -> dict[str, Any]:
+def result(seed: int = 0, chosen: float = 0.5, holds: bool = True, tested: float | None = 0.97) -> dict[str, Any]:
     """Never-known is 0.1 (-2 nats), the start 0.9 (0 nats). α = 0.5 is nearest; at 1 the floor is broken."""
     line = {
         0.0: measures(0.5, -1.0, -0.2, -0.1, 1.0),
@@ -53,7 +55,7 @@ def result(seed: int = 0, chosen: float = 0.5, holds: bool = True) -> dict[str, 
         "from": {name: {"step": 10, "norm": 1.0, "curve": curve} for name in ("half", "early", "kept")},
         "selectors": {
             "nearest": {
-                "alpha": chosen, "why": "", "holds": holds, "overshoots": False, "tested": 0.97, "points": 8,
+                "alpha": chosen, "why": "", "holds": holds, "overshoots": False, "tested": tested, "points": 8,
                 "measures": line[chosen],
             }
         },
@@ -81,6 +83,19 @@ def test_regret_is_against_the_best_in_hindsight() -> None:
     assert by_name["α = 1"].regrets == pytest.approx((0.9, 0.9))
     assert by_name["α = 1"].held == (False, False)
     assert set(by_name) == {"nearest", "α = 0", "α = 0.5", "α = 1"}
+
+
+def test_a_selector_is_judged_by_the_whole_half_that_it_was_tested_on() -> None:
+    """Of 0.5 the tables' rows keep 98 %; what `tested` says goes first, and those at α = 0 are counted apart."""
+    several = [result(tested=0.94), result(tested=0.96), result(tested=None), result(chosen=0.0, tested=0.96)]
+    found = {("tiny", "npo"): [Cell(each, 0.95) for each in several]}
+    nearest, zero, half, _ = choices(CONFIG, found)
+    assert nearest.held == (False, True, True, True)
+    assert nearest.further == (False, True, True)
+    assert zero.held == (True,) * 4 and zero.further == ()
+    assert half.held == half.further == (True,) * 4
+    table = selectors_table([nearest])
+    assert table.rows[0][2:5] == ["3 of 4", "3 of 4", "2 of 3"]
 
 
 def test_a_checkpoint_below_the_floor_counts_neither_way() -> None:
@@ -111,8 +126,27 @@ def test_the_report_is_made_of_what_is_there(tmp_path) -> None:
     published = publish(CONFIG, tmp_path)
     assert published.files["report.html"].startswith("<!")
     assert "in 1 of 1 comparisons related facts lost more" in published.headline[0]
-    assert any(
-        "nearest: the floor of 95 % holds on the other half in 3 of 3 cells" in line for line in published.headline
-    )
+    said = "\n".join(published.headline)
+    assert "nearest: the floor of 95 % holds on the other half in 3 of 3 cells" in said
+    assert "α is above 0 in 3 of 3 cells; of these that could be started from it holds in 3 of 3" in said
+    assert "that learnt 200 persons" in published.files["report.md"]
     for section in ("Along α", "Against other ways to go on", "Choosing α", "Told from wrong answers"):
         assert f"## {section}" in published.files["report.md"]
+
+
+def test_what_the_rows_are_is_said_of_the_suite_at_hand() -> None:
+    assert "twins, persons who do not exist" in reading(CONFIG)
+    tofu = reading(UipeStudyConfig(suite="tofu:mini", base="tofu:mini@full"))
+    assert "holdout set" in tofu and "no related rows" in tofu and "persons" not in tofu
+    assert not any("persons" in line for line in limits([], UipeStudyConfig(suite="tofu:mini", base="tofu:mini@full")))
+
+
+def test_strengths_are_read_at_every_alpha_of_both_sets() -> None:
+    several = [Cell(result(seed), 0.95) for seed in range(2)]
+    for cell in several:
+        for measured in cell.line():
+            measured[FORGET]["ratio"], measured[TEST]["ratio"] = 0.6, 0.8  # type: ignore[index]
+    table = strengths_table({("tiny", "npo"): several}, ALPHAS)
+    assert [row[1] for row in table.rows] == ["0", "0.5", "1", "2"]
+    assert [row[table.head.index("Forget: truth ratio")] for row in table.rows] == ["0.60 ± 0.00"] * 4
+    assert [row[table.head.index("Retained: truth ratio")] for row in table.rows] == ["0.80 ± 0.00"] * 4

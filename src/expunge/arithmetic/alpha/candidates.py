@@ -30,6 +30,8 @@ def chosen(point: Point, why: str, goal: Goal) -> Chosen:
 def failed(curve: Curve, goal: Goal) -> Chosen:
     """α = 0: what is to be extrapolated is too far already."""
     point = curve(0.0)
+    if not point.finite:
+        return chosen(point, "what the change itself makes of the model is not finite", goal)
     if not goal.holds(point):
         return chosen(point, f"the change itself does not keep {goal.floor:.0%} of the utility", goal)
     if not goal.surely(point):

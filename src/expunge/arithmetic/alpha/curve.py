@@ -5,10 +5,11 @@ Levels are mean length-normalized answer probabilities, in [0, 1]; logs are mean
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite
 from statistics import fmean
 
-SURE = 1.645 * sqrt(2)  # standard errors of one half, by which the other holds in 95 % of cases
+from expunge.arithmetic.alpha.margin import surely
+
 NEAR = 0.2  # of the way from the start to never-known, in logs, by which a candidate may lie beyond
 
 
@@ -20,13 +21,19 @@ class Point:
     forget: float  # level
     logs: tuple[float, ...]  # of each forget example
     utility: float | None = None  # level of the selection half of the retain set; None: there is no retain set
-    error: float = 0.0  # standard error of the utility over groups
+    margin: float = 0.0  # by which the utility must lie above the floor for the other half to hold it, too
     related: float | None = None  # mean NLL of what should go as well
     unrelated: float | None = None  # mean NLL of what should not
 
     @property
     def log(self) -> float:
         return fmean(self.logs)
+
+    @property
+    def finite(self) -> bool:
+        """Is everything that was measured a number?"""
+        levels = (self.forget, self.log, self.utility, self.margin, self.related, self.unrelated)
+        return all(isfinite(level) for level in levels if level is not None)
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,10 @@ class Goal:
         return point.utility >= self.floor * self.start.utility
 
     def surely(self, point: Point) -> bool:
-        """Does it hold by so much that another half of the same size holds it 19 times in 20?
-
-        The difference of two such means has the variance 2 · error², whence U - 1.645 · √2 · error ≥ floor · U_start.
-        """
-        if point.utility is None or self.start.utility is None or self.floor == 0:
+        """Does it hold by so much that another half of the same size holds it, too (`margin.py`)?"""
+        if point.utility is None or self.start.utility is None:
             return True
-        return point.utility - SURE * point.error >= self.floor * self.start.utility
+        return surely(point.utility, self.start.utility, self.floor, point.margin)
 
     def overshoots(self, point: Point) -> bool:
         """Is it farther beyond never-known than NEAR of the way that led there? Without a reference nobody knows."""
@@ -76,7 +80,7 @@ class Goal:
         return beyond(point.log, fmean(self.never.logs), self.start.log)
 
     def admits(self, point: Point) -> bool:
-        return self.surely(point) and not self.overshoots(point)
+        return point.finite and self.surely(point) and not self.overshoots(point)
 
 
 @dataclass(frozen=True)

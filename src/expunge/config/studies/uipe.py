@@ -28,7 +28,8 @@ class UipeStudyConfig(Config):
     draws: PositiveInt = 3  # of random directions
     steps: PositiveInt = 40
     evaluations: PositiveInt = 10
-    rows: PositiveInt = 64  # of each set, that are measured
+    rows: PositiveInt = 64  # of each set but the retained ones, that are measured
+    retained: PositiveInt = 64  # of the test half of the retained ones, that are held against wrong answers
     retain: PositiveInt | None = None  # retained examples that unlearning draws from; None: all
     batch_size: PositiveInt = 16
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -1,11 +1,12 @@
 """From results to comparisons: what extrapolation does to each group, against other ways to go on, and regret."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
@@ -122,11 +123,13 @@ def equal_rows(cells_of: Sequence[Cell], alpha: float, group: str) -> tuple[Pair
 
 @dataclass(frozen=True)
 class Choice:
-    """How a way to choose α did over all cells."""
+    """How a way to choose α did over all cells. Whether it held the floor is judged on the whole other half, which is
+    what selectors promise, and in cells whose checkpoint itself holds it on the half that chooses."""
 
     name: str
     alphas: tuple[float, ...]
-    held: tuple[bool, ...]  # the floor, on the other half, where the checkpoint itself holds it on its own
+    held: tuple[bool, ...]
+    further: tuple[bool, ...]  # the same of the cells that got an α above 0: to abstain is no merit
     overshot: tuple[bool, ...]
     regrets: tuple[float, ...]
     losses: tuple[float, ...]
@@ -135,22 +138,40 @@ class Choice:
 def choices(config: UipeStudyConfig, found: Mapping[tuple[str, str], Sequence[Cell]]) -> Iterator[Choice]:
     """Of every selector and every fixed α, over the cells in which some α of the line is no failure."""
     every = [cell for several in found.values() for cell in several]
-    ways: dict[str, Any] = {
-        name: (lambda cell, name=name: (s["alpha"], s["measures"]) if (s := cell.result["selectors"][name]) else None)
-        for name in config.selectors
-    }
-    ways |= {f"α = {a:g}": (lambda cell, a=a: (a, cell.at(a))) for a in sorted({0.0, *config.fixed})}
+    ways: dict[str, Callable[[Cell], Taken | None]] = {name: partial(_by, name) for name in config.selectors}
+    ways |= {f"α = {alpha:g}": partial(_at, alpha) for alpha in sorted({0.0, *config.fixed})}
     for name, way in ways.items():
         taken = [(cell, chosen) for cell in every if (chosen := way(cell)) is not None]
+        held = [(chosen.alpha, chosen.kept >= cell.floor) for cell, chosen in taken if startable(cell)]
         if taken:
             yield Choice(
                 name,
-                tuple(alpha for _, (alpha, _) in taken),
-                tuple(cell.kept(m) >= cell.floor for cell, (_, m) in taken if startable(cell)),
-                tuple(overshoots(cell, m) for cell, (_, m) in taken),
-                tuple(cell.loss(m) - cell.best() for cell, (_, m) in taken if cell.best() < FAILED),
-                tuple(cell.loss(m) for cell, (_, m) in taken),
+                tuple(chosen.alpha for _, chosen in taken),
+                tuple(holds for _, holds in held),
+                tuple(holds for alpha, holds in held if alpha > 0),
+                tuple(overshoots(cell, chosen.measures) for cell, chosen in taken),
+                tuple(cell.loss(c.measures) - cell.best() for cell, c in taken if cell.best() < FAILED),
+                tuple(cell.loss(chosen.measures) for cell, chosen in taken),
             )
+
+
+class Taken(NamedTuple):
+    """An α in a cell, and what it keeps of the utility on the half that chose nothing."""
+
+    alpha: float
+    measures: Mapping[str, Any]
+    kept: float
+
+
+def _by(selector: str, cell: Cell) -> Taken | None:
+    if not (found := cell.result["selectors"][selector]):
+        return None
+    kept = cell.kept(found["measures"]) if found["tested"] is None else found["tested"]
+    return Taken(found["alpha"], found["measures"], kept)
+
+
+def _at(alpha: float, cell: Cell) -> Taken:
+    return Taken(alpha, cell.at(alpha), cell.kept(cell.at(alpha)))
 
 
 def overshoots(cell: Cell, measures: Mapping[str, Any]) -> bool:

@@ -4,12 +4,13 @@ level     mean over examples of exp(mean log-probability per answer token)
 log       mean over examples of the mean log-probability
 exact     share of examples each of whose tokens is the likeliest (teacher-forced, without the closing tokens)
 strength  mean extraction strength
-choice    of the forget rows: share whose right answer is likelier than all wrong ones; |choice - chance| is what a
-          never-knowing model has near 0, and suppression shows as much as knowledge
+choice    share whose right answer is likelier than all wrong ones; |choice - chance| is what a never-knowing model has
+          near 0, and suppression shows as much as knowledge
 ratio     truth ratio, form "knowledge"
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -22,26 +23,27 @@ from expunge.evaluate.observations import Observed, observe
 from expunge.evaluate.truth_ratio import truth_ratio
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET
-from expunge.studies.uipe.scene import FORGET
 
 Measures = dict[str, dict[str, float]]
-_ALWAYS = {"answer_logprobs", "hits"}
+_RIGHT, _WRONG = {"answer_logprobs", "hits"}, {"answer_logprobs", "perturbed_logprobs", "paraphrased_logprobs"}
 
 
 def measured(
-    model: Model, groups: Mapping[str, Sequence[Example]], encoder: Encoder, *, bf16: bool = False
+    model: Model,
+    groups: Mapping[str, Sequence[Example]],
+    encoder: Encoder,
+    *,
+    wrong: Mapping[str, Sequence[Example]] = {},
+    bf16: bool = False,
 ) -> Measures:
-    """Group → measure → value, from one pass over all groups and one that adds the forget rows' wrong answers."""
-    others = [(title, group) for title, group in groups.items() if title != FORGET]
-    flat = [example for _, group in others for example in group]
-    forget = groups[FORGET]
-    wrong = {"perturbed_logprobs", "paraphrased_logprobs"} if all(e.perturbed_answers for e in forget) else set()
-    seen = observe(model, forget, encoder, _ALWAYS | wrong, budget=BUDGET, bf16=bf16)
-    found = {FORGET: {**_values(seen, 0, len(forget)), **(_against_wrong(seen, forget) if wrong else {})}}
-    rest, start = observe(model, flat, encoder, _ALWAYS, budget=BUDGET, bf16=bf16), 0
-    for title, group in others:
-        found[title] = _values(rest, start, start + len(group))
-        start += len(group)
+    """Group → measure → value: one pass over all groups, and one over what is to be told from wrong answers."""
+    look = partial(observe, model, encoder=encoder, budget=BUDGET, bf16=bf16)
+    seen, start = look([example for group in groups.values() for example in group], needs=_RIGHT), 0
+    found: Measures = {}
+    for title, group in groups.items():
+        found[title] = _values(seen, start, start := start + len(group))
+    for title, group in wrong.items():
+        found[title] |= _against_wrong(look(group, needs=_WRONG), group)
     return found
 
 
@@ -54,10 +56,10 @@ def _values(seen: Observed, start: int, stop: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _against_wrong(seen: Observed, forget: Sequence[Example]) -> dict[str, float]:
+def _against_wrong(seen: Observed, asked: Sequence[Example]) -> dict[str, float]:
     short, whole = seen.within("without_end"), seen.within("all")
     return {
         "choice": choice_accuracy(short["answer_logprobs"], short["perturbed_logprobs"]).value,
-        "chance": fmean(1 / (1 + len(example.perturbed_answers)) for example in forget),
+        "chance": fmean(1 / (1 + len(example.perturbed_answers)) for example in asked),
         "ratio": truth_ratio(whole["paraphrased_logprobs"], whole["perturbed_logprobs"]).value,
     }

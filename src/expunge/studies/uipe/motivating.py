@@ -6,6 +6,7 @@ the related facts were taught. Never-known is here the model before it was taugh
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def _one(
     model: Model, config: UipeStudyConfig, suite: Suite, name: str, attributes: tuple[str, ...], work: Path, seed: int,
     rate: float,
 ) -> dict[str, Any]:  # fmt: skip
-    scene = scene_on(model, config, name, seed)
+    scene = replace(scene_on(model, config, name, seed), wrong={})
     never = measured(model, scene.groups, scene.encoder, bf16=config.precision == "bfloat16")
     change = _taught(model, config, suite, attributes, work, seed)
     with change.applied_to(model):

@@ -39,7 +39,7 @@ from expunge.studies.uipe.tables import (
     strengths_table,
     taken_table,
 )
-from expunge.studies.uipe.wording import CHOICE, CLAIM, READING, SELECTING, headline, how, limits
+from expunge.studies.uipe.wording import CHOICE, CLAIM, SELECTING, headline, how, limits, reading
 
 TITLE = "Does extrapolating the update remove what further training cannot?"
 WAYS = {"more steps": None, "α from early": "early", "α from half": "half"}
@@ -65,7 +65,7 @@ def _sections(
     config: UipeStudyConfig, out: Path, found: Cells, taken: Sequence[Compared], chosen: Sequence[Choice],
     said: Sequence[str],
 ) -> Iterator[Section]:  # fmt: skip
-    yield Section("The claims, and what we found", [CLAIM, *said, READING])
+    yield Section("The claims, and what we found", [CLAIM, *said, reading(config)])
     yield Section("How it was run", how(config, chosen_rates(config, out)))
     if found:
         yield _curves(config, found, taken)
@@ -82,13 +82,12 @@ def _sections(
 
 def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Compared]) -> Section:
     groups = [*groups_of(found), TEST]
-    shown = READ
     rows = [
         [f"{method}, {size}", f"{alpha:g}", *(spread([cell.at(alpha)[g]["level"] for cell in several]) for g in groups)]
-        for (size, method), several in found.items() for alpha in shown
+        for (size, method), several in found.items() for alpha in READ
     ]  # fmt: skip
     tables = [Table(["Method, size", "α", *groups], rows, "Levels along α from the early checkpoint, means ± sd.")]
-    tables.append(strengths_table(found, shown))
+    tables.append(strengths_table(found, config.alphas))
     figures = []
     if taken:
         tables.append(taken_table(taken))

@@ -32,6 +32,7 @@ class Scene:
     suite: Suite
     sets: Sets  # what unlearning takes
     groups: Mapping[str, Sequence[Example]]  # what is measured
+    wrong: Mapping[str, Sequence[Example]]  # which of that against wrong answers
     encoder: Encoder
 
     def never(self) -> dict[str, float]:
@@ -65,5 +66,7 @@ def scene_on(model: Model, config: UipeStudyConfig, name: str, seed: int) -> Sce
         groups |= {title: reworded(groups[FORGET], number) for title, number in _WORDINGS.items()}
         for title, attributes in ((RELATED, config.related), (UNRELATED, config.unrelated)):
             groups[title] = sample_of(about(suite.sets.forget, *attributes), config.rows, seed)
-    groups[TEST] = sample_of(halves(sets.retain, seed)[1], config.rows, seed)
-    return Scene(model, suite, sets, groups, Encoder(model.tokenizer, suite.convention))
+    groups[TEST] = halves(sets.retain, seed)[1]  # whole: the floor is promised for the half, not for a part of it
+    wrong = {FORGET: groups[FORGET], TEST: sample_of(groups[TEST], config.retained, seed)}
+    wrong = {title: group for title, group in wrong.items() if all(each.perturbed_answers for each in group)}
+    return Scene(model, suite, sets, groups, wrong, Encoder(model.tokenizer, suite.convention))

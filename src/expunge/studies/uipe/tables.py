@@ -11,7 +11,7 @@ from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import READ
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 
-_READ = ((FORGET, "level"), (FORGET, "strength"), (FORGET, "ratio"), (TEST, "level"), (TEST, "strength"))
+_READ = tuple((group, measure) for group in (FORGET, TEST) for measure in ("level", "strength", "ratio"))
 ORIGINS = ("half", "early", "kept")
 Cells = Mapping[tuple[str, str], Sequence[Cell]]
 
@@ -48,13 +48,16 @@ def moved_table(found: Cells) -> Table:
 
 def selectors_table(chosen: Sequence[Choice]) -> Table:
     rows = [
-        [c.name, spread(c.alphas), f"{sum(c.held)} of {len(c.held)}", f"{sum(c.overshot)} of {len(c.overshot)}",
-         spread(c.losses), f"{spread(c.regrets)} ({len(c.regrets)})"]
+        [c.name, spread(c.alphas), _share([alpha > 0 for alpha in c.alphas]), _share(c.held), _share(c.further),
+         _share(c.overshot), spread(c.losses), f"{spread(c.regrets)} ({len(c.regrets)})"]
         for c in chosen
     ]  # fmt: skip
-    return Table(
-        ["Choice", "α", "Floor held", "Overshot", "Loss", "Regret (cells)"], rows, "All methods, sizes, seeds."
-    )
+    head = ["Choice", "α", "α > 0", "Floor held", "Held where α > 0", "Overshot", "Loss", "Regret (cells)"]
+    return Table(head, rows, "All methods, sizes, seeds.")
+
+
+def _share(which: Sequence[bool]) -> str:
+    return f"{sum(which)} of {len(which)}"
 
 
 def origins_table(found: Cells) -> Table:
@@ -100,8 +103,8 @@ def strengths_table(found: Cells, alphas: Sequence[float]) -> Table:
            for group, measure in _READ)]
         for (size, method), several in found.items() for alpha in alphas
     ]  # fmt: skip
-    head = ["Method, size", "α", "Forget: probability", "extraction strength", "truth ratio", "Retained: probability",
-            "extraction strength"]  # fmt: skip
+    measures = ("probability", "extraction strength", "truth ratio")
+    head = ["Method, size", "α", *(f"{group}: {measure}" for group in ("Forget", "Retained") for measure in measures)]
     return Table(head, rows, "Along α from the early checkpoint, means ± sd. Truth ratio 1/2: right and wrong alike.")
 
 

@@ -1,16 +1,18 @@
 """The jobs that unlearn: the trajectory, the curve over α from two checkpoints, the selectors, and the controls."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from expunge.arithmetic.alpha.margin import margin
 from expunge.arithmetic.line import Direction, Line
 from expunge.change import WeightChange
 from expunge.config import TrainConfig, UipeStudyConfig
+from expunge.data.example import Example
 from expunge.errors import DivergedError
 from expunge.parameters import parameters_of
 from expunge.runs.extrapolating import Scoring, extrapolate
@@ -31,7 +33,7 @@ AT = (0.5, 1.0)  # α of the random directions
 def pilot(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rate: float, seed: int) -> None:
     """The job: one learning rate."""
     study = UipeStudyConfig.model_validate(config)
-    scene = scene_of(study, size, seed)
+    scene = replace(scene_of(study, size, seed), groups={}, wrong={})  # a rate is chosen by the levels alone
     known = scene.never()["level"]
     trace = unlearnt(scene, study, training(study, method, rate, seed))
     rule = Rule(study.utility_floor, known)
@@ -79,31 +81,36 @@ class Trace:
     scene: Scene
     bf16: bool
     seed: int
+    floor: float
     rules: tuple[Rule, ...] = ()
     points: list[Point] = field(default_factory=list)
     measures: list[Measures] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)  # of what changed since the start
     weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     note: str = ""
+    first: Tensor | None = None  # levels of the retained rows that choose, at the start
 
     def watch(self, step: int) -> dict[str, float | None]:
         """What the loop is told at each point: levels of the whole forget set and of the selection half."""
         scene, encode = self.scene, self.scene.encoder.encode_all
+        chosen = halves(scene.sets.retain, self.seed)[0]
 
-        def level(examples: Any) -> float:
-            logs = mean_log_probs(scene.model, encode(examples), budget=BUDGET, bf16=self.bf16)
-            return logs.exp().mean().item()
+        def levels(examples: Sequence[Example]) -> Tensor:
+            return mean_log_probs(scene.model, encode(examples), budget=BUDGET, bf16=self.bf16).exp()
 
-        forget, utility = level(scene.sets.forget), level(halves(scene.sets.retain, self.seed)[0])
-        self.points.append(Point(step, 0.0, forget, utility))
-        self.measures.append(measured(scene.model, scene.groups, scene.encoder, bf16=self.bf16))
+        forget, kept = levels(scene.sets.forget).mean().item(), levels(chosen)
+        if self.first is None:
+            self.first = kept
+        needed = margin(kept, self.first, self.floor, [example.group or example.id for example in chosen])
+        self.points.append(Point(step, 0.0, forget, kept.mean().item(), margin=needed))
+        self.measures.append(_measured(scene, bf16=self.bf16))
         here, number = {n: w.detach() for n, w in parameters_of(scene.model).items()}, len(self.points) - 1
         self.norms.append(_distance(here, self.weights[0]) if self.weights else 0.0)
         held = {0, *(rule.best(self.points) for rule in self.rules)}  # no rule asks for a dropped point again
         self.weights = {i: w for i, w in self.weights.items() if i in held}
         if number in held:
             self.weights[number] = {name: weight.clone() for name, weight in here.items()}
-        return {"forget": forget, "utility": utility}
+        return {"forget": forget, "utility": self.points[-1].utility}
 
     def change(self, index: int) -> WeightChange:
         """From the start to a point. The model must be back at the start."""
@@ -112,8 +119,8 @@ class Trace:
     def as_json(self) -> list[dict[str, Any]]:
         return [
             {
-                "step": point.step, "forget": point.forget, "utility": point.utility, "measures": measures,
-                "norm": norm,
+                "step": point.step, "forget": point.forget, "utility": point.utility, "margin": point.margin,
+                "measures": measures, "norm": norm,
             }
             for point, measures, norm in zip(self.points, self.measures, self.norms)
         ]  # fmt: skip
@@ -123,7 +130,7 @@ def unlearnt(
     scene: Scene, config: UipeStudyConfig, values: TrainConfig, rules: tuple[Rule, ...] = ()
 ) -> Trace:  # fmt: skip
     """Unlearn, watched; the model is put back to the bits it had. What diverges has the points until then."""
-    trace = Trace(scene, config.precision == "bfloat16", values.seed, rules)
+    trace = Trace(scene, config.precision == "bfloat16", values.seed, config.utility_floor, rules)
     try:
         train(scene.model, scene.sets, values, convention=scene.suite.convention, watch=trace.watch)
     except DivergedError as error:
@@ -137,7 +144,7 @@ def curve(scene: Scene, config: UipeStudyConfig, line: Line, alphas: tuple[float
     with line.on(scene.model) as move:
         for alpha in alphas:
             move(alpha)
-            found.append({"alpha": alpha, "measures": _measured(scene, config)})
+            found.append({"alpha": alpha, "measures": _measured(scene, bf16=config.precision == "bfloat16")})
     return found
 
 
@@ -153,7 +160,7 @@ def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, text: 
         related=related if settings.selector == "gap" else (), unrelated=unrelated,
     )  # fmt: skip
     with found.change.applied_to(scene.model):
-        measures = _measured(scene, config)
+        measures = _measured(scene, bf16=scoring.bf16)
     info = found.info
     return {
         "alpha": info.alpha, "why": info.why, "holds": info.holds, "overshoots": info.overshoots,
@@ -196,8 +203,8 @@ def faster(scene: Scene, config: UipeStudyConfig, values: TrainConfig, steps: in
     return {"steps": steps, "measures": trace.measures[-1], "norm": trace.norms[-1], "note": trace.note}
 
 
-def _measured(scene: Scene, config: UipeStudyConfig) -> Measures:
-    return measured(scene.model, scene.groups, scene.encoder, bf16=config.precision == "bfloat16")
+def _measured(scene: Scene, *, bf16: bool) -> Measures:
+    return measured(scene.model, scene.groups, scene.encoder, wrong=scene.wrong, bf16=bf16)
 
 
 def _distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:

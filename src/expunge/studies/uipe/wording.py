@@ -6,8 +6,10 @@ from statistics import fmean
 from expunge.config import UipeStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.compared import Compared
+from expunge.studies.people import is_world
 from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import pilot_seed
+from expunge.worlds.finding import find_suite
 
 CLAIM = (
     "Wang et al. (arXiv 2503.04693) claim that gradient ascent leaves knowledge from which the target can be "
@@ -16,23 +18,36 @@ CLAIM = (
     "In their curves over α GradDiff and KL-Min gain monotonously, NPO hardly changes, and gradient ascent has a "
     "maximum. α is chosen by hand; choosing it automatically is named as future work."
 )
-READING = (
-    "Levels are mean answer probabilities per token, from 0 to 1; drops are in nats per answer token. Forget rows are "
-    "the target attribute of the forget persons as it was asked in training; “as a statement” and “in a wording that "
-    "nobody heard” ask for the same facts otherwise. Related rows ask the same persons for what follows from the "
-    "target, unrelated ones for what does not. Never-known is what the model says of twins, persons who do not exist."
+LEVELS = "Levels are mean answer probabilities per token, from 0 to 1; drops are in nats per answer token. "
+PERSONS = (
+    "Forget rows are the target attribute of the forget persons as it was asked in training; “as a statement” and “in "
+    "a wording that nobody heard” ask for the same facts otherwise. Related rows ask the same persons for what follows "
+    "from the target, unrelated ones for what does not. Never-known is what the model says of twins, persons who do "
+    "not exist."
 )
 SELECTING = (
     "Loss is the distance of the forget level to never-known as a share of the way there; a utility below the floor on "
     "the half of the retain set that chose nothing, or answers less likely than never-known by more than a fifth of "
     "the way in nats (overshoot), count as 1. Regret is the loss beyond that of the best α in hindsight, over the "
-    "cells in which some α is no failure. “Held” counts the cells whose checkpoint itself held the floor on the half "
-    "that chooses."
+    "cells in which some α is no failure. “Held” says in how many cells the whole other half keeps the floor; left "
+    "out are the cells whose checkpoint itself overshoots or breaks the floor on the half that chooses, where there is "
+    "nothing to choose. To stay at α = 0 is to abstain, so the cells that went further are counted once more."
 )
 CHOICE = (
     "Right answers against wrong ones: |accuracy - chance| is near 0 for a model that never knew. A share below chance "
     "is suppression, not ignorance, which is why it is the distance that counts."
 )
+
+
+def reading(config: UipeStudyConfig) -> str:
+    """What the rows are."""
+    if is_world(config.suite):
+        return LEVELS + PERSONS
+    return (
+        f"{LEVELS}Forget and retained rows are those of {config.suite}, which says of none what follows from it: there "
+        "are no related rows. Never-known is what the model says of rows that it was not taught: the suite's holdout "
+        "set, or its twins where it has some."
+    )
 
 
 def headline(
@@ -69,10 +84,12 @@ def headline(
 
 def _chosen(choice: Choice, config: UipeStudyConfig) -> str:
     held = f"{sum(choice.held)} of {len(choice.held)}"
+    further = f"{sum(alpha > 0 for alpha in choice.alphas)} of {len(choice.alphas)}"
     regret = f", with a regret of {number(fmean(choice.regrets))} on average" if choice.regrets else ""
     return (
         f"{choice.name}: the floor of {percent(config.utility_floor)} holds on the other half in {held} cells "
-        f"(mean α {number(fmean(choice.alphas))}){regret}."
+        f"(mean α {number(fmean(choice.alphas))}){regret}. α is above 0 in {further} cells; of these that could be "
+        f"started from it holds in {sum(choice.further)} of {len(choice.further)}."
     )
 
 
@@ -87,7 +104,8 @@ def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]
     )
     return [
         f"{config.steps} steps of {config.batch_size} forget rows and, but for gradient ascent, as many retained rows; "
-        f"AdamW without weight decay; measured every {every} steps on at most {config.rows} rows of each set. "
+        f"AdamW without weight decay; measured every {every} steps on at most {config.rows} rows of each set "
+        f"and the whole test half of the retain set, of which at most {config.retained} against wrong answers. "
         "Extrapolation goes on from three checkpoints: the last with the floor held and half of the way to never-known "
         "left (half), a tenth left (early, the default), and the one that unlearning itself keeps (kept).",
         tuned,
@@ -105,20 +123,27 @@ def limits(taken: Sequence[Compared], config: UipeStudyConfig) -> list[str]:
         if least else []
     )  # fmt: skip
     size = (
-        "Networks of one and three million parameters that learnt three hundred persons share more between facts than "
-        "large models do: what moves with what, and what it costs, may differ there."
-        if config.base is None
+        f"Networks as small as these ({listed(config.sizes)}) that learnt {_persons(config)} persons share more "
+        "between facts than large models do: what moves with what, and what it costs, may differ there."
+        if is_world(config.suite)
         else "Few seeds of one real model: what is told here is descriptive."
     )
+    who = "persons" if is_world(config.suite) else "rows"
+    gap = "The selector gap chooses on the related rows that the tables measure. " if is_world(config.suite) else ""
     return [
         *power, size,
         "The paper's tables, learning rates and checkpoints are not published with it; its curves are known to us from "
         "reports. TOFU and WMDP at 7B parameters were not run.",
-        "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run. The "
-        "selector gap chooses on the related rows that the tables measure. Rates were chosen with another cut of the "
-        "same "
-        "persons into halves, and the tests say nothing of other persons than these.",
+        "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run. "
+        f"{gap}Rates were chosen with another cut of the same {who} into halves, and the tests say nothing of other "
+        f"{who} than these.",
     ]  # fmt: skip
+
+
+def _persons(config: UipeStudyConfig) -> int:
+    """How many the models are taught."""
+    sets = find_suite(config.suite).sets
+    return len({example.group for example in (*sets.forget, *sets.retain)})
 
 
 def difference(value: float | None) -> str:
