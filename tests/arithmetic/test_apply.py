@@ -220,8 +220,10 @@ def test_folders_that_are_no_models(tmp_path: Path) -> None:
         apply_to_folder(tmp_path / "c", change, tmp_path / "new")
     with pytest.raises(OutputError, match="lies within"):
         apply_to_folder(tmp_path / "base", change, tmp_path / "base" / "new")
-    with pytest.raises(OutputError, match="not an empty folder"):
+    with pytest.raises(OutputError, match="holds the model folder"):
         apply_to_folder(tmp_path / "base", change, tmp_path / "a" / "..")
+    with pytest.raises(OutputError, match="not an empty folder"):
+        apply_to_folder(tmp_path / "base", change, tmp_path / "c")
 
 
 def test_written_files_are_read_by_the_library(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def _untie(base: Model, tuned: Model) -> None:
     """Give the base a head of its own where the tuned model has one: it moves from the embedding, which it was."""
     if not set(parameters_of(base).ties) - set(parameters_of(tuned).ties):
         return
-    head, embedding = base.network.get_output_embeddings(), base.network.get_input_embeddings()
-    if head is not None and head.weight is embedding.weight:
-        head.weight = nn.Parameter(embedding.weight.detach().clone(), requires_grad=embedding.weight.requires_grad)
+    head, shared = base.network.get_output_embeddings(), base.network.get_input_embeddings().weight
+    if head is not None and head.weight is shared:
+        assert isinstance(shared, nn.Parameter)
+        head.weight = nn.Parameter(shared.detach().clone(), shared.requires_grad)
         base.network.config.tie_word_embeddings = False
