@@ -12,7 +12,7 @@ from transformers import DynamicCache
 
 from expunge.data.convention import Encoder
 from expunge.errors import ConfigError
-from expunge.models.generating import _draw, end_tokens, generate, sample
+from expunge.models.generating import _draw, end_tokens, generate, generate_tokens, sample
 from expunge.models.key_values import cached_tokens, reserved_cache
 from expunge.models.model import Model
 from steps import taught_model, unequal_sets
@@ -53,6 +53,13 @@ def test_neighbours_order_and_budget_change_nothing(arch: str) -> None:
     assert together == [generate(model, [prompt], max_new_tokens=NEW)[0] for prompt in PROMPTS]
     assert together[::-1] == generate(model, PROMPTS[::-1], max_new_tokens=NEW)
     assert together == generate(model, PROMPTS, max_new_tokens=NEW, budget=1)
+
+
+def test_the_first_tokens_are_those_of_a_shorter_answer() -> None:
+    model = tiny_model()
+    long, short = (generate_tokens(model, PROMPTS, max_new_tokens=new) for new in (NEW, 3))
+    assert [spoken(model, ids) for ids in long] == generate(model, PROMPTS, max_new_tokens=NEW)
+    assert [ids[:3] for ids in long] == short and max(map(len, long)) > 3
 
 
 def widths(model: Model, prompts: list[list[int]], **options: int) -> list[int]:

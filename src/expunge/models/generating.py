@@ -1,6 +1,6 @@
 """Greedy and sampled answers, batched by prompt length."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +39,45 @@ def generate(
         raise ValueError("sampling needs a `generator`, so that it can be repeated")
     choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
     answers = [""] * len(prompts)
-    for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, choose, hidden=hidden)
+    for batch, tokens in _batches(model, prompts, max_new_tokens, choose, budget, bf16, hidden):
         for i, ids in zip(batch, tokens):
             answers[i] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
         tick(len(batch))
     return answers
+
+
+@torch.inference_mode()
+def generate_tokens(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    budget: int = 2048,
+    hidden: int | None = None,
+) -> list[list[int]]:
+    """Greedy answers as `generate` gives them, as tokens: the first n are those of a shorter answer."""
+    _check_room(model, prompts, max_new_tokens)
+    answers: list[list[int]] = [[] for _ in prompts]
+    choose = lambda logits, _rows, _step: _choose(logits, 0.0, None)
+    for batch, tokens in _batches(model, prompts, max_new_tokens, choose, budget, False, hidden):
+        for i, ids in zip(batch, tokens):
+            answers[i] = ids
+    return answers
+
+
+def _batches(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    choose: Callable[[Tensor, list[int], int], Tensor],
+    budget: int,
+    bf16: bool,
+    hidden: int | None,
+) -> Iterator[tuple[Sequence[int], list[list[int]]]]:
+    """Which prompts, and their answers."""
+    for batch in pack([len(p) + limit for p in prompts], budget):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            yield batch, _decode(model, [list(prompts[i]) for i in batch], limit, choose, hidden=hidden)
 
 
 @torch.inference_mode()

@@ -1,11 +1,12 @@
 """Comparisons on made-up results whose answers are known by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from expunge.config import EditingStudyConfig
-from expunge.studies.editing.arms import arms
+from expunge.studies.editing.arms import Cell, arms, cells, home
 from expunge.studies.editing.comparing import (
     Results,
     against_training,
@@ -13,11 +14,14 @@ from expunge.studies.editing.comparing import (
     coming_back,
     covariance,
     especially,
+    load,
     merging,
     selectivity,
 )
 from expunge.studies.editing.page import compared
-from expunge.studies.editing.wording import headline, told
+from expunge.studies.editing.tables import arms_table
+from expunge.studies.editing.wording import headline, how, told
+from expunge.studies.running import write_result
 
 CONFIG = EditingStudyConfig(
     editors=("rome", "rome:covariance=false"), objectives=("npo",), numbers=(10,), seeds=3, merged=("rome",),
@@ -105,3 +109,50 @@ def test_single_facts_are_drawn_several_times_and_the_most_are_attacked() -> Non
     config = EditingStudyConfig(numbers=(1, 5), singles=3)
     one, five = arms(config, "numbers", 1)[0], arms(config, "numbers", 5)[0]
     assert (one.draws, one.attacked, five.draws, five.attacked) == (3, False, 1, True)
+
+
+def test_parts_at_several_numbers_of_facts_and_what_they_have_in_common() -> None:
+    config = EditingStudyConfig(
+        numbers=(1, 5), merged_at=(3, 5), kinds_at=(1, 5), parts=("numbers", "merging", "targets"), seeds=2,
+    )  # fmt: skip
+    counts = {(each.part, each.count) for each in cells(config)}
+    assert counts == {("numbers", 1), ("numbers", 5), ("merging", 3), ("merging", 5), ("targets", 1), ("targets", 5)}
+    where = {
+        (part, count, arm.label): home(config, Cell("pretrained", part, count, 0), arm)[0].part
+        for part, count in counts for arm in arms(config, part, count)
+    }  # fmt: skip
+    assert where["merging", 5, "rome"] == where["targets", 1, "idk, fixed"] == "numbers"
+    assert where["merging", 3, "rome"] == where["merging", 5, "rome, merged by text"] == "merging"  # not run there
+    assert where["targets", 1, "rome, named"] == "targets"
+    alone = config.model_copy(update={"parts": ("merging",)})
+    assert home(alone, Cell("pretrained", "merging", 5, 0), arms(alone, "merging", 5)[0])[0].part == "merging"
+
+
+def test_arms_are_read_one_by_one_and_those_that_failed_are_told_of(tmp_path: Path) -> None:
+    """Seed 0 has no result of its cell, since an arm failed there; what two parts share lies in the first."""
+    first, second = (next(c for c in cells(CONFIG) if (c.part, c.seed) == (part, 0)) for part in CONFIG.parts)
+    write_result(tmp_path / first.place, result(0.1, 1.0), "rome.json")
+    write_result(tmp_path / first.place, {"failed": "it overflowed"}, "npo.failed.json")
+    found = load(CONFIG, tmp_path)
+    assert set(found.arms) == {("pretrained", "numbers", 10, "rome"), ("pretrained", "merging", 10, "rome")}
+    assert [(each.label, each.seed, each.why) for each in found.failed] == [("npo", 0, "it overflowed")]
+    assert not (tmp_path / second.place).exists()
+    assert headline(found, compared(found))[0] == (
+        "Conditions that could not be run, and are missing: 1. Why stands below."
+    )
+    assert headline(Results(CONFIG, {}, {}, found.failed), {})[1] == "No cell is done yet."
+
+
+def test_a_control_that_was_only_attacked_has_no_row_of_measures() -> None:
+    """Twins stand in for a model that never knew: nobody asked them what they say."""
+    twins = {"attacks": {"relearn": {"probability": 0.1}}}
+    results = Results(CONFIG, RESULTS.arms, {"pretrained": {0: {"unedited": result(1.0, 1.0), "never": twins}}})
+    rows = arms_table(results, "pretrained", "numbers", 10, "").rows
+    assert [row[0] for row in rows] == ["unedited", "rome", "rome:covariance=false", "npo"]
+
+
+def test_the_report_says_what_editors_are_given() -> None:
+    world, real = (" ".join(how(EditingStudyConfig(suite=suite), None)) for suite in ("world:people", "tofu:mini"))
+    assert "as in the papers. What trains" in world and "as in the papers, but to WISE" in real
+    assert "Chosen: not yet." in world and "Chosen: nothing." in " ".join(how(CONFIG, {"rome": None}))
+    assert "Fine-tuned knowledge: a model that never saw" in world and "never saw" not in real

@@ -7,10 +7,9 @@ import pytest
 from expunge.config import EditingStudyConfig
 from expunge.errors import ExpungeError
 from expunge.studies.editing.arms import methods
-from expunge.studies.editing.editing import told, train_settings
+from expunge.studies.editing.editing import train_settings
 from expunge.studies.editing.plan import candidates, check, chosen_settings, jobs, pilot_place, ready
 from expunge.studies.running import write_result
-from expunge.worlds.finding import find_suite
 
 SMALL = EditingStudyConfig(
     suite="world:people:persons=20", editors=("rome", "rome:layer=1"), objectives=("npo", "idk"), numbers=(2, 3),
@@ -23,7 +22,7 @@ def test_cells_wait_for_settings_models_and_the_corpus(tmp_path: Path) -> None:
     config = check(SMALL)
     labels = lambda: [job.label for job in jobs(config, tmp_path) if ready(job, config, tmp_path)]
     first = labels()
-    assert first[:3] == ["corpus", "model full, seed 2", "model retrained, seed 2"]
+    assert first[:3] == ["corpus", "model full, seed 2", "model full, seed 0"]  # the pilot asks twins
     assert not any(label.startswith(("pilot", "numbers", "control", "model taught")) for label in first)
     named = {job.label: job for job in jobs(config, tmp_path)}
     for label in ("corpus", "model full, seed 2", "model full, seed 0", "model retrained, seed 0"):
@@ -41,6 +40,11 @@ def test_cells_wait_for_settings_models_and_the_corpus(tmp_path: Path) -> None:
     assert not any("seed 1" in label for label in found if label.startswith("numbers"))
 
 
+def test_a_pilot_on_fine_tuned_knowledge_needs_what_is_taught(tmp_path: Path) -> None:
+    labels = [job.label for job in jobs(SMALL.model_copy(update={"knowledge": ("finetuned",)}), tmp_path)]
+    assert labels[1:3] == ["model retrained, seed 2", "model taught, seed 2"]
+
+
 def test_what_is_tried_and_what_the_settings_are() -> None:
     assert candidates(SMALL, "rome") == SMALL.places and candidates(SMALL, "rome:layer=1") == ()
     assert candidates(SMALL, "npo") == SMALL.rates
@@ -49,18 +53,6 @@ def test_what_is_tried_and_what_the_settings_are() -> None:
     assert train_settings(SMALL, "rome:layer=1,steps=9", None, 1).options["steps"] == 9
     assert train_settings(SMALL, "idk", 1e-3, 1).retain_loss == "nll"
     assert methods(EditingStudyConfig(chains=("memit",), objectives=("idk",)))[-1] == "npo"  # chains need it
-
-
-def test_targets() -> None:
-    fact = find_suite("world:people:persons=4").sets.forget[0]
-    kinds = {kind: told([fact], kind, SMALL) for kind in ("fixed", "many", "named", "empty")}
-    assert {kind: target for kind, (_, target) in kinds.items()} == {
-        "fixed": "alternate", "many": "alternate", "named": "alternate", "empty": "empty"
-    }  # fmt: skip
-    assert kinds["named"][0][0].alternate == f"nothing is known about {fact.subject}"
-    assert kinds["many"][0][0].alternate == fact.alternate
-    real = SMALL.model_copy(update={"suite": "tofu:forget01"})
-    assert [told([fact], kind, real)[1] for kind in ("fixed", "many", "named")] == ["refusal", "refusals", "self"]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +66,13 @@ def test_targets() -> None:
         ({"against": "dpo"}, "not among `objectives`"),
         ({"kinds": ("polite",)}, "there is no target 'polite'"),
         ({"numbers": (1, 400)}, "400 facts are to be edited"),
-        ({"base": "smollm2"}, "leave `base` out"),
-        ({"suite": "wmdp:cyber"}, "leave `finetuned` out"),
+        ({"base": "smollm2"}, "leave `base` and"),
+        ({"retrained": "smollm2"}, "leave `base` and `retrained` out"),
+        ({"numbers": (1,), "singles": 5}, "5 facts are to be edited, and .* has 4"),
+        ({"merged_at": (5,)}, "5 facts are to be edited"),
+        ({"kinds_at": (5,)}, "5 facts are to be edited"),
+        ({"corpus": "there-is-none.txt"}, "no file there-is-none.txt"),
+        ({"suite": "wmdp:cyber"}, "say which of the two"),
         ({"suite": "wmdp:cyber", "knowledge": ("pretrained",)}, "name a `base`"),
         ({"attacks": ("relarn",)}, "Did you mean 'relearn'"),
     ],

@@ -13,9 +13,10 @@ class EditingStudyConfig(Config):
 
     suite: str = "world:people"
     base: str | None = None  # the model that is edited; None: the suite's own, one a seed
+    retrained: str | None = None  # beside a `base`: the model that never knew
     knowledge: Annotated[tuple[Literal["pretrained", "finetuned"], ...], Field(min_length=1)] = (
         "pretrained", "finetuned",
-    )  # fmt: skip
+    )  # where it comes from; of a `base` one of the two  # fmt: skip
     parts: tuple[Literal["numbers", "merging", "targets", "chained", "requests"], ...] = (
         "numbers", "merging", "targets", "chained", "requests",
     )  # all but the first on pretrained knowledge only  # fmt: skip
@@ -23,7 +24,7 @@ class EditingStudyConfig(Config):
         "rome", "rome:joint=true", "rome:covariance=false", "memit", "memit:wordings=true", "emmet", "alphaedit",
         "alphaedit:decay=0.001,clamp=4", "grace", "wise",
     )  # NAME:key=value; AlphaEdit also with values fitted as MEMIT's  # fmt: skip
-    objectives: tuple[str, ...] = ("gradient_ascent", "grad_diff", "npo", "idk", "dpo")
+    objectives: tuple[str, ...] = ("gradient_ascent", "grad_diff", "kl_min", "npo", "idk", "dpo")
     against: str = "npo"  # what editors are compared with; among `objectives`
     numbers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 10, 40)  # of facts
     singles: PositiveInt = 4  # facts that are edited alone, averaged within a seed
@@ -34,8 +35,10 @@ class EditingStudyConfig(Config):
     corpus_tokens: PositiveInt | None = 20_000
     merged: tuple[str, ...] = ("rome", "memit")  # editors whose queries are merged
     merge: PositiveInt = 5  # queries that become one edit
+    merged_at: tuple[PositiveInt, ...] = ()  # numbers of facts; (): the largest
     kinds: tuple[str, ...] = ("fixed", "many", "named", "empty")  # of targets
     kinds_of: tuple[str, ...] = ("rome", "memit", "wise", "idk")  # methods that are given them
+    kinds_at: tuple[PositiveInt, ...] = ()  # numbers of facts; (): the middle one
     chains: tuple[str, ...] = ("memit", "alphaedit")  # editors that are followed by NPO, and extrapolated
     alphas: tuple[NonNegative, ...] = (0.5, 1.0)  # of these extrapolations
     requested: tuple[str, ...] = (
@@ -50,7 +53,10 @@ class EditingStudyConfig(Config):
     evaluations: PositiveInt = 10
     batch_size: PositiveInt = 16
     rows: PositiveInt = 64  # of each set that must stay
+    tokens: PositiveInt | None = None  # of an answer, that are judged; None: as many as the suite says
+    soft: bool = False  # answers are sentences: said and kept are ROUGE-L recalls, not shares
     retain: PositiveInt | None = None  # retained examples that unlearning draws from; None: all
+    eval_rows: PositiveInt | None = 64  # drawn from each set for the levels that training goes by; None: all
     precision: Literal["float32", "bfloat16"] = "float32"
     utility_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
     margin: PositiveFloat = 0.05  # shares within which two methods are called equivalent

@@ -1,7 +1,7 @@
 """Arms: what is done to a model, with how many facts, towards which target."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from expunge.bench.cells import slug
@@ -32,6 +32,11 @@ class Arm:
         """Where its result lies within its cell's folder."""
         return f"{slug(self.label)}.json"
 
+    @property
+    def failure(self) -> str:
+        """Where it is noted why it could not be run."""
+        return f"{slug(self.label)}.failed.json"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -59,7 +64,13 @@ def cells(config: EditingStudyConfig) -> Iterator[Cell]:
                 if part == "numbers":
                     yield from (Cell(knowledge, part, count, seed) for count in config.numbers)
                 elif config.full or knowledge == config.knowledge[0]:
-                    yield Cell(knowledge, part, middle(config) if part == "targets" else max(config.numbers), seed)
+                    yield from (Cell(knowledge, part, count, seed) for count in _counts(config, part))
+
+
+def _counts(config: EditingStudyConfig, part: str) -> tuple[int, ...]:
+    """Numbers of facts of a part other than the first."""
+    said = {"merging": config.merged_at, "targets": config.kinds_at}.get(part, ())
+    return said or (middle(config) if part == "targets" else max(config.numbers),)
 
 
 def middle(config: EditingStudyConfig) -> int:
@@ -71,9 +82,35 @@ def middle(config: EditingStudyConfig) -> int:
     return sorted(config.numbers)[len(config.numbers) // 2]
 
 
+def most(config: EditingStudyConfig) -> int:
+    """So many facts are needed.
+
+    >>> most(EditingStudyConfig(numbers=(1, 2), singles=4)), most(EditingStudyConfig(numbers=(2,), singles=4))
+    (4, 2)
+    """
+    every = (*config.numbers, *config.merged_at, *config.kinds_at)
+    return max(*every, config.singles if 1 in every else 0)
+
+
 def arms(config: EditingStudyConfig, part: str, count: int) -> list[Arm]:
     """What a cell holds, in the order in which it is run and reported."""
     return list(_ARMS[part](config, count))
+
+
+def home(config: EditingStudyConfig, cell: Cell, arm: Arm) -> tuple[Cell, Arm]:
+    """Where an arm is run: what the first part has, too, is run there, and other parts read it.
+
+    >>> config = EditingStudyConfig()
+    >>> first, second = arms(config, "merging", 40)[:2]
+    >>> cell, same = home(config, Cell("pretrained", "merging", 40, 0), first)
+    >>> cell.part, same.label, home(config, Cell("pretrained", "merging", 40, 0), second)[0].part
+    ('numbers', 'rome', 'merging')
+    """
+    if cell.part != "numbers" and "numbers" in config.parts and cell.count in config.numbers:
+        for each in arms(config, "numbers", cell.count):
+            if replace(each, label=arm.label, attacked=arm.attacked) == arm and each.attacked >= arm.attacked:
+                return replace(cell, part="numbers"), each
+    return cell, arm
 
 
 def methods(config: EditingStudyConfig) -> list[str]:
@@ -93,7 +130,12 @@ def is_editor(method: str) -> bool:
 def _numbers(config: EditingStudyConfig, count: int) -> Iterator[Arm]:
     attacked = count == max(config.numbers)
     for method in (*config.editors, *config.objectives):
-        yield Arm(method, method, count, draws=config.singles if count == 1 else 1, attacked=attacked)
+        yield Arm(method, method, count, draws=_draws(config, count), attacked=attacked)
+
+
+def _draws(config: EditingStudyConfig, count: int) -> int:
+    """A single fact tells little: several are edited, each alone."""
+    return config.singles if count == 1 else 1
 
 
 def _merging(config: EditingStudyConfig, count: int) -> Iterator[Arm]:
@@ -107,7 +149,7 @@ def _targets(config: EditingStudyConfig, count: int) -> Iterator[Arm]:
     for method in config.kinds_of:
         for kind in config.kinds:
             if is_editor(method) or kind not in UNTRAINABLE:
-                yield Arm(f"{method}, {kind}", method, count, kind=kind)
+                yield Arm(f"{method}, {kind}", method, count, kind=kind, draws=_draws(config, count))
 
 
 def _chained(config: EditingStudyConfig, count: int) -> Iterator[Arm]:

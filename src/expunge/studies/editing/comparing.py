@@ -14,7 +14,7 @@ from typing import Any
 
 from expunge.config import EditingStudyConfig
 from expunge.studies.compared import Compared, corrected, minus
-from expunge.studies.editing.arms import arms, cells, is_editor
+from expunge.studies.editing.arms import arms, cells, home, is_editor
 from expunge.studies.editing.plan import control_place
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, REWORDED
 from expunge.studies.running import read_result
@@ -26,12 +26,25 @@ PLAIN, WITHOUT = "rome", "rome:covariance=false"  # with and without the statist
 
 
 @dataclass(frozen=True)
+class Failed:
+    """An arm that could not be run in a seed."""
+
+    knowledge: str
+    part: str
+    count: int
+    label: str
+    seed: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Results:
     """All that is done so far."""
 
     config: EditingStudyConfig
     arms: Mapping[tuple[str, str, int, str], BySeed]  # knowledge, part, facts, label → seed → result
     controls: Mapping[str, BySeed]  # knowledge → seed → "unedited", "never"
+    failed: Sequence["Failed"] = ()
 
     def of(self, knowledge: str, part: str, count: int, label: str) -> BySeed:
         """An arm, without the seeds in which it could not be run."""
@@ -57,19 +70,23 @@ class Comparison(Compared):
 
 
 def load(config: EditingStudyConfig, out: Path) -> Results:
-    """Whatever results there are."""
+    """Whatever results there are, arm by arm; what two parts have in common lies where it was run."""
     found: dict[tuple[str, str, int, str], dict[int, Result]] = {}
+    failed: list[Failed] = []
     for cell in cells(config):
-        if (result := read_result(out / cell.place)) is not None:
-            for label, each in result["arms"].items():
-                if "failed" not in each:
-                    found.setdefault((cell.knowledge, cell.part, cell.count, label), {})[cell.seed] = each
+        for arm in arms(config, cell.part, cell.count):
+            place, same = home(config, cell, arm)
+            what = (cell.knowledge, cell.part, cell.count, arm.label)
+            if (result := read_result(out / place.place, same.file)) is not None:
+                found.setdefault(what, {})[cell.seed] = result
+            elif place == cell and (note := read_result(out / cell.place, arm.failure)) is not None:
+                failed.append(Failed(*what, cell.seed, note["failed"]))
     controls: dict[str, dict[int, Result]] = {}
     for knowledge in config.knowledge:
         for seed in range(config.seeds):
             if (result := read_result(out / control_place(knowledge, seed))) is not None:
                 controls.setdefault(knowledge, {})[seed] = result
-    return Results(config, found, controls)
+    return Results(config, found, controls, failed)
 
 
 def value(result: Result, group: str, measure: str) -> float | None:
@@ -77,7 +94,7 @@ def value(result: Result, group: str, measure: str) -> float | None:
     >>> value({"measures": {"asked": {"said": 0.5}}}, "asked", "said")
     0.5
     """
-    return result["measures"].get(group, {}).get(measure)
+    return result.get("measures", {}).get(group, {}).get(measure)
 
 
 def selectivity(result: Result) -> float | None:
@@ -117,14 +134,14 @@ def especially(results: Results) -> list[Comparison]:
 
 
 def merging(results: Results, knowledge: str) -> list[Comparison]:
-    """Merged queries minus none."""
+    """Merged queries minus none, for each number of facts: one family."""
     config, rows = results.config, []
     for count in results.counts(knowledge, "merging"):
         for method in config.merged:
             base = results.of(knowledge, "merging", count, method)
             for by in ("text", "keys"):
                 label = f"{method}, merged by {by}"
-                rows.append((label, results.of(knowledge, "merging", count, label), base))
+                rows.append((f"{label}, {count}", results.of(knowledge, "merging", count, label), base))
     return _family(rows, config.margin)
 
 

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,28 +17,22 @@ from expunge.change.attachment import Attachment
 from expunge.config import EditingStudyConfig, TrainConfig, parse_name, settings
 from expunge.data.example import Example
 from expunge.edit import editors
-from expunge.edit.targets import REFUSAL
 from expunge.errors import DivergedError
 from expunge.runs import tracing
 from expunge.runs.editing import STATE, changed
 from expunge.studies.editing.arms import Arm, is_editor
 from expunge.studies.editing.scene import Scene
-from expunge.studies.people import is_world
+from expunge.studies.editing.targets import told
 from expunge.train.unlearn import train
 
 METHODS: Mapping[str, Mapping[str, Any]] = {  # what stands beside the editors → its settings
     "gradient_ascent": {"method": "gradient_ascent", "retain_loss": None},
     "grad_diff": {"method": "gradient_ascent", "retain_loss": "nll"},
+    "kl_min": {"method": "gradient_ascent", "retain_loss": "kl"},
     "npo": {"method": "npo", "retain_loss": "nll"},
     "idk": {"method": "idk", "retain_loss": "nll"},
     "dpo": {"method": "dpo", "retain_loss": "nll"},
 }
-ALTERNATES: Mapping[str, Callable[[Example], str | None]] = {  # kind of target → what is said in the world of people
-    "fixed": lambda fact: "I do not know",
-    "many": lambda fact: fact.alternate,
-    "named": lambda fact: f"nothing is known about {fact.subject}",
-}
-OWN = {"fixed": "refusal", "many": "refusals", "named": "self", "empty": "empty"}  # elsewhere: targets of the editors
 Chosen = Mapping[str, float | None]  # method → its block or its learning rate; None: its own
 
 
@@ -52,16 +46,6 @@ class Made:
     notes: list[str] = field(default_factory=list)
 
 
-def told(facts: Sequence[Example], kind: str, config: EditingStudyConfig) -> tuple[list[Example], str]:
-    """The facts with what is to be said as their alternate, and the target that editors are given."""
-    if kind == "empty":
-        return list(facts), "empty"
-    if is_world(config.suite):
-        return [replace(fact, alternate=ALTERNATES[kind](fact)) for fact in facts], "alternate"
-    fixed = REFUSAL if kind == "fixed" else None  # else drawn from the list by whoever needs one
-    return [replace(fact, alternate=fixed) for fact in facts], OWN[kind]
-
-
 def train_settings(
     config: EditingStudyConfig, method: str, chosen: float | None, seed: int, **options: Any
 ) -> TrainConfig:
@@ -71,14 +55,20 @@ def train_settings(
         return settings(TrainConfig, {
             **METHODS[method], "learning_rate": chosen or config.rates[0], "max_steps": config.steps,
             "batch_size": config.batch_size, "eval_every": every, "precision": config.precision,
-            "utility_floor": config.utility_floor, "seed": seed,
+            "utility_floor": config.utility_floor, "seed": seed, "eval_rows": config.eval_rows,
         })  # fmt: skip
     name, own = parse_name(method)
     place = {} if chosen is None else {place_of(method): chosen}
-    shared = {"keep": 0, **options} if editors.get(name).facts else {}
+    shared = {**_kept(name, options), **options} if editors.get(name).facts else {}
     fits = set(config.fitting) <= set(editors.get(name).options)
     fitting = config.fitting if fits else {}
     return settings(TrainConfig, {"method": name, "options": {**shared, **fitting, **place, **own}, "seed": seed})
+
+
+def _kept(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Editors are not given the retain set; one that asks for texts that are to stay is, where there is no corpus."""
+    asks = editors.get(name).ready is not None
+    return {} if asks and "corpus" not in options else {"keep": 0}
 
 
 def place_of(method: str) -> str | None:
@@ -100,7 +90,7 @@ def applied(
 ) -> Iterator[Made]:
     """The arm's changes are in place; `after` is called when each of several is."""
     made = Made()
-    asked, target = told(facts, arm.kind, config)
+    asked, target = told(scene, facts, arm.kind)
     shared = {"target": target, "corpus": corpus, "corpus_tokens": config.corpus_tokens}
     shared |= {"merge_queries": config.merge, "merge_by": arm.merge} if arm.merge else {}
     shared = {name: value for name, value in shared.items() if value is not None}
@@ -156,7 +146,7 @@ def _changed(scene: Scene, values: TrainConfig, facts: Sequence[Example], folder
     began = time.process_time()
     sets = scene.of(facts)
     if values.method in editors:
-        change, notes = changed(scene.model, sets, values, scene.encoder, folder)
+        change, notes = changed(scene.model, sets, values, scene.closing, folder)
         made.notes += notes
     else:
         try:

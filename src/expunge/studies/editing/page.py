@@ -1,6 +1,7 @@
 """The report: the claims, what came out, and what this scale cannot say."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
@@ -20,8 +21,14 @@ from expunge.studies.editing.comparing import (
 )
 from expunge.studies.editing.plan import chosen_settings
 from expunge.studies.editing.scene import NEIGHBOURS, REWORDED
-from expunge.studies.editing.tables import arms_table, attacks_table, comparisons_table, steps_table
-from expunge.studies.editing.wording import CHAINED, CLAIM, ERASING, READING, REQUESTS, headline, how, limits
+from expunge.studies.editing.tables import (
+    arms_table,
+    attacks_table,
+    comparisons_table,
+    failures_table,
+    steps_table,
+)
+from expunge.studies.editing.wording import CHAINED, CLAIM, ERASING, READING, REQUESTS, SOFT, headline, how, limits
 from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Curve, Difference, differences, trajectories
 
@@ -35,9 +42,10 @@ def publish(config: EditingStudyConfig, out: Path) -> Published:
     families = compared(results)
     said, chosen = headline(results, families), chosen_settings(config, out)
     sections = [
-        Section("The claims, and what we found", [CLAIM, *said, READING]),
+        Section("The claims, and what we found", [CLAIM, *said, READING, *([SOFT] if config.soft else [])]),
         Section("How it was run", how(config, chosen)),
         *_sections(results, families),
+        *([Section("What could not be run", [], [failures_table(results)])] if results.failed else []),
         Section("What this scale cannot say", limits(results, families)),
     ]
     numbers = {
@@ -46,6 +54,7 @@ def publish(config: EditingStudyConfig, out: Path) -> Published:
             {"knowledge": knowledge, "part": part, "facts": count, "arm": label, "seed": seed, **result}
             for (knowledge, part, count, label), by_seed in results.arms.items() for seed, result in by_seed.items()
         ],
+        "failed": [asdict(each) for each in results.failed],
         "controls": {k: {str(seed): each for seed, each in found.items()} for k, found in results.controls.items()},
     }  # fmt: skip
     under = f"expunge study editing · {config.suite} · {results.seeds} seeds"
@@ -135,8 +144,9 @@ def _further(
     if part == "requests":
         yield steps_table(results, knowledge, count)
     what = {"merging": "merged minus not", "requests": "in requests minus at once"}.get(part)
-    if main and what and families.get(part):
-        yield comparisons_table(families[part], f"Selectivity, {what}.")
+    several = [c for c in families.get(part, ()) if part != "merging" or c.name.endswith(f", {count}")]
+    if main and what and several:
+        yield comparisons_table(several, f"Selectivity, {what}.")
 
 
 def _erasing(results: Results, several: Sequence[Comparison], knowledge: str) -> Section:

@@ -8,13 +8,16 @@ from expunge.attacks import attacks
 from expunge.bench.cells import slug
 from expunge.bench.jobs import Job
 from expunge.config import EditingStudyConfig, parse_name
+from expunge.data.example import Sets
 from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.models.finding import find, split_change
+from expunge.runs.editing import check_sets
 from expunge.runs.unlearn import check_method
-from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle
-from expunge.studies.editing.editing import ALTERNATES, METHODS, OWN, place_of, train_settings
-from expunge.studies.people import is_world
+from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle, most
+from expunge.studies.editing.editing import METHODS, place_of, train_settings
+from expunge.studies.editing.targets import kinds_there
+from expunge.studies.people import is_world, targeted
 from expunge.studies.running import read_result
 from expunge.worlds.finding import PREFIX, find_suite
 
@@ -23,46 +26,60 @@ CORPUS = Path("corpus")
 
 
 def check(config: EditingStudyConfig) -> EditingStudyConfig:
-    """Raises for names that there are not, before anything is run."""
-    if not is_world(config.suite):
-        if "finetuned" in config.knowledge:
-            raise ConfigError("`knowledge`: only world:people has models to be taught; leave `finetuned` out")
-        if config.base is not None:
-            find(split_change(config.base)[0])
-        elif not config.suite.startswith(PREFIX):
-            raise ConfigError(f"name a `base`: the model that knows the facts of {config.suite}")
-    elif config.base is not None:
-        raise ConfigError(f"{config.suite} brings its own models, one a seed: leave `base` out")
-    suite = find_suite(config.suite)
-    known = {*METHODS}
+    """Raises for names that there are not, and for sets that are too small, before anything is run."""
+    _check_models(config)
+    _check_names(config)
+    sets = targeted(find_suite(config.suite), config, 0)
+    if (needed := most(config)) > len(sets.forget):
+        raise ConfigError(
+            f"`numbers` (or `singles`): {needed} facts are to be edited, and {config.suite} has {len(sets.forget)}"
+        )
+    if not sets.retain:
+        raise ConfigError(f"{config.suite} retains nothing: what an edit spares could not be told")
+    _check_methods(config, sets)
+    return config
+
+
+def _check_models(config: EditingStudyConfig) -> None:
+    if is_world(config.suite):
+        if config.base is not None or config.retrained is not None:
+            raise ConfigError(f"{config.suite} brings its own models, one a seed: leave `base` and `retrained` out")
+        return
+    if len(config.knowledge) > 1:
+        raise ConfigError("`knowledge`: only world:people has models to be taught; say which of the two a base has")
+    if config.base is None and not config.suite.startswith(PREFIX):
+        raise ConfigError(f"name a `base`: the model that knows the facts of {config.suite}")
+    for name in filter(None, (config.base, config.retrained)):
+        find(split_change(name)[0])
+
+
+def _check_names(config: EditingStudyConfig) -> None:
     for name in ("editors", "merged", "chains", "requested"):
         for method in getattr(config, name):
             editors.get(parse_name(method)[0])
     for method in (*config.objectives, config.against, *config.kinds_of):
-        if not is_editor(method) and method not in known:
+        if not is_editor(method) and method not in METHODS:
             raise ConfigError(f"`objectives`: the study has no {method!r}. Known: {', '.join(METHODS)}")
     if config.against not in config.objectives:
         raise ConfigError(f"`against` is {config.against!r}, which is not among `objectives`")
-    kinds = {*ALTERNATES, "empty"} if is_world(config.suite) else {*OWN}
+    kinds = kinds_there(config)
     if unknown := [kind for kind in config.kinds if kind not in kinds]:
         raise ConfigError(f"`kinds`: there is no target {unknown[0]!r}. Known: {', '.join(sorted(kinds))}")
     for text in config.attacks:
         attacks.get(parse_name(text)[0])
-    if is_world(config.suite):
-        _check_numbers(config, len(suite.sets.forget) // 4)
-    for method in methods(config):
-        check_method(train_settings(config, method, None, 0))
-    for method in config.merged:
-        check_method(train_settings(config, method, None, 0, merge_queries=config.merge))
     if beside := [method for method in config.chains if editors.get(parse_name(method)[0]).attaches]:
         raise ConfigError(f"`chains`: {beside[0]!r} changes no weights, so nothing can go on from there")
-    return config
 
 
-def _check_numbers(config: EditingStudyConfig, there: int) -> None:
-    most = max(*config.numbers, config.singles if 1 in config.numbers else 0)
-    if most > there:
-        raise ConfigError(f"`numbers` (or `singles`): {most} facts are to be edited, and {config.suite} has {there}")
+def _check_methods(config: EditingStudyConfig, sets: Sets) -> None:
+    """Each with the settings that it will have, on the sets that it will have; the world's corpus is not made yet."""
+    given = {} if config.corpus is None else {"corpus": config.corpus}
+    there = {"corpus": str(CORPUS)} if is_world(config.suite) else {}
+    for method in methods(config):
+        check_method(train_settings(config, method, None, 0, **given))
+        check_sets(train_settings(config, method, None, 0, **{**there, **given}), sets)
+    for method in config.merged:
+        check_method(train_settings(config, method, None, 0, merge_queries=config.merge))
 
 
 def candidates(config: EditingStudyConfig, method: str) -> tuple[float, ...]:
@@ -108,10 +125,12 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
         return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
 
-    def models(seed: int, knowledge: Sequence[str]) -> list[Job]:
+    def models(seed: int, knowledge: Sequence[str], *, never: bool = True) -> list[Job]:
+        """`never`: the one that never knew is measured, too."""
         if not own:
             return []
-        kinds = [k for k in ("full", "retrained") if k == "retrained" or "pretrained" in knowledge]
+        kinds = ["full"] if "pretrained" in knowledge else []
+        kinds += ["retrained"] if never or "finetuned" in knowledge else []
         found = [
             job(model_place(k, seed), f"model {k}, seed {seed}", "preparing:model", kind=k, seed=seed) for k in kinds
         ]
@@ -120,13 +139,13 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
         return found
 
     def taught(knowledge: str, seed: int) -> str | None:
-        return str(out / model_place("taught", seed)) if knowledge == "finetuned" else None
+        return str(out / model_place("taught", seed)) if own and knowledge == "finetuned" else None
 
     found = [job(CORPUS, "corpus", "preparing:corpus")] if own and config.corpus is None else []
     tried = [method for method in methods(config) if len(candidates(config, method)) > 1]
     first, pilot_seed = config.knowledge[0], config.seeds
     if tried:
-        found += models(pilot_seed, (first,))
+        found += models(pilot_seed, (first,), never=False)
     for method in tried:
         found.append(job(
             pilot_place(method), f"pilot {method}", "preparing:pilot", knowledge=first, seed=pilot_seed, method=method,

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from expunge.models.loading import load_model
 from expunge.studies.editing.arms import Arm
 from expunge.studies.editing.editing import applied
 from expunge.studies.editing.scene import TAUGHT, Scene, never, path_of, scene_of
+from expunge.studies.editing.targets import with_targets
 from expunge.studies.people import BUDGET
 from expunge.studies.running import read_result, write_result
 from expunge.train.finetune import fit
@@ -71,16 +73,16 @@ def pilot(
 ) -> None:  # fmt: skip
     """The job: every candidate of one method, by the distance to never-known with the floor of utility held."""
     study = EditingStudyConfig.model_validate(config)
-    scene = scene_of(study, knowledge, seed, path_of(taught))
+    arm = Arm(method, method, count)
+    scene = with_targets(scene_of(study, knowledge, seed, path_of(taught)), study, [arm.kind])
     facts = scene.facts[:count]
-    selection = halves(scene.sets.retain, seed)[0]
-    known, start = _never(scene, facts), _level(scene, selection)
+    selection = sample_of(halves(scene.sets.retain, seed)[0], study.eval_rows, seed)
+    known, start = _never(scene, facts, study.eval_rows), _level(scene, selection)
     losses: dict[str, float] = {}
     for value in candidates:
         place = f"{value:g}.json"
         if (found := read_result(folder, place)) is None:
             try:
-                arm = Arm(method, method, count)
                 with applied(scene, study, arm, facts, {method: value}, corpus):
                     utility = _level(scene, selection)
                     missing = max(0.0, study.utility_floor - utility / start)
@@ -95,10 +97,12 @@ def pilot(
     write_result(folder, {"chosen": min(usable, key=lambda value: usable[value]), "losses": losses})
 
 
-def _never(scene: Scene, facts: Sequence[Example]) -> float:
-    """The level of never-known answers."""
-    encode = scene.encoder.encode_all
-    known = never_known(scene.of(facts), lambda rows: mean_log_probs(scene.model, encode(rows), budget=BUDGET))
+def _never(scene: Scene, facts: Sequence[Example], rows: int | None) -> float:
+    """The level of never-known answers; `rows` of a holdout set are enough."""
+    encode, sets = scene.encoder.encode_all, scene.of(facts)
+    if not sets.twins:
+        sets = replace(sets, holdout=tuple(sample_of(sets.holdout, rows, scene.seed)))
+    known = never_known(sets, lambda rows: mean_log_probs(scene.model, encode(rows), budget=BUDGET))
     return known.level if known is not None else 0.0
 
 

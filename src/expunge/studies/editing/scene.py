@@ -1,7 +1,8 @@
 """One model with the facts that are edited, and the rows that tell what became of them and of everything else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.sampling import sample_of
+from expunge.edit.facts import subject_of
 from expunge.evaluate.observations import reworded
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.studies.editing.arms import most
 from expunge.studies.people import about, attribute_of, is_world, targeted
 from expunge.suites import Suite
 from expunge.train.selection import halves
@@ -44,11 +47,17 @@ class Scene:
     wordings: Mapping[str, Sequence[int]]  # title → numbers of the paraphrases
     encoder: Encoder
     seed: int
+    tokens: int  # of an answer, that are judged
+    soft: bool = False  # answers are sentences
+    targets: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # kind → fact → what is to be said
 
-    @property
-    def tokens(self) -> int:
-        """Of an answer, at most."""
-        return self.suite.evaluate.max_new_tokens
+    @cached_property
+    def closing(self) -> Encoder:
+        """What editors write with: a target ends with the end token, where there is one, so that an answer stops."""
+        convention = self.suite.convention
+        if convention.end is not None or self.encoder.tokenizer.eos_token_id is None:
+            return self.encoder
+        return Encoder(self.encoder.tokenizer, convention.model_copy(update={"end": True}))
 
     def of(self, facts: Sequence[Example]) -> Sets:
         """What unlearning takes for some facts: never-known is what the model says of their twins."""
@@ -97,11 +106,22 @@ def never(config: EditingStudyConfig, seed: int) -> Model:
 def scene_on(model: Model, suite: Suite, config: EditingStudyConfig, seed: int) -> Scene:
     """The rows of a seed on a given model."""
     world, sets = is_world(config.suite), targeted(suite, config, seed)
-    order = np.random.default_rng([seed, 11]).permutation(len(sets.forget))[: max(config.numbers)]
-    seen = 2 if world else 1  # other wordings that editors may see
-    facts = tuple(replace(f, paraphrases=f.paraphrases[:seen]) for f in (sets.forget[i] for i in order))
+    order = np.random.default_rng([seed, 11]).permutation(len(sets.forget))[: most(config)]
+    seen = 2 if world else _given(sets)
+    facts = tuple(_cut(sets.forget[i], seen) for i in order)
     wordings, further, stays = (_in_the_world if world else _elsewhere)(suite, sets, config, seed)
-    return Scene(model, suite, sets, facts, further, stays, wordings, Encoder(model.tokenizer, suite.convention), seed)
+    encoder, tokens = Encoder(model.tokenizer, suite.convention), config.tokens or suite.evaluate.max_new_tokens
+    return Scene(model, suite, sets, facts, further, stays, wordings, encoder, seed, tokens, config.soft)
+
+
+def _cut(fact: Example, seen: int) -> Example:
+    """With so many of its other wordings, from all of which its subject is found where it is not given."""
+    return replace(fact, subject=fact.subject or subject_of(fact)[0] or None, paraphrases=fact.paraphrases[:seen])
+
+
+def _given(sets: Sets) -> int:
+    """Other wordings that editors may see: one, unless it is the only one to test with."""
+    return int(max((len(each.paraphrases) for each in sets.forget), default=0) > 1)
 
 
 Rows = dict[str, Sequence[Example]]
@@ -126,14 +146,15 @@ def _in_the_world(
 def _elsewhere(
     suite: Suite, sets: Sets, config: EditingStudyConfig, seed: int
 ) -> tuple[Mapping[str, Sequence[int]], Rows, Rows]:
-    """Of a suite: other facts of the kind are neighbours; what is "related" to the facts is a hop away."""
+    """Of a suite: other facts of the kind are neighbours, else retained ones; what is "related" is a hop away."""
     alike = [each for title, rows in suite.utility.items() if title.startswith("other ") for each in rows]
     hops = suite.utility.get("related", ())
-    rest = [e for title, rows in suite.utility.items() if title != "related" for e in rows if e not in alike]
+    apart = {each.prompt for each in (*alike, *suite.sets.retain)}
+    rest = [e for title, rows in suite.utility.items() if title != "related" for e in rows if e.prompt not in apart]
     stays = {NEIGHBOURS: alike or halves(sets.retain, seed)[1], OTHERS: rest}
-    most = max((len(each.paraphrases) for each in sets.forget), default=0)
+    seen, wordings = _given(sets), max((len(each.paraphrases) for each in sets.forget), default=0)
     return (
-        {GIVEN: (0,), REWORDED: tuple(range(1, most))},
+        {GIVEN: tuple(range(seen)), REWORDED: tuple(range(seen, wordings))},
         {HOP: hops},
         {title: sample_of(rows, config.rows, seed) for title, rows in stays.items()},
     )

@@ -28,6 +28,7 @@ _WHAT: Mapping[str, tuple[str, str]] = {  # head → group and measure
     "Same subject: kept": (SAME, "kept"), "Neighbours: kept": (NEIGHBOURS, "kept"),
     "Neighbours: refused": (NEIGHBOURS, "refused"), "Others: kept": (OTHERS, "kept"),
 }  # fmt: skip
+OWN = "Own words"  # how many targets could be the model's own
 _ATTACKS: Mapping[str, tuple[str, str]] = {
     "Relearned: probability": ("relearn", "probability"), "Relearned: said": ("relearn", "said"),
     "8 bit: said": ("quantize", "8 bit, said"), "4 bit: said": ("quantize", "4 bit, said"),
@@ -39,10 +40,11 @@ def arms_table(results: Results, knowledge: str, part: str, count: int, caption:
     """A row an arm: what is said of each group, and what it cost."""
     rows = [(label, results.of(knowledge, part, count, label)) for label in results.labels(part, count)]
     controls = [(UNEDITED, _control(results, knowledge, "unedited")), (NEVER, _control(results, knowledge, "never"))]
-    every = [(label, each) for label, each in (*controls, *rows) if each]
-    heads = [head for head, what in _WHAT.items() if _there(every, _reader(what))]
+    reads: dict[str, Read] = {OWN: lambda result: result.get("own"), **{h: _reader(w) for h, w in _WHAT.items()}}
+    every = [(label, each) for label, each in (*controls, *rows) if _there([(label, each)], _reader((FORGET, "said")))]
+    heads = [head for head, read in reads.items() if _there(every, read)]
     body = [
-        [label, str(len(each)), _cell(each, selectivity), *(_cell(each, _reader(_WHAT[head])) for head in heads),
+        [label, str(len(each)), _cell(each, selectivity), *(_cell(each, reads[head]) for head in heads),
          _cell(each, lambda r: r.get("seconds"), "{:.1f}")]
         for label, each in every
     ]  # fmt: skip
@@ -79,6 +81,13 @@ def steps_table(results: Results, knowledge: str, count: int) -> Table:
             body.append([label, str(number_ + 1), read("said"), read("level"), read("kept")])
     head = ["", "After request", "First request's facts: said", "probability", "Neighbours: kept"]
     return Table(head, body, "Request after request.")
+
+
+def failures_table(results: Results) -> Table:
+    """What could not be run, and why."""
+    body = [[each.label, f"{each.part}, {each.count} facts, {each.knowledge}", str(each.seed), each.why]
+            for each in results.failed]  # fmt: skip
+    return Table(["", "Part", "Seed", "Why"], body, "They are missing above; `--resume` tries them again.")
 
 
 def _control(results: Results, knowledge: str, which: str) -> BySeed:

@@ -6,6 +6,7 @@ from expunge.config import EditingStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.editing.arms import middle
 from expunge.studies.editing.comparing import Comparison, Results
+from expunge.studies.people import is_world
 
 CLAIM = (
     "Li et al. (arXiv 2505.19855) cast unlearning as editing: the new object of a fact is a refusal. They claim that "
@@ -20,6 +21,10 @@ READING = (
     "still said (asked and reworded alike): 1 is perfect, and near 0 are both a model that lost nothing and one that "
     "lost everything. “Forced” is the target's token accuracy with the right tokens given before each: the score that "
     "is usually printed; it flatters. One hop: the answer to what follows from the fact is still said."
+)
+SOFT = (
+    "Answers here are sentences. Said is therefore ROUGE-L recall of the right answer, and kept that of the unedited "
+    "model's answer, means of numbers between 0 and 1 in place of shares."
 )
 ERASING = (
     "After the largest number of edits. Relearned: the model is fine-tuned on half of the facts and asked for the "
@@ -39,9 +44,11 @@ REQUESTS = (
 
 def headline(results: Results, families: Mapping[str, Sequence[Comparison]]) -> tuple[str, ...]:
     """What came out, in sentences."""
-    if not results.arms:
-        return ("No cell is done yet.",)
     config, lines = results.config, []
+    if results.failed:
+        lines.append(f"Conditions that could not be run, and are missing: {len(results.failed)}. Why stands below.")
+    if not results.arms:
+        return (*lines, "No cell is done yet.")
     for knowledge in config.knowledge:
         if several := families.get(f"against {knowledge}"):
             lines.append(f"{knowledge.capitalize()} knowledge, editors against {config.against}: {told(several)}.")
@@ -76,25 +83,36 @@ def told(several: Sequence[Comparison]) -> str:
 
 
 def how(config: EditingStudyConfig, chosen: Mapping[str, float | None] | None) -> list[str]:
-    said = listed([f"{m} {v:g}" for m, v in (chosen or {}).items() if v is not None]) or "not chosen yet"
+    found = [f"{m} {v:g}" for m, v in (chosen or {}).items() if v is not None]
+    said = listed(found) if found else "nothing" if chosen else "not yet"
     texts = (
-        "the texts that do not tell of the facts" if config.corpus is None and config.suite.startswith("world:people")
+        "the texts that do not tell of the facts" if config.corpus is None and is_world(config.suite)
         else "a corpus" if config.corpus else "the model's own texts"
     )  # fmt: skip
+    asked = "" if config.corpus or is_world(config.suite) else (
+        ", but to WISE, which asks for texts that are to stay: their prompts"
+    )  # fmt: skip
+    single = 1 in (*config.numbers, *config.kinds_at)
     lines = [
         f"Facts are edited by their question; {listed([str(n) for n in config.numbers])} at once. "
-        + (f"Single facts are {config.singles} a seed, each alone, averaged. " if 1 in config.numbers else "")
-        + f"Key statistics come from {texts}; the retain set is not given to editors, as in the papers. What trains "
-        f"gets it: {config.steps} steps of {config.batch_size} rows, measured {config.evaluations} times, and the step "
-        f"is kept that comes nearest to never-known with {percent(config.utility_floor)} of the utility.",
+        + (f"Single facts are {config.singles} a seed, each alone, averaged. " if single else "")
+        + f"Key statistics come from {texts}; the retain set is not given to editors, as in the papers{asked}. What "
+        f"trains gets it: {config.steps} steps of {config.batch_size} rows, measured {config.evaluations} times"
+        + (f" on at most {config.eval_rows} rows of each set" if config.eval_rows else "")
+        + f", and the step is kept that comes nearest to never-known with {percent(config.utility_floor)} of the "
+        "utility.",
         f"Settings were chosen on a pilot seed (number {config.seeds}) that no result below has, with {middle(config)} "
         "facts, by the distance to never-known with the floor held: the block of editors (a share of the depth), the "
         f"learning rate of what trains. Chosen: {said}.",
         "Fine-tuned knowledge: a model that never saw the persons is taught all texts about them, with "
-        f"{config.replay:g} retained texts for each." if "finetuned" in config.knowledge else "",
+        f"{config.replay:g} retained texts for each." if "finetuned" in config.knowledge and is_world(config.suite)
+        else "",
         "Targets: fixed is one refusal; many is one of several; named is a refusal that names the subject, in the "
         "world of people in place of the model's own words (a network of a million parameters follows no instruction), "
-        "elsewhere the model's own (self-improved); empty is nothing.",
+        "elsewhere the model's own (self-improved), written before anything is changed, the same for all methods; "
+        "empty is nothing.",
+        "" if is_world(config.suite) else "What editors write ends with the end token. What trains is given refusals "
+        "as the suite writes answers: where that is without an end token, what follows a refusal is the model's own.",
     ]  # fmt: skip
     return [line for line in lines if line]
 
@@ -110,8 +128,8 @@ def limits(results: Results, families: Mapping[str, Sequence[Comparison]]) -> li
         "Networks of a million parameters have no null space to speak of: a ranking of MEMIT and AlphaEdit here says "
         "nothing of large models, and which of them is better was not to be asserted. What is exact (that ROME "
         "inserts, that AlphaEdit leaves the removed directions alone) is tested by algebra instead."
-        if results.config.suite.startswith("world:people")
-        else "Few seeds of one real model: what is told here is descriptive."
+        if is_world(results.config.suite)
+        else "Few seeds of one real model, which draw from the same facts: what is told here is descriptive."
     )
     return [
         *power, size,

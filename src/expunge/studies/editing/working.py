@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expunge.config import EditingStudyConfig
+from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.example import Example
-from expunge.errors import ExpungeError
-from expunge.studies.editing.arms import UNTRAINABLE, Arm, Cell, arms
-from expunge.studies.editing.editing import Chosen, Made, applied, shares, told
+from expunge.errors import ExpungeError, RunError
+from expunge.models.loading import load_model
+from expunge.studies.editing.arms import UNTRAINABLE, Arm, Cell, arms, home
+from expunge.studies.editing.editing import Chosen, Made, applied, shares
 from expunge.studies.editing.erasing import attacked
 from expunge.studies.editing.measures import Measures, Said, averaged, measured, said_before
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, Scene, never, path_of, scene_of
+from expunge.studies.editing.targets import own_words, told, with_targets
 from expunge.studies.running import read_result, write_result
 
 
@@ -32,8 +34,8 @@ def control(folder: Path, *, config: Mapping[str, Any], knowledge: str, seed: in
 
 def _never_knew(scene: Scene, study: EditingStudyConfig, before: Said) -> dict[str, Any]:
     """The retrained model; where there is none, the same model asked about twins."""
-    if scene.suite.texts:
-        model = never(study, scene.seed)
+    if scene.suite.texts or study.retrained:
+        model = load_model(study.retrained, LoadConfig(device="cpu")) if study.retrained else never(study, scene.seed)
         return {
             "measures": measured(scene, scene.facts, before, model=model),
             "attacks": attacked(scene, study, scene.facts, model=model),
@@ -46,21 +48,28 @@ def cell(
     folder: Path, *, config: Mapping[str, Any], knowledge: str, seed: int, part: str, count: int, chosen: Chosen,
     corpus: str | None, taught: str | None,
 ) -> None:  # fmt: skip
-    """The job: every arm of a part. What a killed job had done is not done again."""
-    study = EditingStudyConfig.model_validate(config)
-    scene = scene_of(study, knowledge, seed, path_of(taught))
-    which = arms(study, part, count)
-    most = max(arm.draws for arm in which)
-    before = said_before(scene, scene.facts[: max(count, most)])
-    found: dict[str, Any] = {}
-    for arm in which:
-        if (result := read_result(folder, arm.file)) is None:
-            result = _arm(scene, study, arm, chosen, corpus, before)
-            write_result(folder, result, arm.file)
-        found[arm.label] = result
-    write_result(
-        folder, {"cell": Cell(knowledge, part, count, seed).label, "seconds": time.process_time(), "arms": found}
-    )
+    """The job: every arm of a part that no other part has. What a killed job had done is not done again.
+
+    Raises RunError, when all are through, for arms that could not be run: they are tried again when the study resumes.
+    """
+    study, own = EditingStudyConfig.model_validate(config), Cell(knowledge, part, count, seed)
+    which = [arm for arm in arms(study, part, count) if home(study, own, arm) == (own, arm)]
+    left = [arm for arm in which if read_result(folder, arm.file) is None]
+    failed: dict[str, str] = {}
+    if left:
+        scene = scene_of(study, knowledge, seed, path_of(taught))
+        scene = with_targets(scene, study, [arm.kind for arm in left])
+        before = said_before(scene, scene.facts[: max(count, *(arm.draws for arm in left))])
+        for arm in left:
+            try:
+                write_result(folder, _arm(scene, study, arm, chosen, corpus, before), arm.file)
+                (folder / arm.failure).unlink(missing_ok=True)
+            except ExpungeError as error:
+                failed[arm.label] = str(error)
+                write_result(folder, {"failed": str(error)}, arm.failure)
+    if failed:
+        raise RunError("; ".join(f"{label} could not be run: {message}" for label, message in failed.items()))
+    write_result(folder, {"cell": own.label, "seconds": time.process_time(), "arms": [arm.label for arm in which]})
 
 
 def _arm(
@@ -79,14 +88,13 @@ def _arm(
             if arm.requests > 1:
                 steps.append({"request": number + 1, **_short(measured(scene, first, before))})
 
-        try:
-            with applied(scene, study, arm, facts, chosen, corpus, after) as done:
-                several.append(measured(scene, facts, before, _targets(study, arm, facts)))
-                if arm.attacked and study.attacks:
-                    extra["attacks"] = attacked(scene, study, facts, done.attached)
-                made.append(done)
-        except ExpungeError as error:
-            return {"failed": str(error)}
+        with applied(scene, study, arm, facts, chosen, corpus, after) as done:
+            several.append(measured(scene, facts, before, _targets(scene, arm, facts)))
+            if arm.attacked and study.attacks:
+                extra["attacks"] = attacked(scene, study, facts, done.attached)
+            made.append(done)
+    if (own := own_words(scene, [fact for facts in draws for fact in facts], arm.kind)) is not None:
+        extra["own"] = own
     notes = list(dict.fromkeys(note for each in made for note in each.notes))
     norms = [each.norm for each in made if each.norm is not None]
     return {
@@ -100,9 +108,9 @@ def _short(measures: Measures) -> dict[str, float]:
     return {"said": measures[FORGET]["said"], "level": measures[FORGET]["level"], "kept": measures[NEIGHBOURS]["kept"]}
 
 
-def _targets(study: EditingStudyConfig, arm: Arm, facts: Sequence[Example]) -> list[Example]:
-    """The facts with their targets as answers, where these are known beforehand."""
+def _targets(scene: Scene, arm: Arm, facts: Sequence[Example]) -> list[Example]:
+    """The facts with their targets as answers, where there is one."""
     if arm.kind in UNTRAINABLE:
         return []
-    asked, _ = told(facts, arm.kind, study)
+    asked, _ = told(scene, facts, arm.kind)
     return [replace(each, answer=each.alternate) for each in asked if each.alternate is not None]
