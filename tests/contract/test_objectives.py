@@ -146,7 +146,8 @@ def test_micro_batches_change_nothing_for_a_retain_loss(name: str) -> None:
     sets = unequal_sets()
     whole = moved_gradient(sets, name, 4096)
     assert any(value.abs().max() > 0 for value in whole.values())
-    assert_close(whole, moved_gradient(sets, name, 1))
+    # Adam divides by tiny second moments, so the step before makes more of the rounding, on some processors 3e-5
+    assert_close(whole, moved_gradient(sets, name, 1), tolerance=2e-4)
 
 
 def moved_gradient(sets: Sets, retain_loss: str, micro_tokens: int) -> dict[str, torch.Tensor]:
