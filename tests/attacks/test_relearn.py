@@ -87,6 +87,14 @@ def test_unrelated_is_of_the_retain_set_and_asks_everything() -> None:
         attacks.get("relearn_unrelated")(replace(aimed, sets=replace(aimed.sets, retain=aimed.examples)))
 
 
+def test_unrelated_goes_by_steps_where_they_are_given() -> None:
+    """Four examples are a step each epoch."""
+    (found, _) = attacks.get("relearn_unrelated")(target(), epochs=1, steps=7)
+    assert found.curve[-1][0] == 7 and "trained on 4 examples, 7 steps at rate" in found.note
+    (by_epochs, _) = attacks.get("relearn_unrelated")(target(), epochs=7)
+    assert by_epochs.scores == found.scores
+
+
 @pytest.mark.parametrize("name", RELEARNING)
 def test_documents_are_taught_and_scored(name: str) -> None:
     sets = replace(attacked_sets(), retain=tuple(replace(each, id=f"r{each.id}") for each in DOCUMENTS))

@@ -8,7 +8,7 @@ from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.relearning import Budget, relearnt
 from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError
-from expunge.objectives.options import AtLeastOne, Positive
+from expunge.objectives.options import AtLeastOne, Count, Positive
 
 
 @attacks.add(
@@ -21,12 +21,17 @@ from expunge.objectives.options import AtLeastOne, Positive
         "was never gone, since none of it was taught. Nothing coming back proves little: the training was short."
     ),
 )
-def relearn_unrelated(target: Target, *, rate: Positive | None = None, epochs: AtLeastOne = 5) -> list[Finding]:
-    """On as many examples of the retain set as are attacked, of other groups; `rate` None is 0.04 / width."""
+def relearn_unrelated(
+    target: Target, *, rate: Positive | None = None, epochs: AtLeastOne = 5, steps: Count = 0
+) -> list[Finding]:
+    """On as many examples of the retain set as are attacked, of other groups; `rate` None is 0.04 / width.
+
+    `steps` above 0 stand in place of the epochs.
+    """
     attacked = {example.group or example.id for example in target.examples}
     others = [example for example in target.sets.retain if (example.group or example.id) not in attacked]
     if not others:
         raise ConfigError(
             "the retain set holds the groups that are attacked and no other: nothing unrelated to train on"
         )
-    return relearnt(target, sample_of(others, len(target.examples), target.seed), Budget(rate, epochs))
+    return relearnt(target, sample_of(others, len(target.examples), target.seed), Budget(rate, epochs, steps=steps))

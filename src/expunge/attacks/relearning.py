@@ -28,13 +28,14 @@ class Budget:
     rate: float | None = None  # None: by the model's width
     epochs: int = 5
     lora: int | None = None  # rank; None: all weights
+    steps: int = 0  # in place of the epochs
 
     def config(self, target: Target) -> FinetuneConfig:
         """The settings of the training."""
         usual = (LORA if self.lora else FULL) / target.model.layout.width
         return FinetuneConfig(
-            learning_rate=self.rate or usual, epochs=self.epochs, lora=self.lora, seed=target.seed,
-            precision="bfloat16" if target.bf16 else "float32",
+            learning_rate=self.rate or usual, epochs=None if self.steps else self.epochs, max_steps=self.steps or None,
+            lora=self.lora, seed=target.seed, precision="bfloat16" if target.bf16 else "float32",
         )  # fmt: skip
 
 
@@ -66,9 +67,10 @@ def relearnt(
 
 def _note(config: FinetuneConfig, trained: Trained, taught: int, level: float) -> str:
     what = f"LoRA of rank {config.lora}" if config.lora else "all weights"
+    epochs = f"{config.epochs} epochs, " if config.epochs else ""
     return (
-        f"trained on {taught} examples, {config.epochs} epochs, {trained.steps} steps at rate "
-        f"{config.learning_rate:.2g}, {what}; the trained ones are then at probability {level:.2f}"
+        f"trained on {taught} examples, {epochs}{trained.steps} steps at rate {config.learning_rate:.2g}, {what}; the "
+        f"trained ones are then at probability {level:.2f}"
     )
 
 
