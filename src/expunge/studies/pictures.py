@@ -1,7 +1,8 @@
-"""Pictures of studies: trajectories, and differences with their intervals."""
+"""Pictures of studies: trajectories, ROC curves, and differences with their intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -27,13 +28,43 @@ def trajectories(curves: Mapping[str, Curve], title: str, across: str, up: str) 
         for j, (a, b) in enumerate(curve):
             tip = f"{label}: {across} {number(a)}, {up} {number(b)}"
             parts.append(mark(x(a), y(b), i, tip, hollow=j == 0, radius=3.2))
-    down = HEIGHT + 12.0
-    for i, label in enumerate(curves, start=1):
+    told = "; ".join(f"{label}: from {_place(curve[0])} to {_place(curve[-1])}" for label, curve in curves.items())
+    return picture(WIDTH, _below(curves), title, told, [*parts, *_legend(curves)])
+
+
+def roc(curves: Mapping[str, Curve], title: str) -> Markup:
+    """A line a condition, from (0, 0) to (1, 1): true positives over false ones. The diagonal tells nothing apart."""
+    if not curves:
+        return Markup("")
+    x, y = Scale(0, 1, LEFT, WIDTH - RIGHT), Scale(0, 1, HEIGHT - BOTTOM, TOP)
+    parts = [*frame(x, y, "false positives", "true positives"), line(x(0), y(0), x(1), y(1), "never")]
+    for i, (label, curve) in enumerate(curves.items(), start=1):
+        parts.append(path([(x(a), y(b)) for a, b in curve], "series", colour(i)))
+        a, b = curve[len(curve) // 4]
+        tip = f"{label}: {number(b)} true positives at {number(a)} false ones"
+        parts.append(mark(x(a), y(b), i, tip, radius=3.2))
+    told = "; ".join(f"{label}: area {number(_area(curve))}" for label, curve in curves.items())
+    return picture(WIDTH, _below(curves), title, told, [*parts, *_legend(curves)])
+
+
+def _area(curve: Curve) -> float:
+    """Under the straight lines between the points."""
+    return sum((x - a) * (y + b) / 2 for (a, b), (x, y) in pairwise(curve))
+
+
+def _legend(labels: Collection[str]) -> list[Markup]:
+    """Who is who, two a line, below a picture."""
+    parts, down = [], HEIGHT + 12.0
+    for i, label in enumerate(labels, start=1):
         left = LEFT + 190 * ((i - 1) % 2)
         parts += [mark(left, down - 4, i, radius=3.2), text(left + 10, down, label, "start", "tick")]
         down += 16 * (i % 2 == 0)
-    told = "; ".join(f"{label}: from {_place(curve[0])} to {_place(curve[-1])}" for label, curve in curves.items())
-    return picture(WIDTH, HEIGHT + 16 * -(-len(curves) // 2) + 8, title, told, parts)
+    return parts
+
+
+def _below(labels: Collection[str]) -> float:
+    """The height with the legend."""
+    return HEIGHT + 16 * -(-len(labels) // 2) + 8
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Nodes switched off: what is left on planted gates, and on which contrasts it is asked."""
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
 from circuits.planted import planted
@@ -7,22 +10,18 @@ from expunge.circuits.contrast import contrasts
 from expunge.circuits.graph import graph_of
 from expunge.circuits.scene import scene_of
 from expunge.config import CircuitsConfig
-from expunge.data.convention import Encoder
-from expunge.studies.clue.checking import against_exact, held_out, left, switched_off, without
+from expunge.errors import ConfigError
+from expunge.record_circuits import CircuitInfo, Circuits, Curve, CurvePoint, NodeInfo
+from expunge.studies.clue.checking import against_exact, held_out, left, sizes, switched_off, without
+from expunge.studies.clue.circuit_tables import classes_table
 from expunge.studies.clue.nodes import found_in
-from expunge.studies.clue.scene import Scene
-from expunge.suites import Suite
 from steps import assert_same_bits, bits, taught_model
+from studies.clue.clue_scene import scene
 from tiny import tiny_sets
 
 pytest.importorskip("pysat")
+Curves = dict[Literal["noising", "denoising"], Curve]
 HOW = CircuitsConfig(pairs=2, points=1, confirm=0)
-
-
-def scene() -> Scene:
-    model, sets = taught_model(), tiny_sets()
-    suite = Suite("tiny", sets, utility={"geography": sets.retain, "offices": sets.retain})
-    return Scene(model, suite, {}, sets.retain, Encoder(model.tokenizer), seed=0)
 
 
 def test_edges_that_touch_a_node_are_patched() -> None:
@@ -63,6 +62,45 @@ def test_classes_and_random_nodes_are_asked_the_same_and_the_model_is_left_alone
     off = sum(not on for on in found.off.values())
     assert result["nodes"]["off"] == off > 0 and len(result["random"]["off"]) == 2
     assert set(result["left"]["off"]) == {"forget", "retain", "geography", "offices"} == set(result["pairs"])
+    some = against_exact(there, HOW, pairs=2, edges=7)
+    assert some["edges"] == 7 and some == against_exact(there, HOW, pairs=2, edges=7)
     exact = against_exact(there, HOW, pairs=2)
     assert exact["edges"] == 29 and all(-1 <= exact[name]["rank"] <= 1 for name in ("noising", "denoising, whole path"))
     assert_same_bits(before, bits(there.model))
+
+
+def test_a_set_that_the_model_cannot_do_is_left_out() -> None:
+    """Its answers are the wrong ones, so that no contrast is told apart; without the forget set nothing is asked."""
+    there, answers = scene(), [each.answer for each in tiny_sets().retain]
+    wrong = tuple(replace(e, answer=a) for e, a in zip(tiny_sets().retain, [*answers[1:], answers[0]]))
+    found = found_in(there, HOW)
+    unknown = replace(there, kinds={"geography": wrong, "offices": there.kinds["offices"]})
+    result = switched_off(unknown, HOW, found, draws=1)
+    assert set(result["pairs"]) == {"forget", "retain", "offices"} == set(result["left"]["off"])
+    nothing = replace(there, sets=replace(there.sets, forget=wrong))
+    with pytest.raises(ConfigError):
+        switched_off(nothing, HOW, found, draws=1)
+
+
+def survey_of(recovered: float | None) -> Circuits:
+    """Three nodes of 1, 2 and 5 weights. The curve was tried beyond the size that was chosen."""
+    points = tuple(CurvePoint(edges=e, recovered=r, divergence=0) for e, r in ((2, 0.5), (4, 0.75), (8, 0.99)))
+    curves: Curves = {"noising": Curve(chosen=4, recovered=recovered, reached=True, confirmed=1, points=points)}
+    nodes = [NodeInfo(name=n, layer=0, kind="up", weights=w) for n, w in (("a", 1), ("b", 2), ("c", 5))]
+    return Circuits(
+        granularity="matrices", nodes=tuple(nodes), satisfiable=False, off={}, on={},
+        circuits=(CircuitInfo(title="forget", pairs=1, offered=1, possible=9, edges=(), curves=curves),),
+        classes={"a": "forget", "c": "conflict"}, certain=("a",),
+    )  # fmt: skip
+
+
+def test_what_a_circuit_recovers_is_the_chosen_ones() -> None:
+    found = sizes(survey_of(0.75))
+    assert (found["recovered"], found["edges"]) == (0.75, 4)
+    assert found["classes"] == {"forget": [1, 1 / 8], "conflict": [1, 5 / 8], "safe": [0, 0]}
+    unknown = sizes(survey_of(None))  # not measured again after edges were moved
+    assert unknown["recovered"] is None
+    rows = [{"granularity": "matrices", "size": 0.1, "contrasts": 0, **each} for each in (found, unknown)]
+    (row,) = classes_table([{"rows": rows}]).rows
+    assert row[3] == "0.75"
+    assert classes_table([{"rows": rows[1:]}]).rows[0][3] == "–"

@@ -1,17 +1,28 @@
 """Numbers of one run by hand, and CLUE against another arm over seeds."""
 
+from pathlib import Path
+
 import pytest
 
 from expunge.config import ClueStudyConfig
-from expunge.studies.clue.comparing import TESTED, Found, compared, value_of
-from expunge.studies.clue.scene import FORGET, OTHERS, STATEMENT, TEST
-from expunge.studies.clue.tables import compared_table, end_table, exact_table, main_table
+from expunge.studies.clue.comparing import FURTHER, TESTED, Found, compared, load_shares, value_before, value_of
+from expunge.studies.clue.plan import ratios_place
+from expunge.studies.clue.scene import FORGET, REST, REWORDED, SKILL, TEST
+from expunge.studies.clue.tables import (
+    compared_table,
+    end_table,
+    exact_table,
+    further_table,
+    main_table,
+    ratio_table,
+)
 from expunge.studies.clue.wording import headline
+from expunge.studies.running import write_result
 
 
 def measures(forget: float, retain: float, other: float) -> dict:
     """`exact` and `strength` alike."""
-    values = {FORGET: forget, STATEMENT: forget, TEST: retain, **dict.fromkeys(OTHERS, other)}
+    values = {FORGET: forget, REWORDED: forget, TEST: retain, SKILL: retain, "geography": other, "offices": other}
     return {title: {"exact": value, "strength": value, "level": value} for title, value in values.items()}
 
 
@@ -23,8 +34,21 @@ def result(*levels: tuple[float, float], kept: int = 1, never: float = 0.1, afte
     return {
         "points": points, "kept": kept, "never": never, "share": 0.5, "changed": 0.4, "holds": True, "note": "",
         "nodes": {"forget": ["0.q"], "conflict": ["0.up"]},
-        "relearnt": {"before": 0.1, "after": after, "twins before": 0.1, "twins after": 0.125},
+        **asked(after),
     }  # fmt: skip
+
+
+def asked(after: float, auc: float = 0.375) -> dict:
+    """What is asked of a model beyond the likelihood of answers."""
+    return {
+        "relearnt": {"before": 0.1, "after": after, "twins before": 0.1, "twins after": 0.125},
+        "unrelated": {"before": 0.1, "after": 0.25, "twins after": 0.125, "said after": 0.5, "twins said after": 0.25},
+        "said": {"forget": 0.25, "retain": 0.75},
+        "membership": {"auc": auc, "tpr": None, "roc": [[0.0, 0.0], [1.0, 1.0]], "controls": 8},
+    }
+
+
+BEFORE = {"measures": measures(1.0, 0.75, 0.5), **asked(0.9, auc=1.0)}
 
 
 RUN = result((1.0, 1.0), (0.28, 0.75), (0.0, 0.5))
@@ -35,12 +59,29 @@ RUN = result((1.0, 1.0), (0.28, 0.75), (0.0, 0.5))
     [
         ("distance", 0.2),  # 0.18 of a way of 0.9
         ("FE", 0.72), ("RU", 0.75), ("GU", 0.5), ("FE at the end", 1.0), ("RU at the end", 0.5),
-        ("relearnt", 0.175), ("share", 0.5), ("FE, as a statement", 0.72),
+        ("relearnt", 0.175), ("share", 0.5), ("FE, reworded", 0.72), ("skill", 0.75), ("skill at the end", 0.5),
+        ("ROUGE-L, forget", 0.25), ("ROUGE-L, retain", 0.75), ("AUC", 0.375), ("AUC from 1/2", 0.125),
+        ("unrelated", 0.125), ("said after unrelated", 0.25),
         ("AUES", 0.72 * 0.75 + 0.28 * 0.5),  # nothing is forgotten at the start
     ],
 )  # fmt: skip
 def test_a_run_in_numbers(metric: str, expected: float) -> None:
     assert value_of(RUN, metric) == pytest.approx(expected)
+
+
+def test_a_model_before_in_numbers() -> None:
+    of = lambda metric: value_before(BEFORE, metric)
+    assert [of(m) for m in ("FE", "RU", "GU", "skill", "FE, reworded")] == [0, 0.75, 0.5, 0.75, 0]
+    assert [of(m) for m in ("AUC", "AUC from 1/2", "ROUGE-L, forget")] == [1, 0.5, 0.25]
+
+
+def test_what_was_not_measured_has_no_value() -> None:
+    run = result((1.0, 1.0), (0.5, 1.0))
+    for point in run["points"]:
+        for title in (SKILL, REWORDED):
+            del point["measures"][title]
+    assert [value_of(run, m) for m in ("skill", "FE, reworded", "TPR at 1 % FPR")] == [None] * 3
+    assert Found("heads", "idk", {0: {"CLUE": run}}).values("CLUE", "skill") == {}
 
 
 def test_beyond_never_known_is_as_far_as_before_it() -> None:
@@ -59,7 +100,7 @@ def found(ours: list[float], theirs: list[list[float]]) -> Found:
         }
         for seed, (own, draws) in enumerate(zip(ours, theirs))
     }  # fmt: skip
-    return Found("matrices", "idk", seeds)
+    return Found("matrices", "idk", seeds, dict.fromkeys(seeds, BEFORE))
 
 
 def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
@@ -72,10 +113,33 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     assert (random.arm, random.found.n, absent.found.n) == ("random nodes", 3, 2)
     assert random.values == pytest.approx((-0.2, -0.25, -0.15)) and random.found.difference == pytest.approx(-0.2)
     assert absent.finding == "identical" and random.holm >= random.found.p
-    several = {metric: compared([one], config, metric) for metric in TESTED}
+    several = {metric: compared([one], config, metric) for metric in (*TESTED, *FURTHER)}
     assert len(compared_table(several).rows) == 2 == len(exact_table(several["distance"], "distance").rows)
-    assert [len(table.rows) for table in (main_table([one]), end_table([one]))] == [3, 3]
+    assert compared_table(several, FURTHER).rows[0][1:] == ["0 (1, identical)"] * 5
+    assert [len(table.rows) for table in (main_table([one]), end_table([one]), further_table([one]))] == [4, 3, 4]
+    assert main_table([one]).rows[0] == ["idk, before", "3", "–", "–", *["0.00 ± 0.00", "0.75 ± 0.00", "0.50 ± 0.00"],
+                                         "–", "0.00 ± 0.00", "–"]  # fmt: skip
+    assert one.roc("CLUE")[25] == (0.5, 0.5) and one.roc_before()[-1] == (1.0, 1.0)
     assert one.overlap("random nodes") == [1.0] * 6
-    said = " ".join(headline([one], several))
+    said = " ".join(headline(config, [one], several))
     assert "CLUE minus random nodes is -0.200" in said and "identical: no stage 1" in said
-    assert headline([], {}) == ("No cell has two seeds yet.",)
+    assert headline(config, [], {}) == ("No cell has two seeds yet.",)
+    real = headline(ClueStudyConfig(suite="world:capitals"), [one], several)
+    assert "descriptive" in real[0] and "random nodes -0.200 and no stage 1 0." in real[1]
+    assert "Holm" not in " ".join(real) and "differ" not in " ".join(real)
+
+
+def test_shares_of_the_forget_set_stand_beside_the_whole(tmp_path: Path) -> None:
+    """A share is of a job of its own, the whole of the cell of all arms."""
+    config = ClueStudyConfig(seeds=2, ratios=(0.5, 1.0), granularities=("matrices",), objectives=("idk",))
+    run = result((1.0, 1.0), (0.5, 0.75))
+    run["points"][1]["measures"][REST] = {"exact": 0.25, "level": 0.25}
+    part = {"rows": 8, "arms": {"CLUE": run, "all weights": {"absent": "it has no nodes to train"}}}
+    for seed in range(2):
+        write_result(tmp_path / ratios_place(seed), {"ratios": {"0.5": part}})
+    write_result(tmp_path / "cells/matrices/idk/seed-0", {"rows": 16, "arms": {"CLUE": RUN, "one stage": RUN}})
+    shares = load_shares(config, tmp_path)
+    assert {ratio: len(each) for ratio, each in shares.items()} == {0.5: 2, 1.0: 1}
+    half, whole = ratio_table(shares).rows
+    assert half[:3] == ["50 %, CLUE", "2", "8"] and half[-1] == "0.25 ± 0.00" and half[4] == "0.50 ± 0.00"
+    assert whole[:3] == ["100 %, CLUE", "1", "16"] and whole[-1] == "–" and whole[4] == "0.72"

@@ -5,7 +5,7 @@ stage 1, with all weights in stage 2, with all weights alone, within what gradie
 paper lacks, by the same stages on random nodes of the same sizes. Beside it: do the classes do what the logic says when
 nodes are switched off, do circuits stay where they are, do half-path scores agree with exact patching?
 
-Deviations: see `docs/studies/clue.md`, which also has what came out.
+Deviations, and what was run: see `docs/studies/clue.md`.
 """
 
 from expunge.config import ClueStudyConfig

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from expunge.circuits.graph import graph_of
 from expunge.config import ClueStudyConfig, LocalizeConfig, localizer_settings
+from expunge.localize import localizers
 from expunge.localize.localizing import localize
 from expunge.localize.units import units_of
 from expunge.mask import Mask
@@ -16,6 +17,8 @@ CLUE, UNION, WHOLE_SECOND, NO_FIRST, ALL = "CLUE", "one stage", "all weights in 
 RECOMPUTED, MANY, ELSE = "circuits again between the stages", "several retain circuits", "circuit of another task"
 RANDOM = "random nodes"
 VARIANTS = (RECOMPUTED, MANY, ELSE)  # of CLUE, which have its rate
+_SEARCHED = {MANY: SEVERAL, ELSE: ANOTHER}  # other arms are made of one retain circuit
+BY_RATIO = (CLUE, f"{RANDOM} 0", ALL)  # for every share of the forget set
 ROWS = 200  # examples of each set that a localizer looks at, at most
 
 
@@ -38,9 +41,23 @@ class Schedule:
 
 
 def arms(config: ClueStudyConfig) -> list[str]:
-    """All, in the order in which they are run."""
+    """Those that are wanted, in the order in which they are run."""
+    return [arm for arm in _all(config) if not config.arms or arm == CLUE or condition(arm) in config.arms]
+
+
+def conditions(config: ClueStudyConfig) -> list[str]:
+    """All that there are, draws as one."""
+    return list(dict.fromkeys(map(condition, _all(config))))
+
+
+def _all(config: ClueStudyConfig) -> list[str]:
     randoms = [f"{RANDOM} {i}" for i in range(config.draws)]
     return [CLUE, UNION, WHOLE_SECOND, NO_FIRST, *randoms, ALL, *config.localizers, *VARIANTS]
+
+
+def circuits_for(config: ClueStudyConfig) -> list[str]:
+    """Which retain circuits the arms need."""
+    return list(dict.fromkeys(_SEARCHED.get(arm, ONE) for arm in arms(config)))
 
 
 def tuned(config: ClueStudyConfig) -> list[str]:
@@ -66,16 +83,24 @@ def condition(arm: str) -> str:
     return RANDOM if arm.startswith(f"{RANDOM} ") else arm
 
 
-def localizer(config: LocalizeConfig | str, budget: float, seed: int) -> LocalizeConfig:
-    """Single weights, unless it says otherwise."""
-    usual = {"granularity": "weights", "examples": ROWS, "seed": seed, "budget": budget}
-    return LocalizeConfig.model_validate({**usual, **localizer_settings(str(config))})
+def localizer(text: str, budget: float, seed: int) -> LocalizeConfig:
+    """Single weights, or whole rows where they cannot be scored, unless it says otherwise.
+
+    >>> [localizer(name, 0.1, 0).granularity for name in ("wagle", "memflex", "memflex:granularity=heads")]
+    ['weights', 'rows', 'heads']
+    """
+    own = localizer_settings(text)
+    singly = "weights" in localizers.get(own["localizer"]).granularities
+    granularity = own.get("granularity", "weights" if singly else "rows")
+    usual = {"granularity": granularity, "of": "units" if granularity == "weights" else "weights"}
+    return LocalizeConfig.model_validate({**usual, "examples": ROWS, "seed": seed, "budget": budget, **own})
 
 
 def schedule(arm: str, scene: Scene, found: Mapping[str, Circuits], config: ClueStudyConfig) -> Schedule | None:
-    """None where the arm has nothing to train: without stage 1 there have to be conflict nodes."""
-    which = {MANY: SEVERAL, ELSE: ANOTHER}.get(arm, ONE)
-    circuits = found[which]
+    """None where the arm has nothing to train: its circuits were not found, or, without stage 1, no conflict nodes."""
+    circuits = found.get(_SEARCHED.get(arm, ONE))
+    if circuits is None:
+        return None
     nodes = {name: circuits.of(name) for name in ("forget", "conflict")}
     if condition(arm) == RANDOM:
         drawn = random_nodes(
@@ -96,6 +121,11 @@ def schedule(arm: str, scene: Scene, found: Mapping[str, Circuits], config: Clue
     if arm == WHOLE_SECOND:
         return Schedule(_staged(first, None, config), {"forget": nodes["forget"]})
     return Schedule(_staged(first, second, config, again=arm == RECOMPUTED), nodes)
+
+
+def why_not(arm: str, found: Mapping[str, Circuits]) -> str:
+    """Why an arm has no schedule."""
+    return "it has no nodes to train" if _SEARCHED.get(arm, ONE) in found else "its circuits were not found"
 
 
 def _staged(first: Mask, second: Mask | None, config: ClueStudyConfig, *, again: bool = False) -> tuple[Stage, ...]:

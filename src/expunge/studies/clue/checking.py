@@ -21,6 +21,7 @@ from expunge.circuits.scene import DIRECTIONS, scene_of
 from expunge.circuits.scene import Scene as Contrasted
 from expunge.config import CircuitsConfig, ClueStudyConfig
 from expunge.data.example import Example
+from expunge.errors import ConfigError
 from expunge.evaluate.ranks import spearman
 from expunge.record_circuits import CLASSES, Circuits
 from expunge.studies.clue import scene as scenes
@@ -29,22 +30,25 @@ from expunge.studies.clue.nodes import searching as searching_for
 from expunge.studies.running import write_result
 
 
-def checks(folder: Path, *, config: Mapping[str, Any], granularity: str, seed: int, circuits_folder: str) -> None:
+def checks(
+    folder: Path, *, config: Mapping[str, Any], granularity: str, seed: int, taught: str | None, circuits_folder: str
+) -> None:
     """The job: what nodes do, and how sure scores and classes are."""
     study = ClueStudyConfig.model_validate(config)
-    scene, how = scenes.scene_of(study, seed), searching_for(study, granularity, seed)
+    scene, how = scenes.scene_of(study, seed, taught), searching_for(study, granularity, seed)
     found = read(Path(circuits_folder))[ONE]
     other = found_in(scene, searching_for(study, granularity, seed + OTHER_CONTRASTS))
     write_result(folder, {
         "granularity": granularity, "seed": seed, "off": switched_off(scene, how, found, study.draws),
-        "other contrasts": moved(found, other), "exact": against_exact(scene, how, study.patched_pairs),
+        "other contrasts": moved(found, other),
+        "exact": against_exact(scene, how, study.patched_pairs, study.patched_edges),
     })  # fmt: skip
 
 
-def survey(folder: Path, *, config: Mapping[str, Any], seed: int) -> None:
+def survey(folder: Path, *, config: Mapping[str, Any], seed: int, taught: str | None) -> None:
     """The job: classes at several granularities, of circuits of a given share and of a given faithfulness, twice."""
     study, rows = ClueStudyConfig.model_validate(config), []
-    scene = scenes.scene_of(study, seed)
+    scene = scenes.scene_of(study, seed, taught)
     for granularity in study.surveyed:
         for size in ({"size": study.share}, {"size": None, "faithfulness": study.faithfulness}):
             for number in (seed, seed + OTHER_CONTRASTS):
@@ -54,13 +58,16 @@ def survey(folder: Path, *, config: Mapping[str, Any], seed: int) -> None:
 
 
 def sizes(found: Circuits) -> dict[str, Any]:
-    """Nodes and share of the weights of each class, and what the forget circuit recovers."""
+    """Nodes and share of the weights of each class, and what the forget circuit itself recovers, if that was measured.
+
+    Not what the largest circuit on the curve does: the sizes that were tried go beyond the one that was chosen.
+    """
     total = sum(node.weights for node in found.nodes)
     forget = found.circuits[0].curves["noising"]
     return {
         "nodes": sum(node.weights > 0 for node in found.nodes),
         "classes": {which: [len(found.of(which)), found.weights(which) / total] for which in CLASSES},
-        "satisfiable": found.satisfiable, "recovered": forget.points[-1].recovered, "edges": forget.chosen,
+        "satisfiable": found.satisfiable, "recovered": forget.recovered, "edges": forget.chosen,
         "certain": len(found.certain),
     }  # fmt: skip
 
@@ -72,12 +79,17 @@ def switched_off(scene: scenes.Scene, how: CircuitsConfig, found: Circuits, draw
     """What is left of each set's effect without the nodes of a class, and without random ones of the same sizes.
 
     "off" are the nodes that the forget side wants off, in conflict or not: without them the forget circuit is off, by
-    the logic.
+    the logic. Sets of which the model tells no contrast apart have no effect that could be left.
     """
     graph = graph_of(scene.model, how.granularity)
     sets = {"forget": scene.sets.forget, **retained(scene, SEVERAL)}
-    unseen = {title: held_out(title, sets, scene, how) for title in sets}
-    looked = {title: scene_of(scene.model, graph, pairs, seed=scene.seed) for title, pairs in unseen.items()}
+    looked: dict[str, Contrasted] = {}
+    for title in sets:
+        try:
+            looked[title] = scene_of(scene.model, graph, held_out(title, sets, scene, how), seed=scene.seed)
+        except ConfigError:
+            if title in ("forget", "retain"):
+                raise
     classes = {
         "forget": found.of("forget"), "conflict": found.of("conflict"),
         "off": [name for name, on in found.off.items() if not on],
@@ -125,13 +137,17 @@ def without(graph: Graph, nodes: Collection[str]) -> Float[Tensor, "writers read
 # --- exact -----------------------------------------------------------------------------------------------------------
 
 
-def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int) -> dict[str, Any]:
-    """Rank correlation with exact patching of every edge: of the halves, and of the whole path, which is EAP-IG."""
+def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int, edges: int | None = None) -> dict[str, Any]:
+    """Rank correlation with exact patching of edges (None: all): of the halves, and of the whole path, which is EAP-IG.
+
+    So many are drawn by the seed.
+    """
     graph = graph_of(scene.model, how.granularity)
     told = contrasts(scene.sets.forget, scene.encoder, among=scene.sets.retain, pairs=pairs, seed=how.seed)
     looked = scene_of(scene.model, graph, told, seed=scene.seed)
     scores = attribute(looked, points=how.points)
-    places = [(writer, reader) for writer, reader in graph.possible.nonzero().tolist()]
+    every = [(writer, reader) for writer, reader in graph.possible.nonzero().tolist()]
+    places = [every[i] for i in drawn(len(every), edges, how.seed)]
     found: dict[str, Any] = {"edges": len(places), "pairs": looked.pairs}
     for direction in DIRECTIONS:
         exact = patch(looked, direction, places)
@@ -142,6 +158,14 @@ def against_exact(scene: scenes.Scene, how: CircuitsConfig, pairs: int) -> dict[
                 "top": shared_top(exact, ours),
             }
     return found
+
+
+def drawn(count: int, wanted: int | None, seed: int) -> list[int]:
+    """
+    >>> drawn(3, None, 0), len(drawn(9, 4, 0)), sorted(set(drawn(9, 4, 0))) == drawn(9, 4, 0)
+    ([0, 1, 2], 4, True)
+    """
+    return sorted(torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted].tolist())
 
 
 def shared_top(one: Float[Tensor, " edges"], other: Float[Tensor, " edges"], share: float = 0.1) -> float:

@@ -1,14 +1,17 @@
 """From results to comparisons: CLUE against every other arm, seed by seed, random draws averaged first.
 
-distance  |forget level - never-known| at the kept point, as a share of the way from the start
-relearnt  level of the untaught half after relearning the other, minus that of its twins
-AUES      area under retained against forgotten strength over all points (`evaluate/aues.py`)
-FE RU GU  at the kept point; "FE at the end" and so on after the last epoch, which is the paper's
-FE, as a statement  the same of a wording that was heard in training, but not unlearnt in
+distance   |forget level - never-known| at the kept point, as a share of the way from the start
+FE RU GU skill   at the kept point; "FE at the end" and so on after the last epoch, which is the paper's
+FE, reworded     the same in another wording, that nothing was unlearnt in
+ROUGE-L    recall of what it says of forget rows, and of retained ones
+AUC        of forget rows against never-seen ones by their loss; its distance from 1/2 is what is compared
+AUES       area under retained against forgotten strength over all points (`evaluate/aues.py`)
+relearnt   level of the untaught half after relearning the other, minus that of its twins
+unrelated  level of forget rows after training on retained ones, minus that of their twins
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,25 +19,32 @@ from typing import Any
 from expunge.config import ClueStudyConfig
 from expunge.evaluate.aues import Point, aues, point
 from expunge.studies.clue.arms import CLUE, condition
-from expunge.studies.clue.measures import three
-from expunge.studies.clue.plan import cells
-from expunge.studies.clue.scene import FORGET, STATEMENT, TEST
+from expunge.studies.clue.measures import numbers
+from expunge.studies.clue.plan import cells, ratios_place
+from expunge.studies.clue.scene import FORGET, REWORDED, TEST
+from expunge.studies.clue.telling import mean_roc
 from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.running import read_result
 
 THREE = ("FE", "RU", "GU")
-SAID = "FE, as a statement"
-TESTED = ("distance", "FE", SAID, "RU", "GU", "AUES", "relearnt")
+ANEW, ROUGE_FORGET, ROUGE_RETAIN, APART = "FE, reworded", "ROUGE-L, forget", "ROUGE-L, retain", "AUC from 1/2"
+TESTED = ("distance", "FE", ANEW, "RU", "GU", "AUES", "relearnt")
+FURTHER = ("skill", ROUGE_FORGET, ROUGE_RETAIN, APART, "unrelated")  # compared, too
 Result = Mapping[str, Any]
+Shares = Mapping[float, Sequence[Result]]  # share of the forget set → seed by seed: "rows", "arms"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The results of an objective at a granularity: seed → arm → what `unlearning.told` gave."""
+    """The results of an objective at a granularity: seed → arm → what `unlearning.told` gave.
+
+    `before`: seed → what the model was before.
+    """
 
     granularity: str
     objective: str
     seeds: Mapping[int, Mapping[str, Result]]
+    before: Mapping[int, Result] = field(default_factory=dict)
 
     @property
     def conditions(self) -> list[str]:
@@ -45,8 +55,8 @@ class Found:
         """Seed → value of a condition, the mean of its draws; seeds without are left out."""
         found = {}
         for seed, results in self.seeds.items():
-            draws = [value_of(r, metric) for arm, r in results.items() if condition(arm) == name and "absent" not in r]
-            if draws:
+            runs = (r for arm, r in results.items() if condition(arm) == name and "absent" not in r)
+            if draws := [value for run in runs if (value := value_of(run, metric)) is not None]:
                 found[seed] = fmean(draws)
         return found
 
@@ -59,9 +69,16 @@ class Found:
 
     def curve(self, name: str) -> list[tuple[float, float]]:
         """(RU, FE) after each epoch, means over seeds and draws."""
-        runs = [[three(p["measures"]) for p in result["points"]] for result in self.results(name)]
+        runs = [[numbers(p["measures"]) for p in result["points"]] for result in self.results(name)]
         shortest = min(map(len, runs), default=0)
         return [(fmean(r[i]["RU"] for r in runs), fmean(r[i]["FE"] for r in runs)) for i in range(shortest)]
+
+    def roc(self, name: str) -> list[tuple[float, float]]:
+        """The mean ROC curve of a condition over seeds and draws."""
+        return mean_roc([result["membership"]["roc"] for result in self.results(name)])
+
+    def roc_before(self) -> list[tuple[float, float]]:
+        return mean_roc([each["membership"]["roc"] for each in self.before.values()])
 
     def overlap(self, name: str) -> list[float]:
         """Share of the nodes of each run that CLUE trains, too."""
@@ -89,23 +106,43 @@ class Comparison(Compared):
     metric: str
 
 
-def value_of(result: Result, metric: str) -> float:
-    """A metric of one run."""
+def value_of(result: Result, metric: str) -> float | None:
+    """A metric of one run; None where it has none."""
     points = result["points"]
     kept = points[result["kept"]]
     if metric == "distance":
         start, never = points[0]["forget"], result["never"]
         return abs(kept["forget"] - never) / (start - never) if start > never else 1.0
-    if metric == "relearnt":
-        return result["relearnt"]["after"] - result["relearnt"]["twins after"]
     if metric == "AUES":
         return aues([_strengths(each["measures"]) for each in points])
-    if metric == SAID:
-        return 1 - kept["measures"][STATEMENT]["exact"]
+    if metric == ANEW:
+        return 1 - kept["measures"][REWORDED]["exact"] if REWORDED in kept["measures"] else None
     if metric in ("share", "changed"):
         return result[metric]
+    if metric in _ASKED:
+        return _ASKED[metric](result)
     name, end = metric.removesuffix(" at the end"), metric.endswith(" at the end")
-    return three((points[-1] if end else kept)["measures"])[name]
+    return numbers((points[-1] if end else kept)["measures"]).get(name)
+
+
+# what is asked of a model at the kept point, and of one before anything was trained
+_ASKED: Mapping[str, Callable[[Result], float | None]] = {
+    ROUGE_FORGET: lambda r: r["said"]["forget"],
+    ROUGE_RETAIN: lambda r: r["said"]["retain"],
+    "AUC": lambda r: r["membership"]["auc"],
+    APART: lambda r: abs(r["membership"]["auc"] - 0.5),
+    "TPR at 1 % FPR": lambda r: r["membership"]["tpr"],
+    "relearnt": lambda r: r["relearnt"]["after"] - r["relearnt"]["twins after"],
+    "unrelated": lambda r: r["unrelated"]["after"] - r["unrelated"]["twins after"],
+    "said after unrelated": lambda r: r["unrelated"]["said after"] - r["unrelated"]["twins said after"],
+}
+
+
+def value_before(result: Result, metric: str) -> float | None:
+    """The same of the model before, as far as it has it."""
+    if metric == ANEW:
+        return 1 - result["measures"][REWORDED]["exact"] if REWORDED in result["measures"] else None
+    return _ASKED[metric](result) if metric in _ASKED else numbers(result["measures"]).get(metric)
 
 
 def _strengths(measures: Result) -> Point:
@@ -114,11 +151,28 @@ def _strengths(measures: Result) -> Point:
 
 def load(config: ClueStudyConfig, out: Path) -> list[Found]:
     """What has results, whole seeds only."""
-    seeds: dict[tuple[str, str], dict[int, Any]] = {}
+    found: dict[tuple[str, str], dict[int, Any]] = {}
     for granularity, objective, seed, place in cells(config):
         if (result := read_result(out / place)) is not None:
-            seeds.setdefault((granularity, objective), {})[seed] = result["arms"]
-    return [Found(*key, several) for key, several in seeds.items()]
+            found.setdefault((granularity, objective), {})[seed] = result
+    return [
+        Found(*key, {s: r["arms"] for s, r in several.items()}, {s: r["before"] for s, r in several.items()})
+        for key, several in found.items()
+    ]
+
+
+def load_shares(config: ClueStudyConfig, out: Path) -> Shares:
+    """What is done of each share; the whole set is in the cells of the first granularity and objective."""
+    whole = (config.granularities[0], config.objectives[0])
+    found: dict[float, list[Result]] = {}
+    for ratio in sorted(config.ratios):
+        for granularity, objective, seed, place in cells(config):
+            if (granularity, objective) != whole:
+                continue
+            result = read_result(out / (place if ratio == 1 else ratios_place(seed)))
+            if result is not None:
+                found.setdefault(ratio, []).append(result if ratio == 1 else result["ratios"][f"{ratio:g}"])
+    return found
 
 
 def compared(found: Sequence[Found], config: ClueStudyConfig, metric: str) -> list[Comparison]:

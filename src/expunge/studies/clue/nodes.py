@@ -1,8 +1,8 @@
 """Circuits and classes of a model, and the sets of nodes that are compared with them.
 
-one       the retain circuit is that of the persons who stay, in which facts are of the same kind as in the forget set
-several   beside it those of geography and offices
-another   that of geography alone: another kind, as the paper's retain sets are
+one       the retain circuit is that of the rows that stay, in which facts are of the same kind as in the forget set
+several   beside it those of knowledge of other kinds and of the skill
+another   that of another task alone, as the paper's retain sets are: of the skill, else of the first other kind
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,9 @@ import torch
 from expunge.circuits.classes import circuits_of
 from expunge.config import CircuitsConfig, ClueStudyConfig
 from expunge.data.example import Example
+from expunge.errors import ConfigError
 from expunge.record_circuits import Circuits, NodeInfo
-from expunge.studies.clue.scene import RETAINED, Scene, scene_of
+from expunge.studies.clue.scene import SKILL, Scene, scene_of
 from expunge.studies.running import read_result, write_result
 
 ONE, SEVERAL, ANOTHER = "one", "several", "another"
@@ -30,23 +31,38 @@ def searching(config: ClueStudyConfig, granularity: str, seed: int, **changes: A
 
 def retained(scene: Scene, which: str) -> dict[str, Sequence[Example]]:
     """Title → set, a retain circuit each."""
-    others = {title: scene.suite.utility[title] for title in RETAINED}
     if which == ANOTHER:
-        return {RETAINED[0]: others[RETAINED[0]]}
-    return {"retain": scene.sets.retain, **(others if which == SEVERAL else {})}
+        title = SKILL if SKILL in scene.kinds else next(iter(scene.kinds), None)
+        return {} if title is None else {title: scene.kinds[title]}
+    return {"retain": scene.sets.retain, **(scene.kinds if which == SEVERAL else {})}
 
 
 def found_in(scene: Scene, config: CircuitsConfig, which: str = ONE) -> Circuits:
-    """Circuits and classes of the model as it is now. Raises ConfigError where it knows no contrast any more."""
-    return circuits_of(scene.model, scene.sets.forget, retained(scene, which), config, scene.encoder)[0]
+    """Circuits and classes of the model as it is now. Raises ConfigError where it knows no contrast (any more)."""
+    sets = retained(scene, which)
+    if not sets:
+        raise ConfigError(f"{scene.suite.name} has no retain set of another kind")
+    return circuits_of(scene.model, scene.sets.forget, sets, config, scene.encoder)[0]
 
 
-def circuits(folder: Path, *, config: Mapping[str, Any], granularity: str, seed: int) -> None:
-    """The job: classes by one retain circuit, by several, and by that of another task."""
+def circuits(
+    folder: Path, *, config: Mapping[str, Any], granularity: str, seed: int, taught: str | None, wanted: Sequence[str]
+) -> None:
+    """The job: classes by one retain circuit, by several, and by that of another task, as far as they are wanted.
+
+    Without the first there is nothing to do; where one of the others cannot be found, the result says why.
+    """
     study = ClueStudyConfig.model_validate(config)
-    scene, how = scene_of(study, seed), searching(study, granularity, seed)
-    found = {which: found_in(scene, how, which).model_dump(mode="json") for which in (ONE, SEVERAL, ANOTHER)}
-    write_result(folder, {"granularity": granularity, "seed": seed, "circuits": found})
+    scene, how = scene_of(study, seed, taught), searching(study, granularity, seed)
+    found, absent = {}, {}
+    for which in wanted:
+        try:
+            found[which] = found_in(scene, how, which).model_dump(mode="json")
+        except ConfigError as error:
+            if which == ONE:
+                raise
+            absent[which] = str(error)
+    write_result(folder, {"granularity": granularity, "seed": seed, "circuits": found, "absent": absent})
 
 
 def read(folder: Path) -> dict[str, Circuits]:

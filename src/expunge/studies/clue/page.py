@@ -9,22 +9,44 @@ from expunge.bench.cells import slug
 from expunge.config import ClueStudyConfig
 from expunge.studies import Published
 from expunge.studies.clue.arms import ALL, CLUE, NO_FIRST, RANDOM, UNION
-from expunge.studies.clue.comparing import TESTED, Comparison, Found, compared, load
-from expunge.studies.clue.plan import checks_place, chosen_rates, circuits_place, survey_place
+from expunge.studies.clue.circuit_tables import classes_table, moved_table, off_table, patched_table, retained_table
+from expunge.studies.clue.comparing import (
+    FURTHER,
+    TESTED,
+    Comparison,
+    Found,
+    Shares,
+    compared,
+    load,
+    load_shares,
+)
+from expunge.studies.clue.plan import checks_place, chosen_rates, circuits_place, model_place, survey_place
 from expunge.studies.clue.tables import (
-    classes_table,
+    BEFORE,
     compared_table,
     end_table,
     exact_table,
+    further_table,
     main_table,
-    moved_table,
-    off_table,
-    patched_table,
-    retained_table,
+    ratio_table,
 )
-from expunge.studies.clue.wording import CLAIM, MOVED, READING, SWITCHED, ablation, checked, headline, how, limits
+from expunge.studies.clue.wording import (
+    ASKED,
+    CLAIM,
+    MOVED,
+    READING,
+    SHARES,
+    SWITCHED,
+    ablation,
+    checked,
+    descriptive,
+    headline,
+    how,
+    limits,
+    taught,
+)
 from expunge.studies.page import Figure, Section, published
-from expunge.studies.pictures import Difference, differences, trajectories
+from expunge.studies.pictures import Difference, differences, roc, trajectories
 from expunge.studies.running import read_result
 
 TITLE = "Do circuits and logic choose what to train?"
@@ -36,16 +58,22 @@ Compared = Mapping[str, Sequence[Comparison]]
 def publish(config: ClueStudyConfig, out: Path) -> Published:
     """Report and numbers from whatever results there are."""
     found = load(config, out)
-    several = {metric: compared(found, config, metric) for metric in TESTED}
+    several = {metric: compared(found, config, metric) for metric in (*TESTED, *FURTHER)}
+    shares = load_shares(config, out)
     there = {granularity: _checks(config, out, granularity) for granularity in config.granularities}
-    said = (*headline(found, several), *checked(there))
-    sections = list(_sections(config, out, found, several, there, said))
+    said = (*headline(config, found, several), *checked(there))
+    sections = list(_sections(config, out, found, several, shares, there, said))
     seeds = max((len(each.seeds) for each in found), default=0)
     under = f"expunge study clue · {config.suite} · {seeds} seeds"
     numbers = {
         "rates": chosen_rates(config, out),
         "comparisons": [_plain(each) for one in several.values() for each in one],
-        "cells": [{"granularity": f.granularity, "objective": f.objective, "seeds": f.seeds} for f in found],
+        "cells": [
+            {"granularity": f.granularity, "objective": f.objective, "before": f.before, "seeds": f.seeds}
+            for f in found
+        ],
+        "shares": {f"{ratio:g}": each for ratio, each in shares.items() if ratio < 1},
+        "models": _models(config, out),
         "checks": there,
         "survey": _survey(config, out),
     }
@@ -53,15 +81,18 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
 
 
 def _sections(
-    config: ClueStudyConfig, out: Path, found: Sequence[Found], several: Compared,
+    config: ClueStudyConfig, out: Path, found: Sequence[Found], several: Compared, shares: Shares,
     there: Mapping[str, list[dict[str, Any]]], said: Sequence[str],
 ) -> Iterator[Section]:  # fmt: skip
     yield Section("The claims, and what we found", [CLAIM, *said, READING])
-    yield Section("How it was run", how(config, chosen_rates(config, out)))
+    yield Section("How it was run", [*how(config, chosen_rates(config, out)), *taught(_models(config, out))])
     for granularity in dict.fromkeys(each.granularity for each in found):
         here = [each for each in found if each.granularity == granularity]
         own = {metric: [c for c in some if c.granularity == granularity] for metric, some in several.items()}
-        yield _unlearning(granularity, here, own, config.margin)
+        yield _unlearning(config, granularity, here, own)
+    if any(ratio < 1 for ratio in shares):
+        told = f"{SHARES} Objective: {config.objectives[0]}, nodes are {config.granularities[0]}."
+        yield Section("How much is to be forgotten", [told], [ratio_table(shares)])
     for granularity, results in there.items():
         if results:
             mine = [each for each in found if each.granularity == granularity]
@@ -74,33 +105,56 @@ def _sections(
     }
     tables = [retained_table(circuits), classes_table(_survey(config, out))]
     yield Section("How large the classes are", [], [table for table in tables if table.rows])
-    yield Section("What this scale cannot say", limits(found, several["distance"]))
+    yield Section("What this scale cannot say", limits(config, found, several["distance"]))
 
 
-def _unlearning(granularity: str, found: Sequence[Found], several: Compared, margin: float) -> Section:
-    tables = [main_table(found), end_table(found)]
-    if any(several.values()):
-        tables += [compared_table(several), *(exact_table(several[metric], metric) for metric in SHOWN)]
+def _unlearning(config: ClueStudyConfig, granularity: str, found: Sequence[Found], several: Compared) -> Section:
+    tables = [main_table(found), end_table(found), further_table(found)]
+    if any(several.values()) and not descriptive(config):
+        tables += [compared_table(several), compared_table(several, FURTHER)]
+        tables += [exact_table(several[metric], metric) for metric in SHOWN]
     figures = [
-        Figure(
-            f"{slug(granularity)}-{slug(one.objective)}",
-            trajectories({arm: one.curve(arm) for arm in DRAWN if arm in one.conditions},
-                         f"{granularity}, {one.objective}", "RU (kept)", "FE (forgotten)"),
-            f"{granularity}, {one.objective}: up is forgotten, right is kept; a point an epoch, means over seeds.",
-        )
-        for one in found
-    ]  # fmt: skip
-    dots = [Difference(f"{c.objective}: {c.arm}", c.found.difference, c.found.interval, c.values)
-            for c in several["distance"]]  # fmt: skip
-    drawn = differences(dots, margin, f"CLUE against other arms, {granularity}", "CLUE's distance minus the other's")
-    figures.append(Figure(
-        f"{slug(granularity)}-distance", drawn,
+        *(each for one in found for each in (_trajectory(one), _roc(one))),
+        _distances(granularity, several["distance"], config.margin),
+    ]
+    return Section(
+        f"Unlearning, nodes are {granularity}", [*ablation(found), ASKED], tables,
+        [each for each in figures if each.drawn],
+    )  # fmt: skip
+
+
+def _trajectory(one: Found) -> Figure:
+    curves = {arm: curve for arm in DRAWN if (curve := one.curve(arm))}  # without those that had nothing to train
+    return Figure(
+        f"{slug(one.granularity)}-{slug(one.objective)}",
+        trajectories(curves, f"{one.granularity}, {one.objective}", "RU (kept)", "FE (forgotten)"),
+        f"{one.granularity}, {one.objective}: up is forgotten, right is kept; a point an epoch, means over seeds.",
+    )
+
+
+def _roc(one: Found) -> Figure:
+    curves = {BEFORE: one.roc_before(), **{arm: one.roc(arm) for arm in DRAWN}}
+    return Figure(
+        f"{slug(one.granularity)}-{slug(one.objective)}-roc",
+        roc({name: curve for name, curve in curves.items() if curve}, f"ROC, {one.granularity}, {one.objective}"),
+        f"{one.granularity}, {one.objective}: forget rows against rows that were never seen, by their loss, before and "
+        "at the kept point; true positives at each share of false ones, means over seeds. The diagonal is never-known.",
+    )
+
+
+def _distances(granularity: str, several: Sequence[Comparison], margin: float) -> Figure:
+    dots = [Difference(f"{c.objective}: {c.arm}", c.found.difference, c.found.interval, c.values) for c in several]
+    return Figure(
+        f"{slug(granularity)}-distance",
+        differences(dots, margin, f"CLUE against other arms, {granularity}", "CLUE's distance minus the other's"),
         f"{granularity}: CLUE's distance to never-known minus that of each arm, left is better for CLUE: mean with its "
         "95 % interval; dots are seeds, the band counts as equivalent.",
-    ))  # fmt: skip
-    return Section(
-        f"Unlearning, nodes are {granularity}", ablation(found), tables, [each for each in figures if each.drawn]
     )
+
+
+def _models(config: ClueStudyConfig, out: Path) -> list[dict[str, Any]]:
+    """What the world's models knew before and after they were taught the skill."""
+    return [each for each in _results([out / model_place(seed) for seed in range(config.seeds)]) if "after" in each]
 
 
 def _checks(config: ClueStudyConfig, out: Path, granularity: str) -> list[dict[str, Any]]:

@@ -1,36 +1,85 @@
-"""The tables of the report."""
+"""The tables of the report about what arms came to."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import Any
 
-from expunge.report.numbers import number, percent, signed
-from expunge.studies.clue.comparing import SAID, TESTED, THREE, Comparison, Found
-from expunge.studies.clue.scene import RETAINED
+from expunge.report.numbers import number, signed
+from expunge.studies.clue.arms import BY_RATIO, condition
+from expunge.studies.clue.comparing import (
+    ANEW,
+    ROUGE_FORGET,
+    ROUGE_RETAIN,
+    TESTED,
+    THREE,
+    Comparison,
+    Found,
+    Shares,
+    value_before,
+    value_of,
+)
+from expunge.studies.clue.scene import REST
 from expunge.studies.compared import judged_table
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
-Results = Sequence[Mapping[str, Any]]
-CLASSES = ("forget", "conflict")
+BEFORE = "before"
+REREAD = ("skill", ROUGE_FORGET, ROUGE_RETAIN, "AUC", "TPR at 1 % FPR", "relearnt", "unrelated", "said after unrelated")
 
 
 def main_table(found: Sequence[Found]) -> Table:
     """What each arm came to, at the kept point."""
     rows = []
     for one in found:
+        rows.append([f"{one.objective}, {BEFORE}", str(len(one.before)), "–", "–",
+                     *(spread(before(one, m)) for m in THREE), "–", spread(before(one, ANEW)), "–"])  # fmt: skip
         for arm in one.conditions:
             values = lambda metric, one=one, arm=arm: list(one.values(arm, metric).values())
             results = one.results(arm)
             held = sum(r["holds"] for r in results)
             rows.append([
-                f"{one.objective}, {arm}", str(len(values("share"))), _percent(values("share")),
-                _percent(values("changed")), *(spread(values(m)) for m in (*THREE, "distance")),
-                spread(values(SAID)), f"{held} of {len(results)}",
+                f"{one.objective}, {arm}", str(len(values("share"))), percents(values("share")),
+                percents(values("changed")), *(spread(values(m)) for m in (*THREE, "distance", ANEW)),
+                f"{held} of {len(results)}",
             ])  # fmt: skip
-    head = ["Objective, arm", "Seeds", "Weights in the masks", "Changed", "FE", "RU", "GU", "Distance", SAID,
+    head = ["Objective, arm", "Seeds", "Weights in the masks", "Weights changed", *THREE, "Distance", ANEW,
             "Floor held"]  # fmt: skip
     return Table(head, rows, "At the kept point, means ± sd over seeds.")
+
+
+def before(found: Found, metric: str) -> list[float]:
+    """Of the models that nothing was done to."""
+    return [value for each in found.before.values() if (value := value_before(each, metric)) is not None]
+
+
+def further_table(found: Sequence[Found]) -> Table:
+    """What the model says, what gives it away, what it still can, and what comes back."""
+    rows = []
+    for one in found:
+        rows.append([f"{one.objective}, {BEFORE}", *(spread(before(one, metric)) for metric in REREAD)])
+        for arm in one.conditions:
+            cells = [spread(list(one.values(arm, metric).values())) for metric in REREAD]
+            rows.append([f"{one.objective}, {arm}", *cells])
+    head = ["Objective, arm", "Skill", "ROUGE-L, forget", "ROUGE-L, retain", "Membership AUC", "TPR at 1 % FPR",
+            "Relearnt, above twins", "After unrelated training, above twins", "The same, as said"]  # fmt: skip
+    return Table(head, rows, "At the kept point, means ± sd over seeds.")
+
+
+def ratio_table(shares: Shares) -> Table:
+    """What becomes of a share of the forget set, and of the rest of it."""
+    rows = []
+    for ratio, several in shares.items():
+        for arm in BY_RATIO:
+            there = [each["arms"][arm] for each in several if arm in each["arms"] and "absent" not in each["arms"][arm]]
+            if there:
+                values = lambda metric, there=there: [v for run in there if (v := value_of(run, metric)) is not None]
+                rest = [run["points"][run["kept"]]["measures"].get(REST, {}).get("exact") for run in there]
+                rows.append([
+                    f"{100 * ratio:g} %, {condition(arm)}", str(len(there)),
+                    str(several[0]["rows"]), percents(values("share")),
+                    *(spread(values(m)) for m in (*THREE, "distance")),
+                    spread([value for value in rest if value is not None]),
+                ])  # fmt: skip
+    head = ["Share, arm", "Seeds", "Rows", "Weights in the masks", *THREE, "Distance", "The rest is answered"]
+    return Table(head, rows, "At the kept point, means ± sd over seeds; one draw of random nodes.")
 
 
 def end_table(found: Sequence[Found]) -> Table:
@@ -39,24 +88,22 @@ def end_table(found: Sequence[Found]) -> Table:
     for one in found:
         for arm in one.conditions:
             last = [spread(list(one.values(arm, f"{m} at the end").values())) for m in THREE]
-            further = [spread(list(one.values(arm, m).values())) for m in ("AUES", "relearnt")]
+            further = [spread(list(one.values(arm, m).values())) for m in ("AUES",)]
             rows.append([f"{one.objective}, {arm}", *last, *further])
-    head = ["Objective, arm", "FE", "RU", "GU", "AUES", "Relearnt, above twins"]
-    return Table(head, rows, "After the last epoch; AUES over all epochs; relearning from the kept point.")
+    return Table(["Objective, arm", *THREE, "AUES"], rows, "After the last epoch; AUES over all epochs.")
 
 
-def compared_table(several: Mapping[str, Sequence[Comparison]]) -> Table:
+def compared_table(several: Mapping[str, Sequence[Comparison]], metrics: Sequence[str] = TESTED) -> Table:
     """CLUE minus each arm, by metric."""
     names = dict.fromkeys((c.objective, c.arm) for each in several.values() for c in each)
     rows = []
     for objective, arm in names:
         row = [f"{objective}, {arm}"]
-        for metric in TESTED:
+        for metric in metrics:
             one = next((c for c in several[metric] if (c.objective, c.arm) == (objective, arm)), None)
             row.append("–" if one is None else f"{signed(one.found.difference)} ({number(one.holm)}, {one.finding})")
         rows.append(row)
-    head = ["CLUE minus …", *TESTED]
-    return Table(head, rows, "Difference (p after Holm's correction over a column, finding).")
+    return Table(["CLUE minus …", *metrics], rows, "Difference (p after Holm's correction over a column, finding).")
 
 
 def exact_table(several: Sequence[Comparison], metric: str) -> Table:
@@ -66,115 +113,5 @@ def exact_table(several: Sequence[Comparison], metric: str) -> Table:
     return judged_table(rows, heads, f"{metric[0].upper()}{metric[1:]}.", equivalence=True)
 
 
-def classes_table(results: Results) -> Table:
-    """Sizes of classes by granularity and size of the circuits, over seeds and draws of contrasts."""
-    rows: dict[tuple[str, str], list[Any]] = {}
-    for row in (row for result in results for row in result["rows"]):
-        how = f"{percent(row['size'])} of the edges" if row["size"] else f"faithfulness {row['faithfulness']:g}"
-        rows.setdefault((row["granularity"], how), []).append(row)
-    cells = []
-    for (granularity, how), some in rows.items():
-        nodes = [[r["classes"][c][0] for r in some] for c in CLASSES]
-        weights = [[r["classes"][c][1] for r in some] for c in CLASSES]
-        cells.append([
-            f"{granularity} ({some[0]['nodes']} nodes)", how, str(len(some)), spread([r["recovered"] for r in some]),
-            *(f"{spread(n, '{:.1f}')} ({min(n)} to {max(n)})" for n in nodes), *(_percent(w) for w in weights),
-            f"{sum(r['satisfiable'] for r in some)}",
-        ])  # fmt: skip
-    head = ["Nodes", "Size", "Searches", "Recovered", "Forget nodes", "Conflict nodes", "Weights, forget",
-            "Weights, conflict", "Without conflict"]  # fmt: skip
-    return Table(head, cells, "Each model with two draws of contrasts; one retain circuit.")
-
-
-def retained_table(found: Mapping[str, Results]) -> Table:
-    """Classes by one retain circuit, by several, by that of another task."""
-    rows = []
-    for granularity, results in found.items():
-        for which in results[0]["circuits"] if results else ():
-            circuits = [result["circuits"][which] for result in results]
-            counts = [[_count(each, c) for each in circuits] for c in CLASSES]
-            rows.append(
-                [
-                    f"{granularity}, {which}",
-                    str(len(circuits)),
-                    *(spread(c, "{:.1f}") for c in counts),
-                    *(spread([100 * _weights(each, c) for each in circuits], "{:.1f}") for c in CLASSES),
-                ]
-            )
-    head = ["Retain circuits", "Seeds", "Forget nodes", "Conflict nodes", "Weights, forget, %", "Weights, conflict, %"]
-    return Table(head, rows, "Which retain circuits there are.")
-
-
-def off_table(results: Results) -> Table:
-    """What is left without a class's nodes, and without as many random ones."""
-    sets = ("forget", "retain", *RETAINED)
-    rows = []
-    for which in ("forget", "off", "conflict"):
-        there = [r["off"] for r in results if which in r["off"]["left"]]
-        if there:
-            ours = [[each["left"][which][title] for each in there] for title in sets]
-            random = [[fmean(draw[title] for draw in each["random"][which]) for each in there] for title in sets]
-            nodes = spread([each["nodes"][which] for each in there], "{:.1f}")
-            rows += [[f"without the nodes: {which}", str(len(there)), nodes, *map(spread, ours)],
-                     ["without as many random ones", str(len(there)), nodes, *map(spread, random)]]  # fmt: skip
-    return Table(["Effect that is left", "Seeds", "Nodes", *sets], rows, "1: nothing is lost, 0: everything.")
-
-
-def moved_table(before: Results, found: Sequence[Found]) -> Table:
-    """How alike circuits are: for other contrasts, and after unlearning."""
-    compared = {"nothing trained, other contrasts": [r["other contrasts"] for r in before]}
-    for one in found:
-        for arm in one.conditions:
-            several = [r["moved"] for r in one.results(arm) if "moved" in r]
-            if several:
-                compared[f"after {one.objective}, {arm}"] = several
-    rows = []
-    for name, several in compared.items():
-        there = [each for each in several if "absent" not in each]
-        values = lambda *keys, there=there: spread([_at(each, keys) for each in there])
-        rows.append([
-            name, f"{len(there)} of {len(several)}", values("forget", "nodes"), values("forget", "edges"),
-            values("retain", "nodes"), values("retain", "edges"), values("forget nodes"), values("conflict nodes"),
-            values("same class"),
-        ])  # fmt: skip
-    head = ["Against the first search", "Found", "Forget circuit: nodes", "edges", "Retain circuit: nodes", "edges",
-            "Class forget", "Class conflict", "Nodes of the same class"]  # fmt: skip
-    return Table(head, rows, "Jaccard similarity, 1: the same. Not found: the model tells no contrast apart any more.")
-
-
-def patched_table(found: Mapping[str, Results]) -> Table:
-    """Scores against exact patching of every edge."""
-    rows = []
-    for granularity, results in found.items():
-        for name in ("noising", "denoising", "noising, whole path", "denoising, whole path"):
-            exact = [r["exact"][name] for r in results]
-            rows.append(
-                [
-                    f"{granularity}, {name}",
-                    str(len(exact)),
-                    number(fmean(r["exact"]["edges"] for r in results)),
-                    spread([e["rank"] for e in exact]),
-                    spread([e["top"] for e in exact]),
-                ]
-            )
-    head = ["Scores", "Seeds", "Edges", "Rank correlation", "Strongest tenth in common"]
-    return Table(head, rows, "Half-path attribution, and the whole path (EAP-IG), against exact patching.")
-
-
-def _count(circuits: Mapping[str, Any], which: str) -> int:
-    return sum(each == which for each in circuits["classes"].values())
-
-
-def _weights(circuits: Mapping[str, Any], which: str) -> float:
-    own = sum(n["weights"] for n in circuits["nodes"] if circuits["classes"].get(n["name"]) == which)
-    return own / sum(n["weights"] for n in circuits["nodes"])
-
-
-def _at(value: Any, keys: Sequence[str]) -> float:
-    for key in keys:
-        value = value[key]
-    return value
-
-
-def _percent(shares: Sequence[float]) -> str:
+def percents(shares: Sequence[float]) -> str:
     return f"{spread([100 * share for share in shares], '{:.1f}')} %" if shares else "–"

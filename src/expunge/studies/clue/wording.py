@@ -8,7 +8,9 @@ from expunge.config import ClueStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.clue.arms import ALL, CLUE, MANY, NO_FIRST, RANDOM, WHOLE_SECOND
 from expunge.studies.clue.comparing import Comparison, Found
+from expunge.studies.clue.scene import SKILL
 from expunge.studies.paired import sentence
+from expunge.studies.people import is_world
 
 CLAIM = (
     "Chen et al. (CLUE, arXiv 2509.20977; 7B models, hazardous knowledge against Winogrande, SST-2, RTE, Bool) "
@@ -19,12 +21,24 @@ CLAIM = (
     "knowledge back."
 )
 READING = (
-    "FE is 1 - accuracy on the forget rows, RU accuracy on retained persons, GU mean accuracy on what nothing is "
+    "FE is 1 - accuracy on the forget rows, RU accuracy on retained rows, GU mean accuracy on what nothing is "
     "trained on; an answer counts where each of its tokens is the likeliest. Distance is that of the forget rows' "
-    "level to what the model says of twins, persons who do not exist, as a share of the way there: 0 is "
+    "level to what the model says of twins, subjects that do not exist, as a share of the way there: 0 is "
     "never-known, and FE beyond that is no merit. The kept point is the epoch that is nearest, with the utility "
-    "floor held on half of the retained persons; RU is of the other half. The distance was named the first measure "
+    "floor held on half of the retained rows; RU is of the other half. The distance was named the first measure "
     "before the study was run."
+)
+ASKED = (
+    f"Skill is the share of {SKILL} that are gone on with rightly: no arm trains on them. ROUGE-L is the recall of "
+    "what the model says by itself. Membership inference has to tell forget rows from never-seen ones by their loss: "
+    "an AUC of 1/2 is never-known, above it something is still known, below it a model gives away what was pushed "
+    "down. Relearning teaches one half of the forget rows and asks the other; unrelated training is on retained "
+    "rows. Both are read above twins, which nobody knows: what these gain is guessing."
+)
+SHARES = (
+    "Shares of the forget set are unlearnt alone, by whole groups, with circuits of their own and as many steps as the "
+    "whole set has. Nobody asks that the rest of the forget set goes or stays: what is answered of it says how far "
+    "unlearning reaches."
 )
 SWITCHED = (
     "Nodes are switched off by patching: they read and write what they do for the corrupted prompt. “forget” are "
@@ -32,6 +46,7 @@ SWITCHED = (
     "forget circuit is off and, by the logic, without those of class forget the retain circuits stay on. Contrasts "
     "are others than the circuits were found with."
 )
+DESCRIPTIVE = "Few seeds of one real model: what is told here is descriptive, nothing is tested."
 _RANKED = ("noising", "denoising", "noising, whole path", "denoising, whole path")
 MOVED = (
     "Circuits found anew after unlearning, against the first ones. The first row is what another draw of contrasts "
@@ -39,20 +54,34 @@ MOVED = (
 )
 
 
-def headline(found: Sequence[Found], several: Mapping[str, Sequence[Comparison]]) -> tuple[str, ...]:
+def headline(
+    config: ClueStudyConfig, found: Sequence[Found], several: Mapping[str, Sequence[Comparison]]
+) -> tuple[str, ...]:  # fmt: skip
     """What came out, in sentences."""
     if not several or not several.get("distance"):
         return ("No cell has two seeds yet.",)
-    lines = []
+    lines = [DESCRIPTIVE] if descriptive(config) else []
     for one in found:
         here = [c for c in several["distance"] if (c.granularity, c.objective) == (one.granularity, one.objective)]
+        where = f"{one.granularity}, {one.objective}"
+        if descriptive(config):
+            lines.append(f"{where}, CLUE's distance minus that of each arm (less is better): {_differences(here)}.")
+            continue
         for each in (c for c in here if c.arm == RANDOM):
-            told = sentence(each.found, (CLUE, RANDOM), "of the way from never-known")
-            lines.append(f"{one.granularity}, {one.objective}: {told}")
-        lines.append(f"{one.granularity}, {one.objective}, CLUE's distance (less is better): {_ranked(here)}.")
+            lines.append(f"{where}: {sentence(each.found, (CLUE, RANDOM), 'of the way from never-known')}")
+        lines.append(f"{where}, CLUE's distance (less is better): {_ranked(here)}.")
     empty = [f"{one.empty('forget')} of {len(one.seeds)} ({one.granularity})" for one in found]
     lines.append(f"Seeds in which no node is to be forgotten alone, so that stage 1 is empty: {listed(_once(empty))}.")
     return tuple(lines)
+
+
+def descriptive(config: ClueStudyConfig) -> bool:
+    """Seeds of the world are models; of anything else they are orders and rows of one model."""
+    return not is_world(config.suite)
+
+
+def _differences(found: Sequence[Comparison]) -> str:
+    return listed([f"{c.arm} {signed(c.found.difference)}" for c in found]) or "nothing to compare with"
 
 
 def _once(words: Sequence[str]) -> list[str]:
@@ -132,6 +161,17 @@ def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> li
         if len(config.rates) > 1
         else f"The learning rate was given, not tuned: {min(config.rates):g}."
     )
+    tests = (
+        DESCRIPTIVE
+        if descriptive(config)
+        else f"Tests are paired over seeds: t, exact sign flips, TOST at ±{config.margin:g}. A finding is what holds "
+        "after Holm's correction over all arms and objectives of a granularity and metric."
+    )
+    seeds = (
+        "Seeds differ in order, rows and contrasts; the model is the same."
+        if descriptive(config)
+        else "Each seed has its own model, rows, order and contrasts."
+    )
     return [
         f"{config.epochs} epochs of {config.batch_size} forget rows a step, {config.first} of them stage 1's, which "
         "has the forget loss alone; stage 2 has as many retained rows beside them, NLL with weight 1. AdamW, weight "
@@ -140,21 +180,40 @@ def how(config: ClueStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> li
         "train and keep the same rows.",
         tuned,
         f"Random nodes: as many of each number of weights as each class has, drawn from all, {config.draws} draws "
-        "averaged within a seed. Gradient localizers choose as many single weights as both classes have. A stage "
-        "without nodes gives its epochs to the other. Each seed has its own model, rows, order and contrasts.",
-        f"Tests are paired over seeds: t, exact sign flips, TOST at ±{config.margin:g}. A finding is what holds after "
-        "Holm's correction over all arms and objectives of a granularity and metric.",
+        "averaged within a seed. Gradient localizers choose as many single weights as both classes have, those that do "
+        f"not score these (MemFlex) whole rows. A stage without nodes gives its epochs to the other. {seeds}",
+        f"Relearning: {config.relearn.epochs or config.relearn.max_steps} epochs on half of the forget rows at rate "
+        f"{config.relearn.learning_rate:g}; unrelated training: {config.unrelated} steps. Of several objectives all "
+        "are run with the first granularity, with the others the first alone, unless the study is run in full.",
+        tests,
     ]
 
 
-def limits(found: Sequence[Found], several: Sequence[Comparison]) -> list[str]:
+def taught(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What it did to the models that they were taught the skill."""
+    if not models:
+        return []
+    at = lambda when, title: percent(fmean(each[when][title] for each in models))
+    return [
+        f"The models were taught to go on with {SKILL}, beside all their texts, before anything else: of such lists "
+        f"they knew {at('before', SKILL)} before and {at('after', SKILL)} after, of the forget rows "
+        f"{at('before', 'forget')} and {at('after', 'forget')}, of retained ones {at('before', 'retain')} and "
+        f"{at('after', 'retain')}. The lists are all of one length, so a network may look so many words back rather "
+        "than for what stood before."
+    ]
+
+
+def limits(config: ClueStudyConfig, found: Sequence[Found], several: Sequence[Comparison]) -> list[str]:
     least = [c.found.detectable for c in several if c.found.detectable is not None]
     power = f"Effects below {number(min(least))} to {number(max(least))} of the way" if least else ""
-    return [
-        *([f"{power} (80 % power, from the spread seen here) would have been missed."] if power else []),
+    small = (
         "A network of a million parameters has 28 matrices, the paper's 224: a tenth of its edges touches most "
         "nodes, and facts about persons to forget and persons to keep run through the same ones. With a finer "
-        "choice of nodes a single gate at the output may decide how many are in conflict (see the table of classes).",
+        "choice of nodes a single gate at the output may decide how many are in conflict (see the table of classes)."
+    )
+    return [
+        *([f"{power} (80 % power, from the spread seen here) would have been missed."] if power else []),
+        *([] if descriptive(config) else [small]),
         "The engine is ours (half-path attribution), not edge pruning; rates, data and models are not the paper's.",
         *_overlap(found),
     ]
