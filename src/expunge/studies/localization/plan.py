@@ -183,7 +183,10 @@ def _job(config: LocalizationStudyConfig, folder: Path, label: str, run: str, va
 
 
 def _needed(config: LocalizationStudyConfig) -> Sequence[tuple[Target, int]]:
-    """Every target with every seed, and those of the pilot with the seed after."""
-    found = [(target, seed) for seed in range(config.seeds) for target in targets(config)]
-    tried = dict.fromkeys((pilot_target(config, pilot.kind), config.seeds) for pilot in pilots(config))
-    return [*tried, *found]
+    """Every target with every seed, and those of the pilot with the seed after.
+
+    Kind by kind: targets of one seed start from the same models, and the second would wait for the first to train them.
+    """
+    tried = {pilot_target(config, pilot.kind) for pilot in pilots(config)}
+    seeds = range(config.seeds)
+    return [(t, seed) for t in targets(config) for seed in ((config.seeds, *seeds) if t in tried else seeds)]
