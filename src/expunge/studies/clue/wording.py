@@ -9,7 +9,6 @@ from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.clue.arms import ALL, CLUE, MANY, NO_FIRST, RANDOM, WHOLE_SECOND
 from expunge.studies.clue.comparing import Comparison, Found
 from expunge.studies.clue.scene import SKILL
-from expunge.studies.paired import sentence
 from expunge.studies.people import is_world
 
 CLAIM = (
@@ -68,7 +67,7 @@ def headline(
             lines.append(f"{where}, CLUE's distance minus that of each arm (less is better): {_differences(here)}.")
             continue
         for each in (c for c in here if c.arm == RANDOM):
-            lines.append(f"{where}: {sentence(each.found, (CLUE, RANDOM), 'of the way from never-known')}")
+            lines.append(f"{where}: {each.told((CLUE, RANDOM), 'of the way from never-known')}")
         lines.append(f"{where}, CLUE's distance (less is better): {_ranked(here)}.")
     empty = [f"{one.empty('forget')} of {len(one.seeds)} ({one.granularity})" for one in found]
     lines.append(f"Seeds in which no node is to be forgotten alone, so that stage 1 is empty: {listed(_once(empty))}.")

@@ -196,14 +196,12 @@ def mean_line(
     ]
 
 
-def motivated(results: Sequence[Result]) -> dict[str, Paired]:
+def motivated(results: Sequence[Result]) -> list[Compared]:
     """With minus without related facts at the last point, seed by seed: distance to never-known, and what is kept."""
-    if len(results) < 2:
-        return {}
-    values: dict[str, list[list[float]]] = {DISTANCE: [[], []], KEPT: [[], []]}
+    values: dict[str, tuple[list[float], list[float]]] = {DISTANCE: ([], []), KEPT: ([], [])}
     for result in results:
         for place, run in enumerate(result["conditions"].values()):
             last, first = run["trajectory"][-1]["measures"], run["trajectory"][0]["measures"]
             values[DISTANCE][place].append(abs(last[FORGET]["level"] - run["never"][FORGET]["level"]))
             values[KEPT][place].append(last[TEST]["level"] / first[TEST]["level"])
-    return {name: paired(*both, margin=0.05) for name, both in values.items()}
+    return compared(values, margin=0.05)

@@ -10,7 +10,6 @@ from expunge.report.numbers import number
 from expunge.studies import Published
 from expunge.studies.compared import Compared
 from expunge.studies.page import Figure, Section, Table, published
-from expunge.studies.paired import sentence
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import read_result
 from expunge.studies.spread import spread
@@ -164,7 +163,7 @@ def _motivated(results: Sequence[Mapping[str, Any]]) -> Section:
     figure = Figure("motivating", drawn, told)
     said = ["Never-known is here the model before it was taught."]
     names = ("With related facts", "without")
-    said += [f"At the end, {name}: {sentence(each, names, name)}" for name, each in motivated(results).items()]
+    said += [f"At the end, {each.name}: {each.told(names, each.name)}" for each in motivated(results)]
     return Section("The motivating experiment", said, [Table(head, rows)], [figure] if figure.drawn else [])
 
 
