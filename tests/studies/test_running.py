@@ -6,41 +6,13 @@ import pytest
 
 from expunge.bench.jobs import Job
 from expunge.bench.worker import work
-from expunge.config import Config
 from expunge.errors import OutputError
 from expunge.record_file import load_record
-from expunge.studies import RESULT, Published, Study, done, studies
+from expunge.studies import RESULT, studies
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
 from expunge.studies.pictures import Difference, differences, trajectories
 from expunge.studies.running import publish, read_result, run_study
-
-
-class Settings(Config):
-    """Of the study below."""
-
-    numbers: tuple[int, ...] = (2, 3)
-
-
-def jobs(config: Settings, out: Path) -> list[Job]:
-    """Squares of numbers, and their sum, which needs all of them."""
-    squares = [
-        Job("call", f"square {n}", out / "squares" / str(n), {"number": n}, 1, "made_up_study:square")
-        for n in config.numbers
-    ]
-    folders = [str(job.folder) for job in squares]
-    return [*squares, Job("call", "sum", out / "sum", {"folders": folders}, 1, "made_up_study:total")]
-
-
-def ready(job: Job, config: Settings, out: Path) -> bool:
-    return job.label != "sum" or all(done(each) for each in jobs(config, out)[:-1])
-
-
-def published(config: Settings, out: Path) -> Published:
-    total = read_result(out / "sum")
-    return Published({"report.md": f"{total}"}, ("nothing yet",) if total is None else (f"sum {total['total']}",))
-
-
-STUDY = Study("squares", "", Settings, lambda config: config, jobs, ready, published, __name__)
+from made_up_study import STUDY, Settings
 
 
 def test_jobs_that_wait_for_others(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ def study(
     processes: Annotated[
         int | None, typer.Option("--processes", metavar="N", min=1, help="Jobs at once; default: by processors.")
     ] = None,
+    reuse: Annotated[
+        Path | None, typer.Option("--reuse", metavar="FILE", help="jobs.jsonl of an earlier run: only the rest is run.")
+    ] = None,
     config: o.ConfigFile = None,
     json: o.Json = False,
     resume: o.Resume = False,
@@ -46,7 +49,7 @@ def study(
     place = out or Path("runs") / f"study-{which.name}"
     record = run_study(
         which, resolved, place, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,
-        overwrite=overwrite, phases=Bars(),
+        overwrite=overwrite, reuse=reuse, phases=Bars(),
     )  # fmt: skip
     if json:
         print((place / "results.json").read_text(encoding="utf-8"), end="")

@@ -15,7 +15,7 @@ from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import check, check_free, claim
 from expunge.runs.phases import Phases
-from expunge.studies import RESULT, Study, done
+from expunge.studies import RESULT, Study, done, jobs_file
 
 
 def run_study(
@@ -28,18 +28,21 @@ def run_study(
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
+    reuse: Path | None = None,
     phases: Phases | None = None,
 ) -> Record:
     """Run every job of a study and publish its report to `out`. Where and how many at once changes no result.
 
     A job that fails stops none that does not need it; the record's status is then "failed". Killed at any moment, the
-    same call with `resume` goes on: what is done is not done again. Raises for settings that are wrong before anything
-    is run.
+    same call with `resume` goes on: what is done is not done again. `reuse`: the jobs.jsonl of an earlier run, of which
+    the same holds. Raises for settings that are wrong before anything is run.
     """
     phases = phases or Phases()
     check_free(out, resume=resume, overwrite=overwrite)
     check_engine(engine)
     config = study.check(config)
+    if reuse is not None:
+        jobs_file.read(study, config, reuse)
     fresh = check(out, config.model_dump(), resume=resume, overwrite=overwrite) is None
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
@@ -50,6 +53,8 @@ def run_study(
     threads = int(getattr(config, "threads", 1))
     failed: list[str] = []
     with recorded(record, out, fresh=fresh, keep=lambda _: None):
+        if reuse is not None:
+            jobs_file.unpack(study, config, out, reuse)
         failed = _work(study, config, out, ENGINES[engine](processes, threads), phases)
     published = publish(study, config, out)
     record = record.updated(
@@ -62,7 +67,7 @@ def run_study(
 def publish(study: Study, config: Config, out: Path) -> tuple[str, ...]:
     """Write what follows from the results that are there."""
     published = study.publish(config, out)
-    for name, text in published.files.items():
+    for name, text in {**published.files, jobs_file.JOBS: jobs_file.packed(study, config, out)}.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,74 @@
+"""All results of a study in one small file, jobs.jsonl, from which another machine goes on or makes the report anew.
+
+The first line has the study and the hash of its settings, every other one the folder of a job, the JSON files that it
+left, and whether it left more (weights, masks): such jobs are done again where others, that may need it, are missing.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from expunge.atomic import atomic_file
+from expunge.config import Config
+from expunge.errors import UsageError
+from expunge.record import configuration_hash
+from expunge.studies import RESULT, Study, done
+
+JOBS = "jobs.jsonl"
+
+
+def packed(study: Study, config: Config, out: Path) -> str:
+    """What is done so far."""
+    lines = [{"study": study.name, "settings": configuration_hash(config.model_dump())}]
+    for job in study.jobs(config, out):
+        if done(job):
+            left = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in job.folder.glob("*.json")}
+            more = any(path.name not in left for path in job.folder.iterdir())
+            lines.append(
+                {"job": job.folder.relative_to(out).as_posix(), "more": more, "left": dict(sorted(left.items()))}
+            )
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
+
+def unpack(study: Study, config: Config, out: Path, path: Path) -> int:
+    """Put the results of an earlier run where its jobs would have left them; returns how many.
+
+    Raises UsageError for a file of another study or of other settings.
+    """
+    told = read(study, config, path)
+    alone = [line for line in told if not line["more"]]
+    _write(out, alone)
+    missing = {job.folder for job in study.jobs(config, out)} - {out / line["job"] for line in told}
+    if missing:
+        return len(alone)
+    _write(out, told)
+    return len(told)
+
+
+def _write(out: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    for line in lines:
+        folder = out / line["job"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in sorted(line["left"], key=RESULT.__eq__):  # the result last: it says that the job is done
+            if not (folder / name).exists():
+                with atomic_file(folder / name) as partial:
+                    partial.write_text(json.dumps(line["left"][name], indent=1) + "\n", encoding="utf-8", newline="\n")
+
+
+def read(study: Study, config: Config, path: Path) -> list[dict[str, Any]]:
+    """Its jobs. Raises as `unpack`."""
+    try:
+        first, *rest = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        name, settings = first["study"], first["settings"]
+        told = [{"job": str(each["job"]), "more": bool(each["more"]), "left": dict(each["left"])} for each in rest]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--reuse {path}: not the {JOBS} of a study ({error})") from None
+    if name != study.name:
+        raise UsageError(f"--reuse {path}: it is of the study {name!r}, this is {study.name!r}")
+    if settings != configuration_hash(config.model_dump()):
+        raise UsageError(f"--reuse {path}: it was made with other settings; give the same recipe and options")
+    places = [Path(each["job"], name) for each in told for name in each["left"]]
+    if outside := [place for place in places if place.is_absolute() or ".." in place.parts]:
+        raise UsageError(f"--reuse {path}: {str(outside[0])!r} does not lie in a study's folder")
+    return told
