@@ -20,7 +20,7 @@ JOBS = "jobs.jsonl"
 
 def packed(study: Study, config: Config, out: Path) -> str:
     """What is done so far."""
-    lines = [{"study": study.name, "settings": configuration_hash(config.model_dump())}]
+    lines: list[dict[str, Any]] = [{"study": study.name, "settings": configuration_hash(config.model_dump())}]
     for job in study.jobs(config, out):
         if done(job):
             left = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in job.folder.glob("*.json")}
