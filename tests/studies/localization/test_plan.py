@@ -40,6 +40,12 @@ def test_in_full_there_is_more() -> None:
     assert all(Arm.from_json(arm.as_json()) == arm for arm in found)
 
 
+def test_no_two_targets_at_once_start_from_one_model(tmp_path: Path) -> None:
+    made = [job for job in jobs(DEFAULT, tmp_path) if job.run.endswith(":make")]
+    assert len({job.folder for job in made}) == len(made) == 2 * (DEFAULT.seeds + 1)
+    assert all(one.values["seed"] != other.values["seed"] for one, other in zip(made, made[1:]))
+
+
 def test_localizers_look_in_planted_heads_only_in_full(tmp_path: Path) -> None:
     def places(config: LocalizationStudyConfig) -> set[str]:
         found = [job for job in jobs(config, tmp_path) if job.run.endswith(":recall")]
