@@ -1,6 +1,7 @@
 """The plan: what is run, what waits for what, and that every region has the same settings."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_in_full_there_is_more() -> None:
 def test_no_two_targets_at_once_start_from_one_model(tmp_path: Path) -> None:
     made = [job for job in jobs(DEFAULT, tmp_path) if job.run.endswith(":make")]
     assert len({job.folder for job in made}) == len(made) == 2 * (DEFAULT.seeds + 1)
-    assert all(one.values["seed"] != other.values["seed"] for one, other in zip(made, made[1:]))
+    assert all(one.values["seed"] != other.values["seed"] for one, other in pairwise(made))
 
 
 def test_localizers_look_in_planted_heads_only_in_full(tmp_path: Path) -> None:
