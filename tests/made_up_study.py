@@ -6,7 +6,7 @@ from pathlib import Path
 from expunge.bench.jobs import Job
 from expunge.config import Config
 from expunge.studies import Published, Study, done
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 
 
 class Settings(Config):

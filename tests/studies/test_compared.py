@@ -9,7 +9,7 @@ import pytest
 from expunge.studies.compared import Compared, compared, corrected, judged_table, minus
 from expunge.studies.paired import paired
 from expunge.studies.pilot import best_rates, pilots
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 UP = ([0.6, 0.7, 0.8, 0.9], [0.1, 0.21, 0.3, 0.42])
 SAME = ([0.5, 0.6, 0.7, 0.8],) * 2

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from expunge.errors import UsageError
+from expunge.errors import OutputError, UsageError
 from expunge.studies import RESULT
-from expunge.studies.jobs_file import JOBS, unpack
-from expunge.studies.running import publish, read_result, run_study
+from expunge.studies.jobs_file import JOBS, read, unpack
+from expunge.studies.results import read_result
+from expunge.studies.running import publish, run_study
 from made_up_study import STUDY, Settings
 
 WHOLE = '{"job":"sum","more":false,"left":{"result.json":{"total":13}}}\n'
@@ -16,6 +17,12 @@ WHOLE = '{"job":"sum","more":false,"left":{"result.json":{"total":13}}}\n'
 
 def lines_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def taken(out: Path, told: Path) -> list[str]:
+    """The jobs that are done in a folder that had nothing."""
+    unpack(STUDY, Settings(), out, read(STUDY, Settings(), told))
+    return sorted(str(path.parent.relative_to(out)) for path in out.rglob(RESULT))
 
 
 def test_a_whole_study_needs_no_job(tmp_path: Path) -> None:
@@ -43,18 +50,18 @@ def test_jobs_that_left_files_are_run_again_where_others_are_missing(tmp_path: P
     (tmp_path / "first" / "sum" / RESULT).unlink()
     publish(STUDY, Settings(), tmp_path / "first")
     told = tmp_path / "first" / JOBS
-    assert unpack(STUDY, Settings(), tmp_path / "second", told) == 1
-    assert [read_result(tmp_path / "second" / "squares" / n) for n in "23"] == [None, {"square": 9}]
+    assert taken(tmp_path / "second", told) == ["squares/3"]
+    assert read_result(tmp_path / "second" / "squares" / "3") == {"square": 9}
     whole = tmp_path / "whole.jsonl"
     whole.write_text(told.read_text() + WHOLE)
-    assert unpack(STUDY, Settings(), tmp_path / "third", whole) == 3
+    assert taken(tmp_path / "third", whole) == ["squares/2", "squares/3", "sum"]
 
 
 def test_other_json_files_come_along(tmp_path: Path) -> None:
     run_study(STUDY, Settings(), tmp_path / "first", processes=1)
     (tmp_path / "first" / "squares" / "2" / "arm-0.json").write_text('{"point": 1}')
     publish(STUDY, Settings(), tmp_path / "first")
-    assert unpack(STUDY, Settings(), tmp_path / "second", tmp_path / "first" / JOBS) == 3
+    assert taken(tmp_path / "second", tmp_path / "first" / JOBS) == ["squares/2", "squares/3", "sum"]
     assert read_result(tmp_path / "second" / "squares" / "2", "arm-0.json") == {"point": 1}
 
 
@@ -62,8 +69,15 @@ def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
     run_study(STUDY, Settings(), tmp_path / "out", processes=1)
     told = tmp_path / "told.jsonl"
     told.write_text((tmp_path / "out" / JOBS).read_text().replace('"square":4', '"square":5'))
-    unpack(STUDY, Settings(), tmp_path / "out", told)
+    taken(tmp_path / "out", told)
     assert read_result(tmp_path / "out" / "squares" / "2") == {"square": 4}
+
+
+def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:
+    run_study(STUDY, Settings(), tmp_path / "out", processes=1)
+    with pytest.raises(OutputError, match="would delete"):
+        run_study(STUDY, Settings(), tmp_path / "out", overwrite=True, reuse=tmp_path / "out" / JOBS)
+    assert (tmp_path / "out" / JOBS).exists()
 
 
 @pytest.mark.parametrize(

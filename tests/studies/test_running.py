@@ -11,7 +11,8 @@ from expunge.record_file import load_record
 from expunge.studies import RESULT, studies
 from expunge.studies.page import Figure, Section, Table, files, to_html, to_markdown
 from expunge.studies.pictures import Difference, differences, trajectories
-from expunge.studies.running import publish, read_result, run_study
+from expunge.studies.results import read_result
+from expunge.studies.running import publish, run_study
 from made_up_study import STUDY, Settings
 
 

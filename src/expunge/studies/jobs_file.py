@@ -5,15 +5,15 @@ left, and whether it left more (weights, masks): such jobs are done again where 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expunge.atomic import atomic_file
 from expunge.config import Config
 from expunge.errors import UsageError
 from expunge.record import configuration_hash
 from expunge.studies import RESULT, Study, done
+from expunge.studies.results import write_result
 
 JOBS = "jobs.jsonl"
 
@@ -31,33 +31,26 @@ def packed(study: Study, config: Config, out: Path) -> str:
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
-def unpack(study: Study, config: Config, out: Path, path: Path) -> int:
-    """Put the results of an earlier run where its jobs would have left them; returns how many.
-
-    Raises UsageError for a file of another study or of other settings.
-    """
-    told = read(study, config, path)
-    alone = [line for line in told if not line["more"]]
-    _write(out, alone)
-    missing = {job.folder for job in study.jobs(config, out)} - {out / line["job"] for line in told}
-    if missing:
-        return len(alone)
-    _write(out, told)
-    return len(told)
+def unpack(study: Study, config: Config, out: Path, told: Sequence[Mapping[str, Any]]) -> None:
+    """Put what `read` told where the jobs would have left it."""
+    _write(out, (line for line in told if not line["more"]))
+    there = {out / line["job"] for line in told}
+    if all(job.folder in there for job in study.jobs(config, out)):
+        _write(out, told)
 
 
 def _write(out: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     for line in lines:
-        folder = out / line["job"]
-        folder.mkdir(parents=True, exist_ok=True)
         for name in sorted(line["left"], key=RESULT.__eq__):  # the result last: it says that the job is done
-            if not (folder / name).exists():
-                with atomic_file(folder / name) as partial:
-                    partial.write_text(json.dumps(line["left"][name], indent=1) + "\n", encoding="utf-8", newline="\n")
+            if not (out / line["job"] / name).exists():
+                write_result(out / line["job"], line["left"][name], name)
 
 
 def read(study: Study, config: Config, path: Path) -> list[dict[str, Any]]:
-    """Its jobs. Raises as `unpack`."""
+    """What it tells of each job.
+
+    Raises UsageError for a file of another study or of other settings.
+    """
     try:
         first, *rest = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         name, settings = first["study"], first["settings"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 Loss = Callable[[Mapping[str, Any]], float]  # of what a trial left
 

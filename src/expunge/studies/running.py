@@ -1,9 +1,7 @@
 """The run behind `expunge study`: start what is ready, go on after a kill, publish what follows."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from expunge.atomic import atomic_file
 from expunge.bench.engines import ENGINES, Engine, check_engine
@@ -13,9 +11,9 @@ from expunge.provenance import platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
-from expunge.runs.folder import check, check_free, claim
+from expunge.runs.folder import check, check_free, check_inputs, claim
 from expunge.runs.phases import Phases
-from expunge.studies import RESULT, Study, done, jobs_file
+from expunge.studies import Study, done, jobs_file
 
 
 def run_study(
@@ -41,8 +39,8 @@ def run_study(
     check_free(out, resume=resume, overwrite=overwrite)
     check_engine(engine)
     config = study.check(config)
-    if reuse is not None:
-        jobs_file.read(study, config, reuse)
+    told = [] if reuse is None else jobs_file.read(study, config, reuse)
+    check_inputs(out, [reuse and str(reuse)], overwrite=overwrite)
     fresh = check(out, config.model_dump(), resume=resume, overwrite=overwrite) is None
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
@@ -53,8 +51,7 @@ def run_study(
     threads = int(getattr(config, "threads", 1))
     failed: list[str] = []
     with recorded(record, out, fresh=fresh, keep=lambda _: None):
-        if reuse is not None:
-            jobs_file.unpack(study, config, out, reuse)
+        jobs_file.unpack(study, config, out, told)
         failed = _work(study, config, out, ENGINES[engine](processes, threads), phases)
     published = publish(study, config, out)
     record = record.updated(
@@ -72,19 +69,6 @@ def publish(study: Study, config: Config, out: Path) -> tuple[str, ...]:
         with atomic_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
     return published.headline
-
-
-def write_result(folder: Path, result: Mapping[str, Any], name: str = RESULT) -> None:
-    """What a job has to do last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(folder / name) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
-
-
-def read_result(folder: Path, name: str = RESULT) -> dict[str, Any] | None:
-    """What a job left, or None."""
-    path = folder / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _work(study: Study, config: Config, out: Path, engine: Engine, phases: Phases) -> list[str]:

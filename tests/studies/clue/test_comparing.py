@@ -17,7 +17,7 @@ from expunge.studies.clue.tables import (
     ratio_table,
 )
 from expunge.studies.clue.wording import headline
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 
 def measures(forget: float, retain: float, other: float) -> dict:

@@ -15,7 +15,7 @@ from expunge.studies.clue import plan
 from expunge.studies.clue.arms import BY_RATIO
 from expunge.studies.clue.plan import cells, check, jobs, ready
 from expunge.studies.clue.scene import SKILL
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.suites import Suite
 from tiny import tiny_sets
 

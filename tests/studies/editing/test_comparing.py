@@ -21,7 +21,7 @@ from expunge.studies.editing.comparing import (
 from expunge.studies.editing.page import compared
 from expunge.studies.editing.tables import arms_table
 from expunge.studies.editing.wording import headline, how, told
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 CONFIG = EditingStudyConfig(
     editors=("rome", "rome:covariance=false"), objectives=("npo",), numbers=(10,), seeds=3, merged=("rome",),

@@ -9,7 +9,7 @@ from expunge.errors import ExpungeError
 from expunge.studies.editing.arms import methods
 from expunge.studies.editing.editing import train_settings
 from expunge.studies.editing.plan import candidates, check, chosen_settings, jobs, pilot_place, ready
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 SMALL = EditingStudyConfig(
     suite="world:people:persons=20", editors=("rome", "rome:layer=1"), objectives=("npo", "idk"), numbers=(2, 3),

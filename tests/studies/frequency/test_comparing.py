@@ -19,7 +19,7 @@ from expunge.studies.frequency.comparing import (
 from expunge.studies.frequency.page import publish
 from expunge.studies.frequency.plan import cells
 from expunge.studies.frequency.scene import NEIGHBOURS
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from made_up_frequency import arm, cell, falling, point
 
 CONFIG = FrequencyStudyConfig(

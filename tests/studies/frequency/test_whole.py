@@ -14,7 +14,7 @@ from expunge.studies import done
 from expunge.studies.frequency import scene
 from expunge.studies.frequency.page import publish
 from expunge.studies.frequency.plan import check, jobs, ready, seeds_of
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 SMALL = """
 suite: "world:people:persons=8,forget=0.5,frequency=true,epochs=1"

@@ -13,7 +13,7 @@ from expunge.studies.localization.comparing import Comparison, compared, load
 from expunge.studies.localization.page import publish
 from expunge.studies.localization.plan import pilots
 from expunge.studies.localization.wording import headline
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 CONFIG = LocalizationStudyConfig(seeds=3, draws=2, objectives=("npo",), localizers=("wagle",), whole=False)
 

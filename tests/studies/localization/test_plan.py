@@ -10,7 +10,7 @@ from expunge.config import LocalizationStudyConfig
 from expunge.errors import UnknownNameError
 from expunge.studies.localization.arms import ALL, LARGEST, LAST, ORACLE, Arm, arms, targets
 from expunge.studies.localization.plan import check, chosen_rates, jobs, pilots, ready, training
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.train.unlearn import train
 from expunge.worlds.injection import random_region
 from tiny import tiny_model, tiny_sets

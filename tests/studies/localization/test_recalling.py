@@ -15,7 +15,7 @@ from expunge.models.model import Model
 from expunge.studies.localization import recalling
 from expunge.studies.localization.arms import Target
 from expunge.studies.localization.recalling import asked
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.suites import Suite
 from expunge.worlds.injection import random_region
 from tiny import tiny_model, tiny_sets

@@ -208,7 +208,7 @@ def test_largest_changes_are_where_the_models_differ() -> None:
 
 def test_a_pilot_job_writes_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from expunge.studies.localization import unlearning
-    from expunge.studies.running import read_result
+    from expunge.studies.results import read_result
 
     where = scene(random_region(tiny_model(), 0.25, seed=0))
     monkeypatch.setattr(unlearning.Scene, "of", staticmethod(lambda *_, **__: where))
@@ -224,7 +224,7 @@ def test_a_pilot_job_writes_its_result(tmp_path: Path, monkeypatch: pytest.Monke
 def test_regions_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from expunge.studies.localization import unlearning
     from expunge.studies.localization.arms import Arm
-    from expunge.studies.running import read_result, write_result
+    from expunge.studies.results import read_result, write_result
 
     where = scene(random_region(tiny_model(), 0.25, seed=0))
     monkeypatch.setattr(unlearning.Scene, "of", staticmethod(lambda *_, **__: where))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from expunge.config import UipeStudyConfig
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.studies.uipe.comparing import (
     FAILED,
     Cell,

@@ -9,7 +9,7 @@ from expunge.cli.app import run
 from expunge.config import UipeStudyConfig
 from expunge.errors import ExpungeError
 from expunge.record_file import load_record
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.studies.uipe.plan import check, jobs, ready
 
 SMALL = """

@@ -27,7 +27,7 @@ from expunge.record_circuits import CLASSES, Circuits
 from expunge.studies.clue import scene as scenes
 from expunge.studies.clue.nodes import ONE, OTHER_CONTRASTS, SEVERAL, found_in, moved, random_nodes, read, retained
 from expunge.studies.clue.nodes import searching as searching_for
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 
 
 def checks(

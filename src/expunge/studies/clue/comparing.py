@@ -24,7 +24,7 @@ from expunge.studies.clue.plan import cells, ratios_place
 from expunge.studies.clue.scene import FORGET, REWORDED, TEST
 from expunge.studies.clue.telling import mean_roc
 from expunge.studies.compared import Compared, corrected, minus
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 THREE = ("FE", "RU", "GU")
 ANEW, ROUGE_FORGET, ROUGE_RETAIN, APART = "FE, reworded", "ROUGE-L, forget", "ROUGE-L, retain", "AUC from 1/2"

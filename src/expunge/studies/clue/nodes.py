@@ -17,7 +17,7 @@ from expunge.data.example import Example
 from expunge.errors import ConfigError
 from expunge.record_circuits import Circuits, NodeInfo
 from expunge.studies.clue.scene import SKILL, Scene, scene_of
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 
 ONE, SEVERAL, ANOTHER = "one", "several", "another"
 OTHER_CONTRASTS = 1000  # added to the seed of contrasts: what another draw of them finds

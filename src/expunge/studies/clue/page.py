@@ -47,7 +47,7 @@ from expunge.studies.clue.wording import (
 )
 from expunge.studies.page import Figure, Section, published
 from expunge.studies.pictures import Difference, differences, roc, trajectories
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 TITLE = "Do circuits and logic choose what to train?"
 SHOWN = ("distance", "RU")  # with all that belongs to a test

@@ -16,7 +16,7 @@ from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.clue.arms import arms, circuits_for, conditions, localizer, tuned
 from expunge.studies.people import WORLD, is_world
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.clue"

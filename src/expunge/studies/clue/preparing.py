@@ -14,7 +14,7 @@ from expunge.models.model import Model
 from expunge.studies.clue import skill
 from expunge.studies.clue.scene import TAUGHT
 from expunge.studies.people import BUDGET
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.suites import Suite
 from expunge.train.finetune import fit
 from expunge.worlds.finding import find_suite

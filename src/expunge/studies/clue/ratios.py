@@ -21,7 +21,7 @@ from expunge.studies.clue.plan import training
 from expunge.studies.clue.scene import FORGET, REST, REWORDED, Scene, scene_of
 from expunge.studies.clue.tracing import Start, run
 from expunge.studies.clue.unlearning import outcome
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 
 
 def ratios(

@@ -22,7 +22,7 @@ from expunge.studies.clue.saying import said
 from expunge.studies.clue.scene import Scene, scene_of
 from expunge.studies.clue.telling import told_apart
 from expunge.studies.clue.tracing import Start, Trace, run
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 
 LOOKED_AT_AGAIN = (CLUE, ALL)  # arms after which circuits are looked for again
 

@@ -17,7 +17,7 @@ from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.editing.arms import arms, cells, home, is_editor
 from expunge.studies.editing.plan import control_place
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, REWORDED
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 Result = Mapping[str, Any]
 BySeed = Mapping[int, Result]

@@ -18,7 +18,7 @@ from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle
 from expunge.studies.editing.editing import METHODS, place_of, train_settings
 from expunge.studies.editing.targets import kinds_there
 from expunge.studies.people import is_world, targeted
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.worlds.finding import PREFIX, find_suite
 
 _HERE = "expunge.studies.editing"

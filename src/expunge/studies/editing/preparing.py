@@ -22,7 +22,7 @@ from expunge.studies.editing.editing import applied
 from expunge.studies.editing.scene import TAUGHT, Scene, never, path_of, scene_of
 from expunge.studies.editing.targets import with_targets
 from expunge.studies.people import BUDGET
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 from expunge.train.finetune import fit
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import halves

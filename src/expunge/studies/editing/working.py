@@ -16,7 +16,7 @@ from expunge.studies.editing.erasing import attacked
 from expunge.studies.editing.measures import Measures, Said, averaged, measured, said_before
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, Scene, never, path_of, scene_of
 from expunge.studies.editing.targets import own_words, told, with_targets
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 
 
 def control(folder: Path, *, config: Mapping[str, Any], knowledge: str, seed: int, taught: str | None) -> None:

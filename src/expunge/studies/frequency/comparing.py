@@ -12,7 +12,7 @@ from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM
 from expunge.studies.frequency.outcomes import Arm
 from expunge.studies.frequency.plan import cells
 from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, asked
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 GAPS = {"level": "level", "left": "said"}  # measures of a gap, one of probability and one of generation
 

@@ -15,7 +15,7 @@ from expunge.studies.frequency.arms import FORMS, METHODS, UNIFORM, training
 from expunge.studies.frequency.outcomes import Arm
 from expunge.studies.people import WORLD, is_world
 from expunge.studies.pilot import best_rates, pilots
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.frequency"

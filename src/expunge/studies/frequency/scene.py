@@ -16,7 +16,7 @@ from expunge.frequency.strata import Bucket, buckets
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET, about, is_world, sized, targeted
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.suites import Suite
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import halves

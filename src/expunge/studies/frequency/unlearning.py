@@ -15,7 +15,7 @@ from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM, formed, training
 from expunge.studies.frequency.measures import Columns, apart, columns_of, level, measures
 from expunge.studies.frequency.scene import QUESTION, Scene, scene_of
 from expunge.studies.people import BUDGET
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 from expunge.train.levels import mean_log_probs
 from expunge.train.trained import Trained
 from expunge.train.unlearn import train

@@ -11,7 +11,7 @@ from expunge.errors import ConfigError
 from expunge.evaluate.aues import Point, aues_raw, common_range
 from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.localization.arms import Arm, arms
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 RANDOM = "Random"
 UNITS = {

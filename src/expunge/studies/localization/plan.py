@@ -14,7 +14,7 @@ from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
 from expunge.studies.localization.arms import ALL, Arm, Target, arms, targets
 from expunge.studies.people import is_world
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.suites import suites
 
 Kind = Literal["region", "whole"]

@@ -14,7 +14,7 @@ from expunge.localize.units import units_of
 from expunge.studies.localization.arms import Target
 from expunge.studies.localization.regions import mask_of
 from expunge.studies.localization.target import original, region, suite_of
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.suites import Suite
 
 

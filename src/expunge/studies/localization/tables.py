@@ -12,7 +12,7 @@ from expunge.studies.localization.arms import Target, targets
 from expunge.studies.localization.comparing import PROBED, UNITS, Comparison, Found
 from expunge.studies.localization.plan import pilots, recall_place
 from expunge.studies.page import Table
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 
 KINDS = {
     "mu95": " (MU95, best)", "crossing": " (MU95, at the crossing)",

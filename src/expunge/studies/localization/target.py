@@ -23,7 +23,7 @@ from expunge.runs.folder import MASK
 from expunge.studies.localization.arms import Target
 from expunge.studies.localization.measures import Measures
 from expunge.studies.localization.probing import relearnt, rounded
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.suites import Suite
 from expunge.train.finetune import fit
 from expunge.worlds.finding import find_suite

@@ -29,7 +29,7 @@ from expunge.studies.localization.plan import training
 from expunge.studies.localization.probing import relearnt, rounded
 from expunge.studies.localization.regions import largest_changes, mask_of
 from expunge.studies.localization.target import original, region, retrained, suite_of
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 from expunge.suites import Suite
 from expunge.train.selection import Point as Losses
 from expunge.train.unlearn import train

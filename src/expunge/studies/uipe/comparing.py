@@ -12,7 +12,7 @@ from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
 from expunge.studies.compared import Compared, compared
 from expunge.studies.paired import Paired, paired
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, TEST
 

@@ -19,7 +19,7 @@ from expunge.evaluate.strength import strength_watch
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET, attribute_of, sized
-from expunge.studies.running import read_result, write_result
+from expunge.studies.results import read_result, write_result
 from expunge.studies.uipe.measures import measured
 from expunge.studies.uipe.plan import training
 from expunge.studies.uipe.scene import scene_on

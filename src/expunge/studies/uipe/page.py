@@ -11,7 +11,7 @@ from expunge.studies import Published
 from expunge.studies.compared import Compared
 from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Difference, differences, trajectories
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.studies.spread import spread
 from expunge.studies.uipe.comparing import (
     MARGIN,

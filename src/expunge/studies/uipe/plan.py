@@ -13,7 +13,7 @@ from expunge.runs.extrapolating import check_extrapolate
 from expunge.runs.unlearn import check_method
 from expunge.studies.people import WORLD, is_world
 from expunge.studies.pilot import best_rates, pilots
-from expunge.studies.running import read_result
+from expunge.studies.results import read_result
 from expunge.worlds.finding import find_suite
 
 _HERE = "expunge.studies.uipe"

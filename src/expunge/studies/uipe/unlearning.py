@@ -17,7 +17,7 @@ from expunge.errors import DivergedError
 from expunge.parameters import parameters_of
 from expunge.runs.extrapolating import Scoring, extrapolate
 from expunge.studies.people import BUDGET
-from expunge.studies.running import write_result
+from expunge.studies.results import write_result
 from expunge.studies.uipe.measures import Measures, measured
 from expunge.studies.uipe.plan import extrapolation, training
 from expunge.studies.uipe.scene import RELATED, UNRELATED, Scene, scene_of
