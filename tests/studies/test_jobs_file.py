@@ -12,6 +12,7 @@ from expunge.studies.results import read_result
 from expunge.studies.running import publish, run_study
 from made_up_study import STUDY, Settings
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 WHOLE = '{"job":"sum","more":false,"left":{"result.json":{"total":13}}}\n'
 
 

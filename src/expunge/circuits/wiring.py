@@ -11,6 +11,7 @@ or MLP and the stream (Gemma 2, OLMo 2) a head's share is taken at that norm's s
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,7 +99,7 @@ def wired(model: Model, graph: Graph, wires: Wires) -> Iterator[None]:
     with ExitStack() as stack:
         hook = lambda module, call: stack.callback(module.register_forward_hook(call).remove)
         before = lambda module, call: stack.callback(module.register_forward_pre_hook(call).remove)
-        before(module_at(model, layout.block(0)), _starting(wires))
+        before(module_at(model, layout.block(0)), partial(_start, wires))
         for layer in range(layout.depth):
             for place in PLACES:
                 nodes = [node for node in graph.nodes if node.layer == layer and _stands(node, place)]
@@ -109,11 +110,11 @@ def wired(model: Model, graph: Graph, wires: Wires) -> Iterator[None]:
                     before(source.norm, source.look)
                 for path, ports in _by_module(nodes).items():
                     module = module_at(model, path)
-                    hook(module, _reading(source, module, [(readers[node.name], some) for node, some in ports]))
+                    hook(module, partial(_read, source, [(readers[node.name], some) for node, some in ports]))
                 if wires.writes:
                     for module, call in _writing(model, wires, layer, place, [node for node in nodes if node.outlet]):
                         hook(module, call)
-        before(module_at(model, layout.final_norm), _ending(wires, len(readers) - 1))
+        before(module_at(model, layout.final_norm), partial(_end, wires, len(readers) - 1))
         yield
 
 
@@ -137,42 +138,34 @@ class _Source:
         return read if self.norm is None else self.norm.forward(read)  # not by a call, which would look again
 
 
-def _starting(wires: Wires) -> Callable[..., Any]:
-    def call(_: nn.Module, inputs: Any) -> Any:
-        state = inputs[0] if wires.start is None else wires.start.to(inputs[0]).view_as(inputs[0])
-        if wires.writes:
-            wires.write(state.flatten(0, -2)[None])
-        return (state, *inputs[1:])
-
-    return call
+def _start(wires: Wires, _: nn.Module, inputs: Any) -> Any:
+    state = inputs[0] if wires.start is None else wires.start.to(inputs[0]).view_as(inputs[0])
+    if wires.writes:
+        wires.write(state.flatten(0, -2)[None])
+    return (state, *inputs[1:])
 
 
-def _ending(wires: Wires, reader: int) -> Callable[..., Any]:
-    def call(_: nn.Module, inputs: Any) -> Any:
-        given = wires.given([reader], inputs[0].flatten(0, -2))
-        return (wires.seen(reader, given[reader]).view_as(inputs[0]), *inputs[1:]) if given else None
-
-    return call
+def _end(wires: Wires, reader: int, _: nn.Module, inputs: Any) -> Any:
+    given = wires.given([reader], inputs[0].flatten(0, -2))
+    return (wires.seen(reader, given[reader]).view_as(inputs[0]), *inputs[1:]) if given else None
 
 
-def _reading(source: _Source, module: nn.Module, readers: Sequence[tuple[int, list[Part]]]) -> Callable[..., Any]:
+def _read(
+    source: _Source, readers: Sequence[tuple[int, list[Part]]], module: nn.Module, inputs: Any, output: Tensor
+) -> Tensor | None:
     """A projection whose rows read each for itself."""
-
-    def call(_: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-        if source.norm is None:
-            source.look(module, inputs)
-        edited = None
-        for reader, parts in readers:
-            read = source.read(reader)
-            if read is None:
-                continue
-            if edited is None:
-                edited = output.flatten(0, -2).clone()
-            for part in parts:
-                edited[:, part.slice] = _projected(module, part, read)
-        return None if edited is None else edited.view_as(output)
-
-    return call
+    if source.norm is None:
+        source.look(module, inputs)
+    edited = None
+    for reader, parts in readers:
+        read = source.read(reader)
+        if read is None:
+            continue
+        if edited is None:
+            edited = output.flatten(0, -2).clone()
+        for part in parts:
+            edited[:, part.slice] = _projected(module, part, read)
+    return None if edited is None else edited.view_as(output)
 
 
 def _projected(module: Any, part: Part, normed: Float[Tensor, "nodes width"]) -> Float[Tensor, "nodes outputs"]:
@@ -190,28 +183,39 @@ def _writing(
     outlet, after = module_at(model, path), layout.writing_norm(layer, place)
     norm = module_at(model, after) if after else None
     if len(writers) == 1:
-        yield norm or outlet, lambda _, __, output: wires.write(output.flatten(0, -2)[None])
+        yield norm or outlet, partial(_write_whole, wires)
         return
-    shares: list[Tensor] = []
+    shares = _Shares(wires, writers, norm)
+    yield outlet, shares.look
+    if norm is not None:
+        yield norm, shares.write_normed
 
-    def apart(module: Any, inputs: Any, _: Tensor) -> None:
+
+def _write_whole(wires: Wires, _: nn.Module, __: Any, output: Tensor) -> None:
+    wires.write(output.flatten(0, -2)[None])
+
+
+class _Shares:
+    """What each part of an attention or MLP adds to the stream, at the scale of a norm that stands between them."""
+
+    def __init__(self, wires: Wires, writers: Sequence[Node], norm: nn.Module | None) -> None:
+        self.wires, self.writers, self.norm = wires, writers, norm
+        self.found: Tensor | None = None
+
+    def look(self, module: Any, inputs: Any, _: Tensor) -> None:
         coefficients, weight = inputs[0].flatten(0, -2), module.weight
         found = []
-        for (part,) in (node.outlet for node in writers):
+        for (part,) in (node.outlet for node in self.writers):
             size = part.slice.stop - part.slice.start
             rows = weight.narrow(part.axis, part.slice.start, size)
             found.append(nn.functional.linear(coefficients[:, part.slice], rows if part.axis == 1 else rows.T))
-        if norm is None:
-            wires.write(torch.stack(found))
-        else:
-            shares.append(torch.stack(found))
+        self.found = torch.stack(found)
+        if self.norm is None:
+            self.wires.write(self.found)
 
-    def scaled(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        wires.write(_as_normed(module, inputs[0].flatten(0, -2), output.flatten(0, -2)) * shares.pop())
-
-    yield outlet, apart
-    if norm is not None:
-        yield norm, scaled
+    def write_normed(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        assert self.found is not None
+        self.wires.write(_as_normed(module, inputs[0].flatten(0, -2), output.flatten(0, -2)) * self.found)
 
 
 def _as_normed(norm: Any, before: Tensor, after: Tensor) -> Float[Tensor, "nodes width"]:

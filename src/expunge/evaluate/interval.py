@@ -96,12 +96,13 @@ def _bootstrap(
 ) -> tuple[float, float]:
     from scipy.stats import bootstrap  # takes half a second to import
 
-    def ratio(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray | np.floating:
-        return x.sum(axis) / y.sum(axis)
-
     interval = bootstrap(
-        (sums, counts), ratio, paired=True, vectorized=True, method="BCa", n_resamples=resampling.draws,
+        (sums, counts), _ratio, paired=True, vectorized=True, method="BCa", n_resamples=resampling.draws,
         confidence_level=resampling.level, batch=max(1, 4_000_000 // len(sums)),
         rng=np.random.default_rng(resampling.seed),
     ).confidence_interval  # fmt: skip
     return float(interval.low), float(interval.high)
+
+
+def _ratio(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray | np.floating:
+    return x.sum(axis) / y.sum(axis)

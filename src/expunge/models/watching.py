@@ -11,6 +11,7 @@ a block again, and would add again. An edit gets the tensor as the module has it
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -93,11 +94,7 @@ def edit_embeddings(model: Model, edit: Edit) -> AbstractContextManager[None]:
 @contextmanager
 def edit_layer(model: Model, path: str, edit: Callable[[Tensor, Tensor], Tensor]) -> Iterator[None]:
     """Within the block, the layer at `path` gives what `edit` makes of its input and its output."""
-
-    def edited(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return edit(inputs[0], output)
-
-    handle = module_at(model, path).register_forward_hook(edited)
+    handle = module_at(model, path).register_forward_hook(partial(_both, edit))
     try:
         yield
     finally:
@@ -111,12 +108,7 @@ def edit_input(model: Model, path: str, edit: Edit) -> AbstractContextManager[No
 
 def only_reading(read: Callable[[Tensor], object]) -> Edit:
     """An edit that changes nothing: `read` gets the tensor, [positions, size], and nothing is kept."""
-
-    def edit(tensor: Tensor) -> Tensor:
-        read(_flat(tensor))
-        return tensor
-
-    return edit
+    return partial(_only_read, read)
 
 
 def add_to_residual(
@@ -157,11 +149,7 @@ def _watch_input(module: nn.Module) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _edit_output(module: nn.Module, edit: Edit) -> Iterator[None]:
-    def replace(_: nn.Module, __: Any, output: Any) -> Any:
-        edited = edit(_first(output))
-        return edited if isinstance(output, Tensor) else type(output)((edited, *output[1:]))
-
-    handle = module.register_forward_hook(replace)
+    handle = module.register_forward_hook(partial(_replace, edit))
     try:
         yield
     finally:
@@ -175,6 +163,23 @@ def _edit_input(module: nn.Module, edit: Edit) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+# hooks are made for every forward pass, so they are partial calls, not functions that are defined each time
+
+
+def _replace(edit: Edit, _: nn.Module, __: Any, output: Any) -> Any:
+    edited = edit(_first(output))
+    return edited if isinstance(output, Tensor) else type(output)((edited, *output[1:]))
+
+
+def _both(edit: Callable[[Tensor, Tensor], Tensor], _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return edit(inputs[0], output)
+
+
+def _only_read(read: Callable[[Tensor], object], tensor: Tensor) -> Tensor:
+    read(_flat(tensor))
+    return tensor
 
 
 def _first(output: Any) -> Tensor:
