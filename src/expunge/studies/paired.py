@@ -157,10 +157,11 @@ def sentence(
     if equivalent:
         return f"{one} and {other} are equivalent {within} ({tost}): {evidence}{lost}"
     lost += f" Before the correction they are equivalent {within}." if found.equivalent else ""
+    alone = ", by one test alone" if corrected else ""
     return (
         f"Unresolved: {one} and {other} are neither shown to differ nor to be equivalent {within}: {evidence}{lost} "
         f"An effect below {number(found.detectable)} {unit} could not have been seen reliably "
-        f"({100 * POWER:.0f} % power)."
+        f"({100 * POWER:.0f} % power{alone})."
     )
 
 

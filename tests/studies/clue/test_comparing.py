@@ -6,7 +6,7 @@ import pytest
 
 from expunge.config import ClueStudyConfig
 from expunge.studies.clue.comparing import FURTHER, TESTED, Found, compared, load_shares, value_before, value_of
-from expunge.studies.clue.plan import ratios_place
+from expunge.studies.clue.plan import chosen_rates, pilot_losses, pilots, ratios_place
 from expunge.studies.clue.scene import FORGET, REST, REWORDED, SKILL, TEST
 from expunge.studies.clue.tables import (
     compared_table,
@@ -14,6 +14,7 @@ from expunge.studies.clue.tables import (
     exact_table,
     further_table,
     main_table,
+    pilot_table,
     ratio_table,
 )
 from expunge.studies.clue.wording import headline
@@ -42,7 +43,14 @@ def asked(after: float, auc: float = 0.375) -> dict:
     """What is asked of a model beyond the likelihood of answers."""
     return {
         "relearnt": {"before": 0.1, "after": after, "twins before": 0.1, "twins after": 0.125},
-        "unrelated": {"before": 0.1, "after": 0.25, "twins after": 0.125, "said after": 0.5, "twins said after": 0.25},
+        "unrelated": {
+            "before": 0.1,
+            "twins before": 0.1,
+            "after": 0.25,
+            "twins after": 0.125,
+            "said after": 0.5,
+            "twins said after": 0.25,
+        },
         "said": {"forget": 0.25, "retain": 0.75},
         "membership": {"auc": auc, "tpr": None, "roc": [[0.0, 0.0], [1.0, 1.0]], "controls": 8},
     }
@@ -59,7 +67,8 @@ RUN = result((1.0, 1.0), (0.28, 0.75), (0.0, 0.5))
     [
         ("distance", 0.2),  # 0.18 of a way of 0.9
         ("FE", 0.72), ("RU", 0.75), ("GU", 0.5), ("FE at the end", 1.0), ("RU at the end", 0.5),
-        ("relearnt", 0.175), ("share", 0.5), ("FE, reworded", 0.72), ("skill", 0.75), ("skill at the end", 0.5),
+        ("relearnt, gained", 0.175), ("unrelated, gained", 0.125), ("relearnt", 0.175),
+        ("share", 0.5), ("FE, reworded", 0.72), ("skill", 0.75), ("skill at the end", 0.5),
         ("ROUGE-L, forget", 0.25), ("ROUGE-L, retain", 0.75), ("AUC", 0.375), ("AUC from 1/2", 0.125),
         ("unrelated", 0.125), ("said after unrelated", 0.25),
         ("AUES", 0.72 * 0.75 + 0.28 * 0.5),  # nothing is forgotten at the start
@@ -90,6 +99,21 @@ def test_beyond_never_known_is_as_far_as_before_it() -> None:
     assert value_of(result((0.1, 1.0), (0.1, 1.0), never=0.2), "distance") == 1.0
 
 
+def test_a_run_that_keeps_no_utility_is_not_near() -> None:
+    ruined = {**result((1.0, 1.0), (0.1, 0.0)), "holds": False}
+    assert value_of({**ruined, "holds": True}, "distance") == 0 and value_of(ruined, "distance") == 1
+
+
+def test_every_trial_of_a_rate_is_shown_and_the_chosen_one_marked(tmp_path: Path) -> None:
+    config = ClueStudyConfig(objectives=("idk",), arms=("no stage 1",), rates=(1e-4, 1e-3))
+    for (*_, place), losses in zip(pilots(config), ([0.5, 0.25], [None, None])):
+        write_result(tmp_path / place, {"losses": losses})
+    rates, losses = chosen_rates(config, tmp_path), pilot_losses(config, tmp_path)
+    assert rates == {"idk": {"CLUE": 1e-3, "no stage 1": 1e-3}}  # without a run of its own it has CLUE's
+    table = pilot_table(losses, rates, config.rates)
+    assert table.rows == [["idk, CLUE", "0.500", "0.250 *"], ["idk, no stage 1", "–", "– *"]]
+
+
 def found(ours: list[float], theirs: list[list[float]]) -> Found:
     """Kept forget levels of CLUE, and of the draws of random nodes, seed by seed."""
     seeds = {
@@ -100,7 +124,9 @@ def found(ours: list[float], theirs: list[list[float]]) -> Found:
         }
         for seed, (own, draws) in enumerate(zip(ours, theirs))
     }  # fmt: skip
-    return Found("matrices", "idk", seeds, dict.fromkeys(seeds, BEFORE))
+    return Found(
+        "matrices", "idk", seeds, dict.fromkeys(seeds, BEFORE), {seed: {"0.q": 1, "0.up": 3} for seed in seeds}
+    )
 
 
 def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
@@ -115,12 +141,15 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     assert absent.finding == "identical" and random.holm >= random.found.p
     several = {metric: compared([one], config, metric) for metric in (*TESTED, *FURTHER)}
     assert len(compared_table(several).rows) == 2 == len(exact_table(several["distance"], "distance").rows)
-    assert compared_table(several, FURTHER).rows[0][1:] == ["0 (1, identical)"] * 5
+    assert compared_table(several, FURTHER).rows[0][1:] == ["0 (1, identical)"] * 6
     assert [len(table.rows) for table in (main_table([one]), end_table([one]), further_table([one]))] == [4, 3, 4]
     assert main_table([one]).rows[0] == ["idk, before", "3", "–", "–", *["0.00 ± 0.00", "0.75 ± 0.00", "0.50 ± 0.00"],
                                          "–", "0.00 ± 0.00", "–"]  # fmt: skip
     assert one.roc("CLUE")[25] == (0.5, 0.5) and one.roc_before()[-1] == (1.0, 1.0)
     assert one.overlap("random nodes") == [1.0] * 6
+    one.seeds[0]["random nodes 1"]["nodes"] = {"forget": ["0.down"], "conflict": ["0.up"]}
+    one.sizes[0]["0.down"] = 1
+    assert one.overlap("random nodes") == [1.0, 0.75, *[1.0] * 4]  # of the weights, not of the nodes
     said = " ".join(headline(config, [one], several))
     assert "CLUE minus random nodes is -0.200" in said and "identical: no stage 1" in said
     assert headline(config, [], {}) == ("No cell has two seeds yet.",)

@@ -25,6 +25,7 @@ from expunge.studies.clue.arms import (
     circuits_for,
     localizer,
     schedule,
+    twin_of,
 )
 from expunge.studies.clue.measures import measured
 from expunge.studies.clue.nodes import ANOTHER, ONE, SEVERAL, found_in
@@ -151,6 +152,10 @@ def test_circuits_between_the_stages_are_those_of_what_stage_1_has_made(monkeypa
     again = run(there, RECOMPUTED, settings(), classes, CONFIG)
     assert "the first ones stay" in again.note
     assert list(again.stages[1].mask or ()) == ["model.layers.1.mlp.up_proj.weight"]
+    monkeypatch.setattr(tracing, "found_in", lambda *_: classes[ONE].model_copy(update={"classes": {}}))
+    on = run(there, RECOMPUTED, settings(), classes, CONFIG)
+    assert "stage 1, which goes on" in on.note and len(on.points) == 4 and not on.stages[1].retain
+    assert on.stages[1].mask is on.stages[0].mask
 
 
 def test_the_loss_of_stage_1_falls_and_the_same_seed_gives_the_same_bits() -> None:
@@ -215,7 +220,22 @@ def test_localizers_choose_as_many_weights_as_both_classes_have(name: str, granu
     assert both - (0 if granularity == "weights" else 48) <= weights <= both
 
 
+def test_arms_that_train_the_same_are_run_once() -> None:
+    assert [twin_of(arm, found()) for arm in (UNION, NO_FIRST, RECOMPUTED, WHOLE_SECOND)] == [None] * 4
+    only_conflict = found({"0.down": "conflict"})
+    twins = {arm: twin_of(arm, only_conflict) for arm in arms(ClueStudyConfig(draws=1, localizers=("memflex",)))}
+    assert {arm: twin for arm, twin in twins.items() if twin} == {
+        UNION: CLUE, NO_FIRST: CLUE, RECOMPUTED: CLUE, WHOLE_SECOND: ALL,
+    }  # fmt: skip
+    there = scene()
+    for arm, twin in ((UNION, CLUE), (NO_FIRST, CLUE), (RECOMPUTED, CLUE), (WHOLE_SECOND, ALL)):
+        one, other = (schedule(each, there, only_conflict, CONFIG) for each in (arm, twin))
+        assert one and other and one.stages == other.stages
+
+
 def test_arms_that_are_wanted() -> None:
     config = ClueStudyConfig(arms=("random nodes", "memflex", "all weights"), draws=2)
     assert arms(config) == [CLUE, "random nodes 0", "random nodes 1", ALL, "memflex"]
+    assert arms(config, "npo") == [CLUE, "random nodes 0", "random nodes 1", ALL] == arms(config, "gradient_ascent")
+    assert arms(config.model_copy(update={"full": True}), "npo") == arms(config) == arms(config, "idk")
     assert circuits_for(config) == [ONE] and circuits_for(ClueStudyConfig()) == [ONE, SEVERAL, ANOTHER]

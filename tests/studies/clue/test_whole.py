@@ -41,7 +41,7 @@ teach: {learning_rate: 0.0003, max_steps: 4, batch_size: 16}
 ratios: [0.5, 1.0]
 """
 ARMS = [
-    "CLUE", "one stage", "all weights in stage 2", "no stage 1", "random nodes 0", "all weights", "memflex",
+    "CLUE", "one stage", "no stage 1", "random nodes 0", "all weights", "all weights in stage 2", "memflex",
     "circuits again between the stages", "several retain circuits", "circuit of another task",
 ]  # fmt: skip
 

@@ -20,6 +20,7 @@ class ClueStudyConfig(Config):
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("idk", "npo", "gradient_ascent")
     localizers: tuple[str, ...] = ("wagle", "memflex", "saliency")  # by gradients, of as many weights
     arms: tuple[str, ...] = ()  # that are run beside CLUE, by their names in the report; (): all
+    others: tuple[str, ...] = ("random nodes", "all weights")  # with the objectives after the first; (): as with it
     # nodes of the released code, and of the text; all objectives are run with the first, one with the others
     granularities: Annotated[tuple[Granularity, ...], Field(min_length=1)] = ("heads", "matrices")
     surveyed: tuple[Granularity, ...] = ("matrices", "heads", "neurons")  # of which only the classes are looked at

@@ -40,9 +40,15 @@ class Schedule:
     nodes: Mapping[str, Sequence[str]]  # "forget", "conflict"
 
 
-def arms(config: ClueStudyConfig) -> list[str]:
-    """Those that are wanted, in the order in which they are run."""
-    return [arm for arm in _all(config) if not config.arms or arm == CLUE or condition(arm) in config.arms]
+def arms(config: ClueStudyConfig, objective: str | None = None) -> list[str]:
+    """Those that are wanted, of an objective after the first the fewer, in the order in which they are run.
+
+    >>> arms(ClueStudyConfig(draws=1), "npo")
+    ['CLUE', 'random nodes 0', 'all weights']
+    """
+    fewer = objective not in (None, config.objectives[0]) and not config.full
+    wanted = [some for some in (config.arms, config.others if fewer else ()) if some]
+    return [arm for arm in _all(config) if arm == CLUE or all(condition(arm) in some for some in wanted)]
 
 
 def conditions(config: ClueStudyConfig) -> list[str]:
@@ -52,7 +58,7 @@ def conditions(config: ClueStudyConfig) -> list[str]:
 
 def _all(config: ClueStudyConfig) -> list[str]:
     randoms = [f"{RANDOM} {i}" for i in range(config.draws)]
-    return [CLUE, UNION, WHOLE_SECOND, NO_FIRST, *randoms, ALL, *config.localizers, *VARIANTS]
+    return [CLUE, UNION, NO_FIRST, *randoms, ALL, WHOLE_SECOND, *config.localizers, *VARIANTS]
 
 
 def circuits_for(config: ClueStudyConfig) -> list[str]:
@@ -60,9 +66,9 @@ def circuits_for(config: ClueStudyConfig) -> list[str]:
     return list(dict.fromkeys(_SEARCHED.get(arm, ONE) for arm in arms(config)))
 
 
-def tuned(config: ClueStudyConfig) -> list[str]:
+def tuned(config: ClueStudyConfig, objective: str | None = None) -> list[str]:
     """Those that have a learning rate of their own."""
-    return [arm for arm in arms(config) if tuned_as(arm) == arm]
+    return [arm for arm in arms(config, objective) if tuned_as(arm) == arm]
 
 
 def tuned_as(arm: str) -> str:
@@ -121,6 +127,13 @@ def schedule(arm: str, scene: Scene, found: Mapping[str, Circuits], config: Clue
     if arm == WHOLE_SECOND:
         return Schedule(_staged(first, None, config), {"forget": nodes["forget"]})
     return Schedule(_staged(first, second, config, again=arm == RECOMPUTED), nodes)
+
+
+def twin_of(arm: str, found: Mapping[str, Circuits]) -> str | None:
+    """The arm that trains the same for as long, where no node is to be forgotten alone: there is no stage 1 then."""
+    if found[ONE].of("forget"):
+        return None
+    return {UNION: CLUE, NO_FIRST: CLUE, RECOMPUTED: CLUE, WHOLE_SECOND: ALL}.get(arm)
 
 
 def why_not(arm: str, found: Mapping[str, Circuits]) -> str:

@@ -30,8 +30,8 @@ def classes_table(results: Results) -> Table:
             *(f"{spread(n, '{:.1f}')} ({min(n)} to {max(n)})" for n in nodes), *(percents(w) for w in weights),
             f"{sum(r['satisfiable'] for r in some)}",
         ])  # fmt: skip
-    head = ["Nodes", "Size", "Searches", "Recovered", "Forget nodes", "Conflict nodes", "Weights, forget",
-            "Weights, conflict", "Without conflict"]  # fmt: skip
+    head = ["Nodes", "Size", "Searches", "Recovered by the forget circuit, noising", "Forget nodes", "Conflict nodes",
+            "Weights, forget", "Weights, conflict", "Without conflict"]  # fmt: skip
     return Table(head, cells, "Each model with two draws of contrasts; one retain circuit.")
 
 
@@ -48,10 +48,12 @@ def retained_table(found: Mapping[str, Results]) -> Table:
                     str(len(circuits)),
                     *(spread(c, "{:.1f}") for c in counts),
                     *(spread([100 * _weights(each, c) for each in circuits], "{:.1f}") for c in CLASSES),
+                    *(_recovered(circuits, side) for side in (slice(1), slice(1, None))),
                 ]
             )
-    head = ["Retain circuits", "Seeds", "Forget nodes", "Conflict nodes", "Weights, forget, %", "Weights, conflict, %"]
-    return Table(head, rows, "Which retain circuits there are.")
+    head = ["Retain circuits", "Seeds", "Forget nodes", "Conflict nodes", "Weights, forget, %", "Weights, conflict, %",
+            "Forget circuit recovers", "Retain circuits recover"]  # fmt: skip
+    return Table(head, rows, "Which retain circuits there are; effect that a circuit recovers by noising / denoising.")
 
 
 def off_table(results: Results) -> Table:
@@ -113,6 +115,12 @@ def patched_table(found: Mapping[str, Results]) -> Table:
             )
     head = ["Scores", "Seeds", "Edges", "Rank correlation", "Strongest tenth in common"]
     return Table(head, rows, "Half-path attribution, and the whole path (EAP-IG), against exact patching.")
+
+
+def _recovered(found: Results, side: slice) -> str:
+    """By noising and by denoising, the mean over the circuits of a side."""
+    at = lambda each, how: fmean(one["curves"][how]["recovered"] or 0 for one in each["circuits"][side])
+    return " / ".join(spread([at(each, how) for each in found]) for how in ("noising", "denoising"))
 
 
 def _count(circuits: Mapping[str, Any], which: str) -> int:

@@ -1,13 +1,15 @@
 """From results to comparisons: CLUE against every other arm, seed by seed, random draws averaged first.
 
-distance   |forget level - never-known| at the kept point, as a share of the way from the start
+distance   |forget level - never-known| at the kept point, as a share of the way from the start; at least 1 where no
+           point keeps the utility
 FE RU GU skill   at the kept point; "FE at the end" and so on after the last epoch, which is the paper's
 FE, reworded     the same in another wording, that nothing was unlearnt in
 ROUGE-L    recall of what it says of forget rows, and of retained ones
 AUC        of forget rows against never-seen ones by their loss; its distance from 1/2 is what is compared
 AUES       area under retained against forgotten strength over all points (`evaluate/aues.py`)
 relearnt   level of the untaught half after relearning the other, minus that of its twins
-unrelated  level of forget rows after training on retained ones, minus that of their twins
+unrelated  level of forget rows after training on retained ones, minus that of their twins; “gained” of both is what
+           that is more than before the training
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +31,7 @@ from expunge.studies.results import read_result
 THREE = ("FE", "RU", "GU")
 ANEW, ROUGE_FORGET, ROUGE_RETAIN, APART = "FE, reworded", "ROUGE-L, forget", "ROUGE-L, retain", "AUC from 1/2"
 TESTED = ("distance", "FE", ANEW, "RU", "GU", "AUES", "relearnt")
-FURTHER = ("skill", ROUGE_FORGET, ROUGE_RETAIN, APART, "unrelated")  # compared, too
+FURTHER = ("skill", ROUGE_FORGET, ROUGE_RETAIN, APART, "relearnt, gained", "unrelated")  # compared, too
 Result = Mapping[str, Any]
 Shares = Mapping[float, Sequence[Result]]  # share of the forget set → seed by seed: "rows", "arms"
 
@@ -38,13 +40,14 @@ Shares = Mapping[float, Sequence[Result]]  # share of the forget set → seed by
 class Found:
     """The results of an objective at a granularity: seed → arm → what `unlearning.told` gave.
 
-    `before`: seed → what the model was before.
+    `before`: seed → what the model was before; `sizes`: seed → weights of each node.
     """
 
     granularity: str
     objective: str
     seeds: Mapping[int, Mapping[str, Result]]
     before: Mapping[int, Result] = field(default_factory=dict)
+    sizes: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def conditions(self) -> list[str]:
@@ -81,14 +84,16 @@ class Found:
         return mean_roc([each["membership"]["roc"] for each in self.before.values()])
 
     def overlap(self, name: str) -> list[float]:
-        """Share of the nodes of each run that CLUE trains, too."""
+        """Share of the weights of each run's nodes that CLUE trains, too."""
         found = []
-        for results in self.seeds.values():
+        for seed, results in self.seeds.items():
+            size = self.sizes[seed]
             ours = {node for nodes in results[CLUE]["nodes"].values() for node in nodes}
             for arm, result in results.items():
                 theirs = [node for nodes in result.get("nodes", {}).values() for node in nodes]
                 if condition(arm) == name and theirs:
-                    found.append(sum(node in ours for node in theirs) / len(theirs))
+                    shared = sum(size[node] for node in theirs if node in ours)
+                    found.append(shared / sum(size[node] for node in theirs))
         return found
 
     def empty(self, which: str) -> int:
@@ -98,7 +103,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Comparison(Compared):
-    """CLUE minus another arm. A family is all of a granularity and metric."""
+    """CLUE minus another arm. A family is all of a granularity, an objective and a metric."""
 
     granularity: str
     objective: str
@@ -112,7 +117,8 @@ def value_of(result: Result, metric: str) -> float | None:
     kept = points[result["kept"]]
     if metric == "distance":
         start, never = points[0]["forget"], result["never"]
-        return abs(kept["forget"] - never) / (start - never) if start > never else 1.0
+        away = abs(kept["forget"] - never) / (start - never) if start > never else 1.0
+        return away if result["holds"] else max(1.0, away)
     if metric == "AUES":
         return aues([_strengths(each["measures"]) for each in points])
     if metric == ANEW:
@@ -132,10 +138,17 @@ _ASKED: Mapping[str, Callable[[Result], float | None]] = {
     "AUC": lambda r: r["membership"]["auc"],
     APART: lambda r: abs(r["membership"]["auc"] - 0.5),
     "TPR at 1 % FPR": lambda r: r["membership"]["tpr"],
-    "relearnt": lambda r: r["relearnt"]["after"] - r["relearnt"]["twins after"],
-    "unrelated": lambda r: r["unrelated"]["after"] - r["unrelated"]["twins after"],
+    "relearnt": lambda r: _above(r["relearnt"], "after"),
+    "relearnt, gained": lambda r: _above(r["relearnt"], "after") - _above(r["relearnt"], "before"),
+    "unrelated": lambda r: _above(r["unrelated"], "after"),
+    "unrelated, gained": lambda r: _above(r["unrelated"], "after") - _above(r["unrelated"], "before"),
     "said after unrelated": lambda r: r["unrelated"]["said after"] - r["unrelated"]["twins said after"],
 }
+
+
+def _above(levels: Result, when: str) -> float:
+    """Of what is asked above that of its twins."""
+    return levels[when] - levels[f"twins {when}"]
 
 
 def value_before(result: Result, metric: str) -> float | None:
@@ -156,7 +169,7 @@ def load(config: ClueStudyConfig, out: Path) -> list[Found]:
         if (result := read_result(out / place)) is not None:
             found.setdefault((granularity, objective), {})[seed] = result
     return [
-        Found(*key, {s: r["arms"] for s, r in several.items()}, {s: r["before"] for s, r in several.items()})
+        Found(*key, *({seed: each[name] for seed, each in several.items()} for name in ("arms", "before", "sizes")))
         for key, several in found.items()
     ]
 
@@ -178,7 +191,7 @@ def load_shares(config: ClueStudyConfig, out: Path) -> Shares:
 def compared(found: Sequence[Found], config: ClueStudyConfig, metric: str) -> list[Comparison]:
     """CLUE against each other arm, over the seeds in which both have a value."""
     several = [each for one in found for each in _against_clue(one, config, metric)]
-    return corrected(several, lambda each: each.granularity)
+    return corrected(several, lambda each: (each.granularity, each.objective))
 
 
 def _against_clue(found: Found, config: ClueStudyConfig, metric: str) -> Iterator[Comparison]:

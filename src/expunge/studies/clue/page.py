@@ -20,7 +20,14 @@ from expunge.studies.clue.comparing import (
     load,
     load_shares,
 )
-from expunge.studies.clue.plan import checks_place, chosen_rates, circuits_place, model_place, survey_place
+from expunge.studies.clue.plan import (
+    checks_place,
+    chosen_rates,
+    circuits_place,
+    model_place,
+    pilot_losses,
+    survey_place,
+)
 from expunge.studies.clue.tables import (
     BEFORE,
     compared_table,
@@ -28,6 +35,7 @@ from expunge.studies.clue.tables import (
     exact_table,
     further_table,
     main_table,
+    pilot_table,
     ratio_table,
 )
 from expunge.studies.clue.wording import (
@@ -67,6 +75,9 @@ def publish(config: ClueStudyConfig, out: Path) -> Published:
     under = f"expunge study clue · {config.suite} · {seeds} seeds"
     numbers = {
         "rates": chosen_rates(config, out),
+        "pilot": [
+            {"objective": key[0], "arm": key[1], "losses": each} for key, each in pilot_losses(config, out).items()
+        ],
         "comparisons": [_plain(each) for one in several.values() for each in one],
         "cells": [
             {"granularity": f.granularity, "objective": f.objective, "before": f.before, "seeds": f.seeds}
@@ -85,7 +96,9 @@ def _sections(
     there: Mapping[str, list[dict[str, Any]]], said: Sequence[str],
 ) -> Iterator[Section]:  # fmt: skip
     yield Section("The claims, and what we found", [CLAIM, *said, READING])
-    yield Section("How it was run", [*how(config, chosen_rates(config, out)), *taught(_models(config, out))])
+    rates, tried = chosen_rates(config, out), pilot_losses(config, out)
+    pilot = [pilot_table(tried, rates, config.rates)] if tried else []
+    yield Section("How it was run", [*how(config, rates), *taught(_models(config, out))], pilot)
     for granularity in dict.fromkeys(each.granularity for each in found):
         here = [each for each in found if each.granularity == granularity]
         own = {metric: [c for c in some if c.granularity == granularity] for metric, some in several.items()}

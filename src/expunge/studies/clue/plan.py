@@ -1,6 +1,7 @@
 """What is run, in order: models, their circuits, pilot runs for the learning rates, then every objective and seed.
 
-All objectives are run with the first granularity, the first of them with the others, too; `full` runs all with all.
+All objectives are run with the first granularity, those after the first with fewer arms; the first of them is run with
+the other granularities, too. `full` runs all with all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from expunge.errors import ConfigError, MissingExtraError
 from expunge.localize.localizing import check_localizer
 from expunge.models.finding import find, split_change
 from expunge.runs.unlearn import check_method
-from expunge.studies.clue.arms import arms, circuits_for, conditions, localizer, tuned
+from expunge.studies.clue.arms import CLUE, arms, circuits_for, conditions, localizer, tuned
 from expunge.studies.people import WORLD, is_world
 from expunge.studies.results import read_result
 from expunge.worlds.finding import find_suite
@@ -34,8 +35,9 @@ def check(config: ClueStudyConfig) -> ClueStudyConfig:
             raise ConfigError(f"`localizers`: {name!r} is no gradient's choice; random nodes are compared already")
     if twice := [arm for arm in arms(config) if arms(config).count(arm) > 1]:
         raise ConfigError(f"`localizers`: {twice[0]!r} stands there twice")
-    if unknown := [arm for arm in config.arms if arm not in conditions(config)]:
-        raise ConfigError(f"`arms`: there is no {unknown[0]!r}. Known: {', '.join(conditions(config))}")
+    for key, names in (("arms", config.arms), ("others", config.others)):
+        if unknown := [arm for arm in names if arm not in conditions(config)]:
+            raise ConfigError(f"`{key}`: there is no {unknown[0]!r}. Known: {', '.join(conditions(config))}")
     for objective in config.objectives:
         check_method(training(config, objective, config.rates[0], 0))
     try:
@@ -96,7 +98,7 @@ def survey_place(seed: int) -> Path:
 def pilots(config: ClueStudyConfig) -> Iterator[tuple[str, str, Path]]:
     """Objective, arm and folder of each trial of all rates, at the first granularity; none of a single rate."""
     for objective in config.objectives if len(config.rates) > 1 else ():
-        for arm in tuned(config):
+        for arm in tuned(config, objective):
             yield objective, arm, Path("pilot") / slug(objective) / slug(arm)
 
 
@@ -106,16 +108,19 @@ def chosen_rates(config: ClueStudyConfig, out: Path) -> dict[str, dict[str, floa
     An arm that has nothing to train on the pilot seed has the first arm's rate.
     """
     if len(config.rates) == 1:
-        return {objective: dict.fromkeys(tuned(config), config.rates[0]) for objective in config.objectives}
+        return {each: dict.fromkeys(tuned(config, each), config.rates[0]) for each in config.objectives}
     best: dict[str, dict[str, float]] = {}
-    for objective, arm, place in pilots(config):
-        if (result := read_result(out / place)) is not None:
-            losses = {rate: loss for rate, loss in zip(config.rates, result["losses"]) if loss is not None}
-            of = best.setdefault(objective, {})
-            of[arm] = (
-                min(losses, key=lambda rate: losses[rate]) if losses else of.get(tuned(config)[0], config.rates[0])
-            )
-    return {objective: rates for objective, rates in best.items() if len(rates) == len(tuned(config))}
+    for (objective, arm), several in pilot_losses(config, out).items():
+        losses = {rate: loss for rate, loss in zip(config.rates, several) if loss is not None}
+        of = best.setdefault(objective, {})
+        of[arm] = min(losses, key=lambda rate: losses[rate]) if losses else of.get(CLUE, config.rates[0])
+    return {objective: rates for objective, rates in best.items() if len(rates) == len(tuned(config, objective))}
+
+
+def pilot_losses(config: ClueStudyConfig, out: Path) -> dict[tuple[str, str], list[float | None]]:
+    """(objective, arm) → the loss with each rate, of the trials that are done. None: the arm has nothing to train."""
+    there = ((objective, arm, read_result(out / place)) for objective, arm, place in pilots(config))
+    return {(objective, arm): result["losses"] for objective, arm, result in there if result is not None}
 
 
 def cells(config: ClueStudyConfig) -> Iterator[tuple[str, str, int, Path]]:

@@ -14,6 +14,7 @@ from expunge.attacks import Target, attacks
 from expunge.config import ClueStudyConfig
 from expunge.data.example import Example
 from expunge.data.sampling import sample_of
+from expunge.errors import DivergedError
 from expunge.studies.clue.scene import FORGET, Scene
 from expunge.studies.people import BUDGET
 from expunge.train.finetune import fit
@@ -26,7 +27,10 @@ def relearnt(scene: Scene, config: ClueStudyConfig) -> dict[str, float]:
     twins = twins_of(scene, asked)
     found = {"before": scene.level(asked), "twins before": scene.level(twins)}
     settings = config.relearn.model_copy(update={"seed": scene.seed})
-    change = fit(scene.model, taught, settings, lambda _: 0.0, convention=scene.suite.convention).change
+    try:
+        change = fit(scene.model, taught, settings, lambda _: 0.0, convention=scene.suite.convention).change
+    except DivergedError as error:  # what was reached until then
+        change = error.trained.change
     with change.applied_to(scene.model):
         return {**found, "after": scene.level(asked), "twins after": scene.level(twins)}
 

@@ -22,7 +22,10 @@ from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
 BEFORE = "before"
-REREAD = ("skill", ROUGE_FORGET, ROUGE_RETAIN, "AUC", "TPR at 1 % FPR", "relearnt", "unrelated", "said after unrelated")
+REREAD = (
+    "skill", ROUGE_FORGET, ROUGE_RETAIN, "AUC", "TPR at 1 % FPR", "relearnt", "relearnt, gained", "unrelated",
+    "unrelated, gained", "said after unrelated",
+)  # fmt: skip
 
 
 def main_table(found: Sequence[Found]) -> Table:
@@ -42,7 +45,17 @@ def main_table(found: Sequence[Found]) -> Table:
             ])  # fmt: skip
     head = ["Objective, arm", "Seeds", "Weights in the masks", "Weights changed", *THREE, "Distance", ANEW,
             "Floor held"]  # fmt: skip
-    return Table(head, rows, "At the kept point, means ± sd over seeds.")
+    return Table(head, rows, f"At the kept point, means ± sd over seeds.{_notes(found)}")
+
+
+def _notes(found: Sequence[Found]) -> str:
+    """Runs that were not what their arm says, or that ended early."""
+    notes = [
+        f"{each.objective}, {arm}, seed {seed}: {result['note']}"
+        for each in found for seed, results in each.seeds.items() for arm, result in results.items()
+        if result.get("note")
+    ]  # fmt: skip
+    return f" {'; '.join(notes)}." if notes else ""
 
 
 def before(found: Found, metric: str) -> list[float]:
@@ -59,7 +72,8 @@ def further_table(found: Sequence[Found]) -> Table:
             cells = [spread(list(one.values(arm, metric).values())) for metric in REREAD]
             rows.append([f"{one.objective}, {arm}", *cells])
     head = ["Objective, arm", "Skill", "ROUGE-L, forget", "ROUGE-L, retain", "Membership AUC", "TPR at 1 % FPR",
-            "Relearnt, above twins", "After unrelated training, above twins", "The same, as said"]  # fmt: skip
+            "Relearnt, above twins", "of it gained", "After unrelated training, above twins", "of it gained",
+            "The same, as said"]  # fmt: skip
     return Table(head, rows, "At the kept point, means ± sd over seeds.")
 
 
@@ -80,6 +94,23 @@ def ratio_table(shares: Shares) -> Table:
                 ])  # fmt: skip
     head = ["Share, arm", "Seeds", "Rows", "Weights in the masks", *THREE, "Distance", "The rest is answered"]
     return Table(head, rows, "At the kept point, means ± sd over seeds; one draw of random nodes.")
+
+
+def pilot_table(
+    losses: Mapping[tuple[str, str], Sequence[float | None]],
+    rates: Mapping[str, Mapping[str, float]],
+    tried: Sequence[float],
+) -> Table:
+    """Every trial of a learning rate, by objective and arm; the chosen one is marked."""
+    rows = []
+    for (objective, arm), several in losses.items():
+        chosen = rates.get(objective, {}).get(arm)
+        cells = [number(loss) + " *" * (rate == chosen) for rate, loss in zip(tried, several)]
+        rows.append([f"{objective}, {arm}", *cells])
+    caption = (
+        "Distance to never-known on the pilot seed by rate, above 1 where no epoch keeps the utility; * is chosen."
+    )
+    return Table(["Objective, arm", *(f"{rate:g}" for rate in tried)], rows, caption)
 
 
 def end_table(found: Sequence[Found]) -> Table:

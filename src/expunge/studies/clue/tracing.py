@@ -123,7 +123,7 @@ def run(
     with ExitStack() as stack:
         for stage in plan.stages:
             if stage.again:
-                stage = _again(scene, stage, trace, granularity, config)
+                stage = _again(scene, stage, plan.stages[0], trace, granularity, config)
             if stage.mask is not None and not len(stage.mask):
                 continue
             trace.begin(stage, since)
@@ -148,8 +148,8 @@ def _stage(
         return None
 
 
-def _again(scene: Scene, stage: Stage, trace: Trace, granularity: str, config: ClueStudyConfig) -> Stage:
-    """The same stage on the conflict nodes of the model as stage 1 has left it."""
+def _again(scene: Scene, stage: Stage, before: Stage, trace: Trace, granularity: str, config: ClueStudyConfig) -> Stage:
+    """The same stage on the conflict nodes of the model as stage 1 has left it; without any, stage 1 goes on."""
     try:
         found = found_in(scene, searching(config, granularity, scene.seed))
     except ConfigError as error:
@@ -157,4 +157,7 @@ def _again(scene: Scene, stage: Stage, trace: Trace, granularity: str, config: C
         return stage
     nodes = found.of("conflict")
     trace.schedule = replace(trace.schedule, nodes={**trace.schedule.nodes, "conflict": nodes})
+    if not nodes:
+        trace.note = "no node is in conflict after stage 1, which goes on"
+        return replace(before, epochs=stage.epochs)
     return replace(stage, mask=graph_of(scene.model, granularity).mask(scene.model, nodes))

@@ -14,7 +14,7 @@ from expunge.errors import ConfigError
 from expunge.mask import Mask
 from expunge.parameters import parameters_of
 from expunge.record_circuits import Circuits
-from expunge.studies.clue.arms import ALL, CLUE, arms, schedule, tuned_as, why_not
+from expunge.studies.clue.arms import ALL, CLUE, arms, schedule, tuned_as, twin_of, why_not
 from expunge.studies.clue.nodes import ONE, found_in, moved, read, searching
 from expunge.studies.clue.plan import training
 from expunge.studies.clue.relearning import relearnt, unrelated
@@ -60,9 +60,12 @@ def cell(
     if (before := read_result(folder, "before.json")) is None:
         before = {"measures": start.measures, **further(scene, study)}
         write_result(folder, before, "before.json")
-    results = {}
-    for arm in arms(study):
-        place = f"{slug(arm)}.json"
+    results: dict[str, Any] = {}
+    for arm in arms(study, objective):
+        place, twin = f"{slug(arm)}.json", twin_of(arm, found)
+        if twin in results:
+            results[arm] = {**results[twin], "arm": arm, "same as": twin}
+            continue
         if (result := read_result(folder, place)) is None:
             settings = training(study, objective, rates[tuned_as(arm)], seed)
             result = told(scene, arm, settings, found, study, granularity, start)
@@ -70,7 +73,7 @@ def cell(
         results[arm] = result
     write_result(folder, {
         "granularity": granularity, "objective": objective, "seed": seed, "rows": len(scene.sets.forget),
-        "before": before, "arms": results,
+        "before": before, "arms": results, "sizes": {node.name: node.weights for node in found[ONE].nodes},
     })  # fmt: skip
 
 
