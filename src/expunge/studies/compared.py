@@ -73,6 +73,17 @@ def corrected(several: Sequence[C], family: Callable[[C], Hashable] = lambda _: 
     return [replace(each, holm=p[str(i)], tost_holm=tost.get(str(i))) for i, each in enumerate(several)]
 
 
+def power(several: Iterable[Compared], unit: str) -> list[str]:
+    """What was too small to be found, as a sentence; none without comparisons."""
+    least = [each.found.detectable for each in several if each.found.detectable is not None]
+    if not least:
+        return []
+    return [
+        f"Effects below {number(min(least))} to {number(max(least))} {unit}, by comparison, are found less than 4 "
+        "times in 5 by a single test, from the spread seen here; after Holm's correction they must be larger."
+    ]
+
+
 def judged_table(
     several: Iterable[tuple[str, Compared]], heads: tuple[str, str, str], caption: str, *, equivalence: bool = False
 ) -> Table:

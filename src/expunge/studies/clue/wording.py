@@ -9,6 +9,7 @@ from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.clue.arms import ALL, CLUE, MANY, NO_FIRST, RANDOM, WHOLE_SECOND
 from expunge.studies.clue.comparing import Comparison, Found
 from expunge.studies.clue.scene import SKILL
+from expunge.studies.compared import power
 from expunge.studies.people import is_world
 
 CLAIM = (
@@ -228,17 +229,12 @@ def taught(models: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def limits(config: ClueStudyConfig, found: Sequence[Found], several: Sequence[Comparison]) -> list[str]:
-    least = [c.found.detectable for c in several if c.found.detectable is not None]
-    power = (
-        f"Effects below {number(min(least))} to {number(max(least))} of the way, by comparison, are found less than 4 "
-        "times in 5 by a single test, from the spread seen here; after Holm's correction they must be larger."
-    ) if least else ""  # fmt: skip
     small = (
         "A network of a million parameters has 28 matrices, the paper's 224, and its persons to forget and to keep are "
         "of one kind, asked in the same words: their circuits may share more than those of its tasks do."
     )
     return [
-        *([power] if power else []),
+        *power(several, "of the way"),
         *([] if descriptive(config) else [small]),
         "The engine is ours (half-path attribution), not edge pruning; rates, data and models are not the paper's.",
         *_overlap(found),

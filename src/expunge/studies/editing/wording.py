@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from expunge.config import EditingStudyConfig
-from expunge.report.numbers import listed, number, percent, signed
+from expunge.report.numbers import listed, percent, signed
+from expunge.studies.compared import power
 from expunge.studies.editing.arms import middle
 from expunge.studies.editing.comparing import Comparison, Results
 from expunge.studies.people import is_world
@@ -118,12 +119,6 @@ def how(config: EditingStudyConfig, chosen: Mapping[str, float | None] | None) -
 
 
 def limits(results: Results, families: Mapping[str, Sequence[Comparison]]) -> list[str]:
-    every = [c.found.detectable for several in families.values() for c in several if c.found.detectable is not None]
-    power = (
-        [f"Differences below {number(min(every))} to {number(max(every))} (80 % power, by the spread seen here) would "
-         "have been missed."]
-        if every else []
-    )  # fmt: skip
     size = (
         "Networks of a million parameters have no null space to speak of: a ranking of MEMIT and AlphaEdit here says "
         "nothing of large models, and which of them is better was not to be asserted. What is exact (that ROME "
@@ -132,7 +127,7 @@ def limits(results: Results, families: Mapping[str, Sequence[Comparison]]) -> li
         else "Few seeds of one real model, which draw from the same facts: what is told here is descriptive."
     )
     return [
-        *power, size,
+        *power([each for several in families.values() for each in several], "of the measure"), size,
         "The wording of the paper's instruction, its procedure of merging, its data and its tables are not published: "
         "both recipes here are reconstructions, and no human judged a refusal.",
         "Settings were tried with one number of facts, and serve the others as they are.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from expunge.config import LocalizationStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
+from expunge.studies.compared import power
 from expunge.studies.localization.arms import LAST, ORACLE, arms
 from expunge.studies.localization.comparing import RANDOM, Comparison
 from expunge.studies.localization.plan import chosen_rates, pilots
@@ -114,16 +115,9 @@ def how(config: LocalizationStudyConfig, out: Path) -> list[str]:
 
 
 def limits(found: Sequence[Comparison], config: LocalizationStudyConfig) -> list[str]:
-    least = [c.found.detectable for c in found if c.found.detectable is not None]
-    power = (
-        f"Effects below {number(min(least))} to {number(max(least))} AUES (80 % power, from the spread seen here) "
-        "would have been missed: the paper's own differences are at most .018."
-        if least
-        else "There are no comparisons yet."
-    )
     size = _SIZE if config.base is None else ""
     return [
-        power,
+        *power(found, "AUES (the paper's own differences are at most .018)"),
         f"{size}V_tgt is itself a uniform draw, so Random is of its kind; nothing here speaks of structured locations, "
         "of attention unless it says so, or of knowledge that all weights learnt.",
         "MemFlex and WAGLE in value vectors are reconstructions of what the paper calls reformulated; its metric "

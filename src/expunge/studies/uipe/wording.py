@@ -5,7 +5,7 @@ from statistics import fmean
 
 from expunge.config import UipeStudyConfig
 from expunge.report.numbers import listed, number, percent, signed
-from expunge.studies.compared import Compared
+from expunge.studies.compared import Compared, power
 from expunge.studies.people import is_world
 from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import pilot_seed
@@ -116,12 +116,6 @@ def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]
 
 
 def limits(taken: Sequence[Compared], config: UipeStudyConfig) -> list[str]:
-    least = [t.found.detectable for t in taken if t.found.detectable is not None]
-    power = (
-        [f"Differences below {number(min(least))} to {number(max(least))} nats (80 % power, by the spread seen here) "
-         "would have been missed."]
-        if least else []
-    )  # fmt: skip
     size = (
         f"Networks as small as these ({listed(config.sizes)}) that learnt {_persons(config)} persons share more "
         "between facts than large models do: what moves with what, and what it costs, may differ there."
@@ -131,7 +125,7 @@ def limits(taken: Sequence[Compared], config: UipeStudyConfig) -> list[str]:
     who = "persons" if is_world(config.suite) else "rows"
     gap = "The selector gap chooses on the related rows that the tables measure. " if is_world(config.suite) else ""
     return [
-        *power, size,
+        *power(taken, "nats"), size,
         "The paper's tables, learning rates and checkpoints are not published with it; its curves are known to us from "
         "reports. TOFU and WMDP at 7B parameters were not run.",
         "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run. "
