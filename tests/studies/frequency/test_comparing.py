@@ -81,7 +81,12 @@ def test_disagreement_is_read_when_half_is_forgotten(found) -> None:
 def disagreeing(size: str, method: str, seed: int, D: float, choice: float) -> Cell:
     told = {"likely": {"M": 0.0, "D": D, "said": 0.5, "test": 0.5, "n": 30.0},
             "choice": {"M": 0.0, "D": choice, "said": 0.5, "test": 0.5, "n": 30.0}}  # fmt: skip
-    uniform = arm(point(0, 1.0, 1.0), {**point(5, 0.5, 0.5), "apart": {"question": told}})
+    late = {test: {**values, "D": 0.9} for test, values in told.items()}  # where unlearning itself would end
+    uniform = arm(
+        point(0, 1.0, 1.0),
+        {**point(5, 0.5, 0.5), "apart": {"question": told}},
+        {**point(10, 0.1, 0.1), "apart": {"question": late}},
+    )
     return Cell(cell({"uniform": uniform}, seed=seed, size=size, method=method))
 
 

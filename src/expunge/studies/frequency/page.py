@@ -105,7 +105,10 @@ def _curves(config: FrequencyStudyConfig, found: Cells, forms: Sequence[str]) ->
 def _forms(config: FrequencyStudyConfig, made: Comparisons) -> Section:
     floors = f"The utility kept is {percent(config.utility_floor)} of the retained rows that choose"
     said = [FORMS, f"{floors}.", *told(made.better, ("the form", "uniform unlearning"), "of the way")]
-    kept = f"Residual where the neighbours keep {percent(config.neighbour_floor)} in place of the retained rows."
+    kept = (
+        f"Residual where the neighbours keep {percent(config.neighbour_floor)} in place of the retained rows, of the "
+        "form that was chosen so."
+    )
     gap = "The gap at those points: most frequent minus rarest, on the seeds that test."
     tables = [forms_table(made.chosen), gaps_table(made.chosen, config)]
     for several, caption in (

@@ -73,13 +73,11 @@ def _forms(made: Comparisons) -> Iterator[str]:
 
 
 def _seeds(several: Sequence[Compared]) -> str:
-    """How many each comparison has.
-
-    >>> _seeds([])
-    ''
-    """
-    found = sorted({each.found.n for each in several})
-    return f" ({' to '.join(map(str, {found[0]: 0, found[-1]: 0}))} seeds)" if found else ""
+    """How many each comparison has."""
+    if not several:
+        return ""
+    least, most = (end(each.found.n for each in several) for end in (min, max))
+    return f" ({least} seeds)" if least == most else f" ({least} to {most} seeds)"
 
 
 def counted(several: Sequence[Compared], up: str, down: str) -> str:
