@@ -16,7 +16,7 @@ UNIFORM = "uniform"
 LOW, HIGH = "rarest alone", "most frequent alone"
 METHODS: Mapping[str, Mapping[str, Any]] = {  # all with the likelihood of retained answers (GD)
     "grad_diff": {"method": "gradient_ascent"},
-    "simnpo": {"method": "simnpo"},
+    "simnpo": {"method": "simnpo", "options": {"beta": 0.1, "delta": 0.0}},  # the paper's β, and its γ
     "idk": {"method": "idk"},
     "npo": {"method": "npo"},
 }

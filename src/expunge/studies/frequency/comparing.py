@@ -1,41 +1,27 @@
-"""From results to comparisons: rare against frequent, what is said against what is likely, uniform against forms."""
+"""From results to comparisons: rare against frequent, and what is said against what is likely, by size.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+Each list of comparisons is one family for Holm's correction. Forms against uniform: `equal_utility.py`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from expunge.config import FrequencyStudyConfig
 from expunge.studies.compared import Compared, compared
 from expunge.studies.frequency.arms import HIGH, LOW, UNIFORM
-from expunge.studies.frequency.outcomes import Arm
+from expunge.studies.frequency.measures import TESTS
+from expunge.studies.frequency.outcomes import Arm, Cell
 from expunge.studies.frequency.plan import cells
-from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, asked
+from expunge.studies.frequency.scene import ALL, QUESTION, asked
 from expunge.studies.results import read_result
 
-GAPS = {"level": "level", "left": "said"}  # measures of a gap, one of probability and one of generation
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The result of one method on one model."""
-
-    result: Mapping[str, Any]
-
-    @property
-    def seed(self) -> int:
-        return self.result["seed"]
-
-    def arm(self, name: str = UNIFORM) -> Arm:
-        arms = self.result["arms"]
-        return Arm(name, arms[name], self.result["never"], arms[UNIFORM]["points"][0]["measures"])
-
-    def has(self, name: str) -> bool:
-        return name in self.result["arms"]
-
+TITLES = {"likely": "level of 1/2", "choice": "right against wrong"}  # of the tests of probability
 
 Cells = Mapping[tuple[str, str], Sequence[Cell]]
+Pairs = dict[str, tuple[list[float], list[float]]]
 
 
 def load(config: FrequencyStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
@@ -47,30 +33,63 @@ def load(config: FrequencyStudyConfig, out: Path) -> dict[tuple[str, str], list[
     return found
 
 
+def sizes_of(found: Cells) -> list[str]:
+    """Those of which there are results, in the order of the settings."""
+    return list(dict.fromkeys(size for size, _ in found))
+
+
 def left_out(config: FrequencyStudyConfig, found: Cells) -> dict[tuple[str, str, str], list[int]]:
-    """Bucket, form and size → the seeds in which the bucket was not known before."""
+    """Bucket, form and size → the seeds in which the bucket was hardly above never-known before."""
+    return _seeds(config, found, lambda arm, form, bucket: bucket in arm.left_out.get(form, ()))
+
+
+def unsaid(config: FrequencyStudyConfig, found: Cells) -> dict[tuple[str, str, str], list[int]]:
+    """Bucket, form and size → the seeds in which too few of its facts were said before."""
+    return _seeds(config, found, lambda arm, form, bucket: not arm.curve(form, bucket))
+
+
+def _seeds(
+    config: FrequencyStudyConfig, found: Cells, holds: Callable[[Arm, str, str], bool]
+) -> dict[tuple[str, str, str], list[int]]:
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for (size, _), several in found.items():
         for cell in several:
-            for form, names in cell.arm().left_out.items():
-                for name in names:
-                    seeds.setdefault((name, asked(form, config.suite), size), set()).add(cell.seed)
+            arm = cell.arm()
+            for bucket, form in ((b, f) for b in arm.buckets for f in arm.forms):
+                if holds(arm, form, bucket):
+                    seeds.setdefault((bucket, asked(form, config.suite), size), set()).add(cell.seed)
     return {which: sorted(each) for which, each in seeds.items()}
 
 
 # ---- rare against frequent
 
 
-def areas(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) -> list[Compared]:
-    """Area of the most frequent bucket minus that of the rarest, for each method, size and form."""
-    pairs: dict[str, tuple[list[float], list[float]]] = {}
+@dataclass(frozen=True)
+class Harder:
+    """Three families: all buckets together, in the size with most seeds and in the others, and each alone."""
+
+    first: Sequence[Compared]
+    others: Sequence[Compared]
+    alone: Sequence[Compared]
+
+    @classmethod
+    def of(cls, config: FrequencyStudyConfig, found: Cells) -> "Harder":
+        main = {pair: several for pair, several in found.items() if pair[0] == (config.base or config.sizes[0])}
+        rest = {pair: several for pair, several in found.items() if pair not in main}
+        return cls(steps(config, main), steps(config, rest), steps(config, found, alone=True))
+
+
+def steps(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) -> list[Compared]:
+    """Logarithm of the steps until the most frequent bucket is forgotten minus that of the rarest, for each method,
+    size and form: what is harder is so by a factor. The margin is one of ratios, too."""
+    pairs: Pairs = {}
     for (size, method), several in found.items():
         for form in several[0].arm().forms:
             both = [each for cell in several if (each := _both(cell, form, config.steps, alone=alone)) is not None]
             if both:
                 name = f"{method}, {size}, {asked(form, config.suite)}"
-                pairs[name] = ([high for high, _ in both], [low for _, low in both])
-    return compared(pairs, config.margin)
+                pairs[name] = ([log(high) for high, _ in both], [log(low) for _, low in both])
+    return compared(pairs, log(config.ratio))
 
 
 def _both(cell: Cell, form: str, steps: int, *, alone: bool) -> tuple[float, float] | None:
@@ -78,103 +97,67 @@ def _both(cell: Cell, form: str, steps: int, *, alone: bool) -> tuple[float, flo
     if len(names) < 2 or (alone and not (cell.has(LOW) and cell.has(HIGH))):
         return None
     arms = (HIGH, LOW) if alone else (UNIFORM, UNIFORM)
-    high, low = (cell.arm(arm).area(form, bucket, steps) for arm, bucket in zip(arms, (names[-1], names[0])))
+    high, low = (cell.arm(arm).until(form, bucket, steps) for arm, bucket in zip(arms, (names[-1], names[0])))
     return None if high is None or low is None else (high, low)
-
-
-def halves_of(several: Sequence[Cell], form: str, bucket: str) -> tuple[list[float], int]:
-    """The steps at which half was gone, and in how many seeds it never was."""
-    found = [cell.arm().half(form, bucket) for cell in several]
-    return [each for each in found if each is not None], sum(each is None for each in found)
 
 
 # ---- said against likely
 
 
-def misaligned(
-    config: FrequencyStudyConfig, several: Sequence[Cell], form: str, test: str
-) -> Iterator[Mapping[str, float]]:
-    """M, D and the two shares at the point that unlearning keeps, seed by seed; where 20 facts passed both before."""
+@dataclass(frozen=True)
+class Midway:
+    """What the two kinds of test say of one cell when half is forgotten."""
+
+    seed: int
+    still: float  # share still said at that point, of what was said before
+    held: bool  # the utility floor
+    told: Mapping[str, float]  # M, D, both shares that are gone, how many facts; ρ where it can be had
+
+    def __getitem__(self, name: str) -> float:
+        return self.told["said"] - self.told["test"] if name == "said - test" else self.told[name]
+
+
+def midway(config: FrequencyStudyConfig, several: Sequence[Cell], form: str, test: str) -> Iterator[Midway]:
+    """Seed by seed, at the point whose share said is nearest to 1/2: after as much forgetting in every size. Only where
+    20 facts passed both tests before."""
     for cell in several:
-        point = cell.arm().by_rule(config.utility_floor)
-        if (told := point["apart"].get(form, {}).get(test)) is not None:
-            yield told
+        arm = cell.arm()
+        point = arm.midway(form)
+        if point is not None and (told := point["apart"].get(form, {}).get(test)) is not None:
+            still = point["measures"][form][ALL]["left"]
+            yield Midway(cell.seed, still, arm.holds(point, config.utility_floor), told)
 
 
 def by_size(config: FrequencyStudyConfig, found: Cells) -> list[Compared]:
-    """M and D of the largest size minus those of the smallest, on the seeds that both have."""
-    sizes = list(dict.fromkeys(size for size, _ in found))
-    pairs: dict[str, tuple[list[float], list[float]]] = {}
-    for method in dict.fromkeys(method for _, method in found):
-        ends = [{c.seed: c for c in found.get((size, method), [])} for size in (sizes[-1], sizes[0])]
-        shared = sorted(ends[0].keys() & ends[1].keys()) if len(sizes) > 1 else []
-        for test in ("likely", "choice"):
-            for measure in ("M", "D"):
-                two = [[*misaligned(config, [end[seed] for seed in shared], QUESTION, test)] for end in ends]
-                if shared and all(len(each) == len(shared) for each in two):
-                    pairs[f"{method}, {measure}, {test}"] = tuple([t[measure] for t in each] for each in two)  # type: ignore[assignment]
+    """D of the largest size minus that of the smallest, averaged over the methods, by each test; on the seeds that all
+    these methods have in both. The names say which methods: one of which no seed can be read is left out."""
+    sizes = sizes_of(found)
+    pairs: Pairs = {}
+    for test in TESTS if len(sizes) > 1 else ():
+        large, small = (_disagreement(config, found, size, test) for size in (sizes[-1], sizes[0]))
+        shared = {name: large[name].keys() & small[name].keys() for name in large if name in small}
+        shared = {name: seeds for name, seeds in shared.items() if seeds}
+        if shared and (seeds := sorted(set.intersection(*map(set, shared.values())))):
+            name = f"D, {TITLES[test]}, mean over {', '.join(shared)}"
+            pairs[name] = tuple([fmean(each[n][seed] for n in shared) for seed in seeds] for each in (large, small))  # type: ignore[assignment]
     return compared(pairs, config.margin)
 
 
-# ---- forms against uniform
+def _disagreement(config: FrequencyStudyConfig, found: Cells, size: str, test: str) -> dict[str, dict[int, float]]:
+    """Method → seed → D of the questions."""
+    return {
+        method: {each.seed: each["D"] for each in midway(config, several, QUESTION, test)}
+        for (own, method), several in found.items() if own == size
+    }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The form that was chosen for a method in one size, and how it did on the seeds that chose nothing."""
-
-    method: str
-    size: str
-    form: str
-    selecting: Mapping[str, float]  # arm → mean residual on the seeds that chose
-    tested: Mapping[str, tuple[float, ...]]  # arm → residuals on the others
-    cells: Sequence[Cell] = field(repr=False)  # the others
+# ---- what went astray
 
 
-def forms_chosen(config: FrequencyStudyConfig, found: Cells, by: str = "utility") -> list[Chosen]:
-    """For each method and size with forms; none while seeds are missing."""
-    floor = config.neighbour_floor if by == NEIGHBOURS else config.utility_floor
-    chosen = []
+def noted(found: Cells) -> Iterator[tuple[str, str]]:
+    """Arms that diverged, or of which there is something to say, each with that."""
     for (size, method), several in found.items():
-        forms = [form for form in config.forms if all(cell.has(form) for cell in several)]
-        known = [cell for cell in several if cell.arm().judged]
-        first = [cell for cell in known if cell.seed < config.selecting]
-        others = [cell for cell in known if cell.seed >= config.selecting]
-        if not forms or len(first) < config.selecting or not first or len(others) < 2:
-            continue
-        if by == NEIGHBOURS and NEIGHBOURS not in first[0].arm().points[0]["measures"]:
-            continue
-        mean = {name: fmean(cell.arm(name).residual(floor, by) for cell in first) for name in (UNIFORM, *forms)}
-        best = min(forms, key=lambda form: mean[form])
-        tested = {name: tuple(cell.arm(name).residual(floor, by) for cell in others) for name in (UNIFORM, *forms)}
-        chosen.append(Chosen(method, size, best, mean, tested, others))
-    return chosen
-
-
-def against_uniform(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> list[Compared]:
-    """Residual of the chosen form minus that of the uniform arm, on the seeds that chose nothing."""
-    pairs = {
-        f"{each.method}, {each.size}: {each.form}": (each.tested[each.form], each.tested[UNIFORM]) for each in chosen
-    }
-    return compared(pairs, config.margin)
-
-
-def gaps(config: FrequencyStudyConfig, chosen: Sequence[Chosen]) -> list[Compared]:
-    """The chosen form's gap between buckets minus the uniform arm's, at equal utility, on the seeds that chose nothing:
-    in each form of asking, by level and by what is said."""
-    pairs: dict[str, tuple[list[float], list[float]]] = {}
-    for each in chosen:
-        for form in each.cells[0].arm().forms:
-            for measure, title in GAPS.items():
-                own, usual = (gaps_of(config, each, name, form, measure) for name in (each.form, UNIFORM))
-                if seeds := sorted(own.keys() & usual.keys()):
-                    name = f"{each.method}, {each.size}: {each.form}; {asked(form, config.suite)}, {title}"
-                    pairs[name] = ([own[seed] for seed in seeds], [usual[seed] for seed in seeds])
-    return compared(pairs, config.margin)
-
-
-def gaps_of(config: FrequencyStudyConfig, chosen: Chosen, name: str, form: str, measure: str) -> dict[int, float]:
-    """Of an arm: seed → gap, where both buckets were known before."""
-    arms = {cell.seed: cell.arm(name) for cell in chosen.cells}
-    found = {seed: arm.gap(arm.chosen(config.utility_floor), form, measure) for seed, arm in arms.items()}
-    return {seed: gap for seed, gap in found.items() if gap is not None}
+        for cell in several:
+            for name, arm in cell.result["arms"].items():
+                if arm["note"]:
+                    yield f"{method}, {size}, seed {cell.seed}, {name}", arm["note"]

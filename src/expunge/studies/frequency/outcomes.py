@@ -1,29 +1,36 @@
-"""What is read off an arm: areas under forgetting curves, steps to forget, and what is left at equal utility.
+"""What is read off a cell and its arms: steps until facts are forgotten, and what is left at equal utility.
 
-    area       mean over the steps of the share, of the facts that were said before, that still are (trapezoids)
-    half       the step at which half of them are no longer said, between points by a line; None: never
+    until      the mean number of steps for which a fact that was said before still is, `steps` at most: the area under
+               the share that still is (trapezoids; facts that come back count again)
+    half       the step at which half of them are no longer said, between points by a line; infinite: never
     residual   mean over the forms of  max_b |level_b - never_b| / (start_b - never_b),
                at the point where that is smallest among those that keep at least a share of the utility
     gap        at that point: the most frequent bucket's minus the rarest's (level_b - never_b) / (start_b - never_b),
                or share still said of what was said before
 
 The residual is the worst bucket's: forgetting the rest does not make up for it, and over-forgetting counts. A bucket
-whose way start_b - never_b is under 0.05 is left out of it, form by form: the model did not know it, and the share of
-hardly any way would decide everything. What is left out is decided by the start, once for all arms of a cell.
+whose way start_b - never_b is under 0.1 is left out of it, form by form: the model hardly knew it, and the share of
+hardly any way would decide everything. For what is said a bucket counts as none where fewer than 5 of its facts were
+said before. What is left out is decided by the start, once for all arms of a cell.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from expunge.errors import ConfigError
+from expunge.studies.frequency.arms import UNIFORM
 from expunge.studies.frequency.scene import ALL, NEIGHBOURS, QUESTION, STATEMENT, TEST
 from expunge.train.selection import Point, Rule
 
 Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
-LEAST_WAY = 0.05  # from never-known to the start, of a bucket that counts
+LEAST_WAY = 0.1  # from never-known to the start, of a bucket that counts
+FEWEST_SAID = 5  # facts of a bucket that were said before, for a share of them to tell anything
 
 
 @dataclass(frozen=True)
@@ -61,26 +68,46 @@ class Arm:
         found = {form: [b for b in self.buckets if b not in self.judged.get(form, ())] for form in self.forms}
         return {form: names for form, names in found.items() if names}
 
-    def curve(self, form: str, bucket: str, measure: str = "left") -> list[tuple[int, float]]:
-        """A measure over the steps; () where it cannot be had: nothing was said before."""
-        found = [(p["step"], p["measures"][form][bucket].get(measure)) for p in self.points]
+    # ---- what is said
+
+    def said_before(self, form: str, bucket: str) -> int:
+        """How many facts of a bucket."""
+        return int(self.start[form][bucket].get("known", 0))
+
+    def left(self, point: Mapping[str, Any], form: str, bucket: str) -> float | None:
+        """Share of them that still are; None where they were too few."""
+        if self.said_before(form, bucket) < FEWEST_SAID:
+            return None
+        return point["measures"][form][bucket]["left"]
+
+    def curve(self, form: str, bucket: str) -> list[tuple[int, float]]:
+        """That share over the steps; [] where they were too few."""
+        found = [(point["step"], self.left(point, form, bucket)) for point in self.points]
         return [(step, value) for step, value in found if value is not None]
 
-    def area(self, form: str, bucket: str, steps: int) -> float | None:
-        """Under the curve of what is left; after the last point it stays as it was there."""
-        curve = self.curve(form, bucket)
-        if not curve:
+    def until(self, form: str, bucket: str, steps: int) -> float | None:
+        """The restricted mean number of steps; what stops earlier stays as it was there, None where they were too
+        few."""
+        if not (curve := self.curve(form, bucket)):
             return None
-        curve = [*curve, (max(steps, curve[-1][0]), curve[-1][1])]
-        total = sum((b - a) * (x + y) / 2 for (a, x), (b, y) in pairwise(curve))
-        return total / curve[-1][0] if curve[-1][0] else curve[0][1]
+        at, share = zip(*curve, strict=True)
+        ends = [*(step for step in at if step < steps), steps]
+        return float(np.trapezoid(np.interp(ends, at, share), ends))
 
     def half(self, form: str, bucket: str) -> float | None:
-        """The step at which half of what was said is no longer."""
-        for (a, x), (b, y) in pairwise(self.curve(form, bucket)):
+        """The step at which half of what was said is no longer; infinite: never, None: they were too few."""
+        if not (curve := self.curve(form, bucket)):
+            return None
+        for (a, x), (b, y) in pairwise(curve):
             if x >= 0.5 > y:
                 return a + (b - a) * (x - 0.5) / (x - y)
-        return None
+        return inf
+
+    def midway(self, form: str) -> Mapping[str, Any] | None:
+        """The point at which the share still said, of all that was, is nearest to one half; the earlier of two."""
+        if self.said_before(form, ALL) < FEWEST_SAID:
+            return None
+        return min(self.points, key=lambda point: abs(point["measures"][form][ALL]["left"] - 0.5))
 
     # ---- at equal utility
 
@@ -91,8 +118,8 @@ class Arm:
 
     def gap(self, point: Mapping[str, Any], form: str, measure: str) -> float | None:
         """By `level`, or by what is still said (`left`); None where one of the two buckets was not known before."""
-        told = {bucket: point["measures"][form][bucket].get(measure) for bucket in self.buckets}
-        found = self.shares(point, form) if measure == "level" else told
+        said = {bucket: self.left(point, form, bucket) for bucket in self.buckets}
+        found = self.shares(point, form) if measure == "level" else said
         high, low = found.get(self.buckets[-1]), found.get(self.buckets[0])
         return None if high is None or low is None or len(self.buckets) < 2 else high - low
 
@@ -112,7 +139,11 @@ class Arm:
     def chosen(self, floor: float, by: str = "utility") -> Mapping[str, Any]:
         """The point with the smallest residual that keeps at least this share of the retained rows that choose, or of
         the neighbours. The start is one."""
-        return min((point for point in self._all() if self._share(point, by) >= floor), key=self.worst)
+        return min((point for point in self._all() if self.holds(point, floor, by)), key=self.worst)
+
+    def holds(self, point: Mapping[str, Any], floor: float, by: str = "utility") -> bool:
+        """Whether it keeps at least this share."""
+        return self._share(point, by) >= floor
 
     def residual(self, floor: float, by: str = "utility") -> float:
         """The worst bucket's at that point."""
@@ -138,3 +169,26 @@ class Arm:
 
     def _share(self, point: Mapping[str, Any], by: str) -> float:
         return self.kept(point, NEIGHBOURS) if by == NEIGHBOURS else point["utility"] / self.points[0]["utility"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The result of one method on one model."""
+
+    result: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        return self.result["seed"]
+
+    def arm(self, name: str = UNIFORM) -> Arm:
+        arms = self.result["arms"]
+        return Arm(name, arms[name], self.result["never"], arms[UNIFORM]["points"][0]["measures"])
+
+    def has(self, name: str) -> bool:
+        return name in self.result["arms"]
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Only the world's persons have."""
+        return NEIGHBOURS in self.arm().start

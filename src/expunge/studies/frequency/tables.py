@@ -1,55 +1,107 @@
-"""The tables of the report."""
+"""The tables of the report, but for those of forms (`form_tables.py`)."""
 
 from collections.abc import Sequence
-from statistics import fmean
+from math import exp, isinf
+from statistics import fmean, median
 
 from expunge.config import FrequencyStudyConfig
 from expunge.report.numbers import number, percent
 from expunge.studies.compared import Compared, judged_table
-from expunge.studies.frequency.arms import UNIFORM
-from expunge.studies.frequency.comparing import GAPS, Cells, Chosen, gaps_of, halves_of, misaligned
-from expunge.studies.frequency.scene import NEIGHBOURS, QUESTION, TEST, asked
+from expunge.studies.frequency.comparing import TITLES, Cells, Midway, midway
+from expunge.studies.frequency.outcomes import Cell
+from expunge.studies.frequency.rates import Trial
+from expunge.studies.frequency.scene import NEIGHBOURS, TEST, asked
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
-_TESTS = {"likely": "level of 1/2", "choice": "right against wrong"}
-
 
 def compared_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
-    """A row a comparison, with its tests."""
-    return judged_table(((each.name, each) for each in several), ("Comparison", first, second), caption)
+    """A row a comparison, with its tests, that of equivalence among them."""
+    return judged_table(
+        ((each.name, each) for each in several), ("Comparison", first, second), caption, equivalence=True
+    )
+
+
+def ratios_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
+    """The same of logarithms, told as numbers of steps (geometric means over seeds) and their ratio."""
+    head = ["Comparison", "Seeds", first, second, "Ratio", "95 %", "t p", "Sign-flip p", "Holm", "TOST p", "TOST Holm",
+            "Detectable ratio", "Finding"]  # fmt: skip
+    return Table(head, [_ratio(each) for each in several], caption)
+
+
+def _ratio(each: Compared) -> list[str]:
+    found = each.found
+    low, high = map(exp, found.interval) if found.interval else (None, None)
+    return [
+        each.name, str(found.n), *(number(exp(mean)) for mean in found.means), number(exp(found.difference)),
+        "–" if low is None else f"{number(low)} to {number(high)}", number(found.t_p), number(found.permutation_p),
+        number(each.holm), number(found.tost_p), number(each.tost_holm),
+        "–" if found.detectable is None else number(exp(found.detectable)), each.finding,
+    ]  # fmt: skip
+
+
+def pilots_table(several: Sequence[Trial], rates: dict[str, float]) -> Table:
+    """What every rate left on the pilot seed."""
+    tried = sorted({each.rate for each in several})
+    found = {(each.method, each.rate): each for each in several}
+    rows = []
+    for method in dict.fromkeys(each.method for each in several):
+        told = [_tried(found[method, rate], rates.get(method)) if (method, rate) in found else "" for rate in tried]
+        rows.append([method, *told])
+    return Table(["Residual of", *(f"{rate:g}" for rate in tried)], rows, "Every learning rate on the pilot seed.")
+
+
+def _tried(trial: Trial, chosen: float | None) -> str:
+    marks = [*(["floor never held"] if not trial.held else []), *(["chosen"] if trial.rate == chosen else [])]
+    return number(trial.residual) + (f" ({', '.join(marks)})" if marks else "")
 
 
 def steps_table(found: Cells, config: FrequencyStudyConfig) -> Table:
-    """When half of what was said is gone, bucket by bucket."""
+    """How long what was said before still is, bucket by bucket."""
     some = next(iter(found.values()))[0].arm()
     rows = []
     for (size, method), several in found.items():
         for form in several[0].arm().forms:
-            row = [f"{method}, {size}, {asked(form, config.suite)}"]
-            for bucket in some.buckets:
-                steps, never = halves_of(several, form, bucket)
-                row.append(spread(steps, "{:.1f}") + (f" (never: {never} of {len(several)})" if never else ""))
-            rows.append(row)
-    head = ["Method, size, form", *some.buckets]
-    return Table(head, rows, "Steps until half of the facts that were said before are no longer said, means ± sd.")
+            name = f"{method}, {size}, {asked(form, config.suite)}"
+            means = [[s for cell in several if (s := cell.arm().until(form, b, config.steps)) is not None]
+                     for b in some.buckets]  # fmt: skip
+            rows.append([f"{name}, mean", *(spread(each, "{:.1f}") for each in means)])
+            rows.append([f"{name}, half", *(half(several, form, bucket, config.steps) for bucket in some.buckets)])
+    return Table(
+        ["Method, size, form", *some.buckets], rows,
+        f"Steps for which a fact that was said before still is, {config.steps} at most, means over facts ± sd over "
+        "seeds; and the step at which half of them are no longer said, the median over seeds.",
+    )  # fmt: skip
+
+
+def half(several: Sequence[Cell], form: str, bucket: str, steps: int) -> str:
+    """The median, and apart from it in how many seeds half never went, and in how many there was too little to go."""
+    found = [cell.arm().half(form, bucket) for cell in several]
+    known = [each for each in found if each is not None]
+    if not known:
+        return "–"
+    middle, never, few = median(known), sum(map(isinf, known)), len(found) - len(known)
+    told = [f"never in {never} of {len(known)}"] if never else []
+    told += [f"too few said before in {few}"] if few else []
+    return (f">{steps}" if isinf(middle) else f"{middle:.1f}") + (f" ({'; '.join(told)})" if told else "")
 
 
 def known_table(found: Cells, form: str, config: FrequencyStudyConfig) -> Table:
     """What the models know before."""
     some = next(iter(found.values()))[0]
-    rows = []
+    names, rows = some.arm().buckets, []
     sizes = {size: several for (size, _), several in found.items()}
     for size, several in sizes.items():
-        start = [cell.arm().points[0]["measures"][form] for cell in several]
+        start = [cell.arm().start[form] for cell in several]
         never = [cell.result["never"][form] for cell in several]
         for name, measure, source in (
             ("said", "said", start),
             ("level", "level", start),
             ("never-known", "level", never),
         ):
-            values = [spread([each[bucket][measure] for each in source]) for bucket in some.arm().buckets]
-            rows.append([f"{size}, {name}", *values])
+            rows.append([f"{size}, {name}", *(spread([each[b][measure] for each in source]) for b in names)])
+        said = [spread([cell.arm().said_before(form, b) for cell in several], "{:.1f}") for b in names]
+        rows.append([f"{size}, said before, facts", *said])
     return Table([f"Before, {asked(form, config.suite)}", *spans(some.result["buckets"])], rows)
 
 
@@ -61,25 +113,24 @@ def spans(buckets: Sequence[dict]) -> list[str]:
 
 def kept_table(found: Cells, config: FrequencyStudyConfig) -> Table:
     """What unlearning keeps of each bucket at the point that it chooses itself, and what it costs."""
-    some = next(iter(found.values()))[0].arm()
-    beside = NEIGHBOURS in some.points[0]["measures"]
+    some = next(iter(found.values()))[0]
+    buckets, beside = some.arm().buckets, some.has_neighbours
     rows = []
     for (size, method), several in found.items():
         at = [(cell.arm(), cell.arm().by_rule(config.utility_floor)) for cell in several]
-        for form in some.forms:
+        for form in some.arm().forms:
             name = f"{method}, {size}, {asked(form, config.suite)}"
             shares = [arm.shares(point, form) for arm, point in at]
-            said = [[left for _, point in at if (left := point["measures"][form][b].get("left")) is not None]
-                    for b in some.buckets]  # fmt: skip
+            said = [[left for arm, point in at if (left := arm.left(point, form, b)) is not None] for b in buckets]
             rows.append([
-                f"{name}, level", *(spread([each[b] for each in shares if b in each]) for b in some.buckets),
-                spread([arm.overshoot(point, form, some.buckets[0]) for arm, point in at]),
+                f"{name}, level", *(spread([each[b] for each in shares if b in each]) for b in buckets),
+                spread([arm.overshoot(point, form, buckets[0]) for arm, point in at]),
                 percent(fmean(arm.kept(point, TEST) for arm, point in at)),
-                *([_neighbours(at, bucket) for bucket in some.buckets] if beside else []),
+                *([_neighbours(at, bucket) for bucket in buckets] if beside else []),
             ])  # fmt: skip
             rows.append([f"{name}, said", *map(spread, said), *[""] * (len(rows[-1]) - 1 - len(said))])
-    costs = [f"Neighbours kept, {bucket}" for bucket in some.buckets] if beside else []
-    head = ["Method, size, form", *(f"Left, {b}" for b in some.buckets), "Rarest beyond never-known, nats",
+    costs = [f"Neighbours kept, {bucket}" for bucket in buckets] if beside else []
+    head = ["Method, size, form", *(f"Left, {b}" for b in buckets), "Rarest beyond never-known, nats",
             "Retained kept", *costs]  # fmt: skip
     return Table(head, rows, "At the checkpoint that unlearning keeps: what is left, by level of the way from "
                  "never-known to the start (below 0: over-forgotten), by what is said of what was said before; and "
@@ -87,50 +138,32 @@ def kept_table(found: Cells, config: FrequencyStudyConfig) -> Table:
 
 
 def _neighbours(at: Sequence[tuple], bucket: str) -> str:
-    level = lambda point: point["measures"][NEIGHBOURS][bucket]["level"]
-    return percent(fmean(level(point) / level(arm.points[0]) for arm, point in at))
+    """Of the persons of a bucket; those that are measured are a sample, which may have none of them."""
+    levels = [[p["measures"][NEIGHBOURS].get(bucket, {}).get("level") for p in (point, arm.points[0])]
+              for arm, point in at]  # fmt: skip
+    shares = [now / before for now, before in levels if now is not None and before]
+    return percent(fmean(shares)) if shares else "–"
 
 
 def misaligned_table(found: Cells, config: FrequencyStudyConfig) -> Table:
+    """M and D when half is forgotten."""
     rows = []
     for (size, method), several in found.items():
         for form in several[0].arm().forms:
-            for test, title in _TESTS.items():
-                told = list(misaligned(config, several, form, test))
-                if told:
-                    values = [spread([each[name] for each in told]) for name in ("said", "test", "M", "D")]
-                    rows.append([f"{method}, {size}, {asked(form, config.suite)}", title, str(len(told)), *values])
-    head = ["Method, size, form", "Test of probability", "Seeds", "Gone by what is said", "Gone by the test", "M", "D"]
-    return Table(head, rows, "At the checkpoint that unlearning keeps, over facts that passed both tests before.")
+            for test, title in TITLES.items():
+                if told := list(midway(config, several, form, test)):
+                    rows.append([f"{method}, {size}, {asked(form, config.suite)}", title, *_midway(told)])
+    head = ["Method, size, form", "Test of probability", "Seeds", "Facts", "Still said", "Floor held in",
+            "Gone by what is said", "Gone by the test", "Said − test", "M", "D", "ρ"]  # fmt: skip
+    return Table(head, rows, "At the point whose share still said is nearest to 1/2, over facts that passed both tests "
+                 "before.")  # fmt: skip
 
 
-def forms_table(chosen: Sequence[Chosen]) -> Table:
-    """Residuals of every form: on the seeds that chose, and on the others."""
-    rows = [
-        [f"{each.method}, {each.size}: {name}", number(each.selecting[name]), spread(each.tested[name]),
-         "chosen" if name == each.form else ""]
-        for each in chosen for name in each.tested
+def _midway(told: Sequence[Midway]) -> list[str]:
+    names = ("said", "test", "said - test", "M", "D")
+    ranks = [each.told["rho"] for each in told if "rho" in each.told]
+    return [
+        str(len(told)), spread([each["n"] for each in told], "{:.0f}"), spread([each.still for each in told]),
+        f"{sum(each.held for each in told)} of {len(told)}",
+        *(spread([each[name] for each in told]) for name in names), spread(ranks),
     ]  # fmt: skip
-    head = ["Method, size: form", "Residual, choosing", "Residual, testing", ""]
-    return Table(head, rows)
-
-
-def gaps_table(chosen: Sequence[Chosen], config: FrequencyStudyConfig) -> Table:
-    """At those points: the most frequent bucket minus the rarest, and what is kept of other facts."""
-    forms, rows = chosen[0].cells[0].arm().forms, []
-    kinds = [(form, measure) for form in forms for measure in GAPS]
-    for each in chosen:
-        for name in (UNIFORM, each.form):
-            at = [(arm, arm.chosen(config.utility_floor)) for arm in (cell.arm(name) for cell in each.cells)]
-            gaps = [[*gaps_of(config, each, name, *kind).values()] for kind in kinds]
-            beyond = [arm.overshoot(point, QUESTION, arm.buckets[0]) for arm, point in at]
-            beside = [arm.kept(p, NEIGHBOURS) for arm, p in at if NEIGHBOURS in p["measures"]]
-            rows.append([
-                f"{each.method}, {each.size}: {name}", spread([p["step"] for _, p in at], "{:.0f}"),
-                *map(spread, gaps), spread(beyond),
-                percent(fmean(arm.kept(p) for arm, p in at)), percent(fmean(beside)) if beside else "–",
-            ])  # fmt: skip
-    told = [f"Frequent minus rare, {asked(form, config.suite)}, {GAPS[measure]}" for form, measure in kinds]
-    head = ["Method, size: arm", "Step", *told,
-            "Rarest beyond never-known, nats", "Retained kept", "Neighbours kept"]  # fmt: skip
-    return Table(head, rows, "At those points, on the seeds that test.")

@@ -1,13 +1,12 @@
 """The jobs that unlearn: every arm of a method on one model, watched form by form and bucket by bucket."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from expunge.change import WeightChange
 from expunge.config import FrequencyStudyConfig, TrainConfig
-from expunge.data.example import Sets
 from expunge.errors import DivergedError
 from expunge.runs.by_bucket import extrapolate_buckets
 from expunge.runs.extrapolating import Scoring
@@ -25,40 +24,58 @@ def pilot(folder: Path, *, config: Mapping[str, Any], size: str, method: str, ra
     """The job: one learning rate of the uniform arm."""
     study = FrequencyStudyConfig.model_validate(config)
     scene = scene_of(study, size, seed, margin=False)
-    result = unlearnt(scene, study, scene.sets, training(study, method, rate, seed))
+    result = unlearnt(scene.right(), study, training(study, method, rate, seed))
     write_result(folder, {"never": scene.never(), "arm": result})
 
 
 def cell(
-    folder: Path, *, config: Mapping[str, Any], size: str, method: str, rate: float, seed: int, forms: list[str]
+    folder: Path,
+    *,
+    config: Mapping[str, Any],
+    size: str,
+    method: str,
+    rate: float,
+    seed: int,
+    forms: list[str],
+    alone: bool,
 ) -> None:
-    """The job: all arms of one method on one model. Each is kept when it is done."""
+    """The job: all arms of one method on one model. Each is kept while the others are not done."""
     study = FrequencyStudyConfig.model_validate(config)
     scene = scene_of(study, size, seed, margin="margin" in forms)
     arms: dict[str, Any] = {}
-    for number, (name, sets, values) in enumerate(_arms(scene, study, training(study, method, rate, seed), forms)):
+    for number, (name, own, values) in enumerate(
+        _arms(scene, study, training(study, method, rate, seed), forms, alone=alone)
+    ):
         place = f"arm-{number}.json"
         if (result := read_result(folder, place)) is None or result["name"] != name:
-            result = {"name": name, **unlearnt(scene, study, sets, values)}
+            result = {"name": name, **unlearnt(own, study, values)}
             write_result(folder, result, place)
         arms[name] = result
     found = [{"name": each.name, "n": len(each.rows), "least": each.least, "most": each.most} for each in scene.buckets]
     write_result(folder, {
         "size": size, "method": method, "seed": seed, "rate": rate, "buckets": found, "never": scene.never(),
-        "arms": arms,
+        "choices": min(map(len, scene.groups[QUESTION])), "persons": _persons(scene), "arms": arms,
     })  # fmt: skip
+    for part in folder.glob("arm-*.json"):  # only now: the result has all that they have
+        part.unlink()
+
+
+def _persons(scene: Scene) -> int:
+    """Of whom the models were told; elsewhere it is as many groups of rows."""
+    sets = scene.suite.sets
+    return len({each.group or each.id for each in (*sets.forget, *sets.retain)})
 
 
 def _arms(
-    scene: Scene, study: FrequencyStudyConfig, usual: TrainConfig, forms: list[str]
-) -> Iterator[tuple[str, Sets, TrainConfig]]:
-    """Name, sets and settings of each."""
-    yield UNIFORM, scene.sets, usual
-    if study.alone and len(scene.buckets) > 1:
+    scene: Scene, study: FrequencyStudyConfig, usual: TrainConfig, forms: list[str], *, alone: bool
+) -> Iterator[tuple[str, Scene, TrainConfig]]:
+    """Name, scene and settings of each. Only the uniform arm is asked to tell right answers from wrong ones."""
+    yield UNIFORM, scene, usual
+    if alone and len(scene.buckets) > 1:
         for name, bucket in ((LOW, scene.buckets[0]), (HIGH, scene.buckets[-1])):
-            yield name, scene.only(bucket), usual
+            yield name, scene.alone(bucket), usual
     for form in forms:
-        yield form, scene.sets, formed(study, usual, form, scene.buckets, scene.values)
+        yield form, scene.right(), formed(study, usual, form, scene.buckets, scene.values)
 
 
 @dataclass
@@ -80,22 +97,26 @@ class Trace:
         scene = self.scene
         now = columns_of(scene.model, scene, bf16=self.bf16)
         self.before = self.before or now
-        chosen = mean_log_probs(
-            scene.model, scene.encoder.encode_all(scene.selection), budget=BUDGET, bf16=self.bf16
-        )  # fmt: skip
         self.points.append({
-            "step": step, "forget": level(now[QUESTION]), "utility": chosen.exp().mean().item(),
+            "step": step, "forget": level(now[QUESTION]), "utility": self._utility(),
             "measures": measures(scene, self.before, now), "apart": apart(self.before, now),
         })  # fmt: skip
         return self.points[-1]
 
+    def _utility(self) -> float | None:
+        """The level of the retained rows that choose; None where there is nothing to be chosen."""
+        if not self.scene.selection:
+            return None
+        logs = mean_log_probs(self.scene.model, self.scene.selection, budget=BUDGET, bf16=self.bf16)
+        return logs.exp().mean().item()
 
-def unlearnt(scene: Scene, study: FrequencyStudyConfig, sets: Sets, values: TrainConfig) -> dict[str, Any]:
+
+def unlearnt(scene: Scene, study: FrequencyStudyConfig, values: TrainConfig) -> dict[str, Any]:
     """Unlearn, watched; the model is put back to the bits it had. What diverges has the points until then."""
     trace, note = Trace(scene, study.precision == "bfloat16"), ""
     further, trained = {}, None
     try:
-        trained = train(scene.model, sets, values, convention=scene.suite.convention, watch=trace.watch)
+        trained = train(scene.model, scene.sets, values, convention=scene.suite.convention, watch=trace.watch)
     except DivergedError as error:
         note = str(error)
     points = list(trace.points)
@@ -112,8 +133,9 @@ def _extrapolated(
     """The point at which the change is extrapolated bucket by bucket, and the α of each."""
     assert values.extrapolate is not None
     scene, scoring = trace.scene, Scoring(trace.scene.encoder, BUDGET, trace.bf16)
+    sets = replace(scene.sets, retain=tuple(scene.choosing))  # an α is a choice, and rehearsed rows would not mind it
     change, infos = extrapolate_buckets(
-        scene.model, scene.sets, trained, values.extrapolate, scoring, floor=study.utility_floor, seed=values.seed
+        scene.model, sets, trained, values.extrapolate, scoring, floor=study.utility_floor, seed=values.seed
     )
     with change.applied_to(scene.model):
         point = trace.look(trained.kept.step)
