@@ -10,7 +10,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 # Two processes of one thread are faster than one of two: the models of the tests are tiny.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # TOFU in its official format, if it lies beside this folder; otherwise the suite uses the Hub and tests skip.
 ifeq ($(EXPUNGE_TOFU),)
