@@ -19,7 +19,6 @@ from expunge.studies.editing.comparing import (
     merging,
     value,
 )
-from expunge.studies.editing.plan import chosen_settings
 from expunge.studies.editing.scene import NEIGHBOURS, REWORDED
 from expunge.studies.editing.tables import (
     arms_table,
@@ -28,6 +27,7 @@ from expunge.studies.editing.tables import (
     failures_table,
     steps_table,
 )
+from expunge.studies.editing.trials import chosen_settings
 from expunge.studies.editing.wording import CHAINED, CLAIM, ERASING, READING, REQUESTS, SOFT, headline, how, limits
 from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Curve, Difference, differences, trajectories
