@@ -2,7 +2,7 @@
 
 The first line has the study and the hash of its settings, every other one the folder of a job, the JSON files that it
 left, and whether it left more (weights, masks): such jobs are done again where others, that may need it, are missing.
-A job that is not done, because an arm failed or the run was killed, stands there with what it has: it goes on from that.
+A job that is not done, since an arm failed or the run was killed, stands there with what it has, and goes on from that.
 """
 
 import json
