@@ -12,6 +12,10 @@ from expunge.studies.editing.wording import DESCRIPTIVE
 from expunge.studies.people import is_world
 
 Chosen = Mapping[str, float | None]
+_FEW = (
+    "Whether the floor was held compares the same subjects of the edited facts with those of all facts of the unedited "
+    "model: facts differ in how well they are known, so with one fact it says little."
+)
 
 
 def how(config: EditingStudyConfig, chosen: Chosen | None) -> list[str]:
@@ -104,7 +108,7 @@ def limits(results: Results, families: Mapping[str, Sequence[Comparison]]) -> li
     config = results.config
     lines = [
         *power([each for several in families.values() for each in several], "of the measure"),
-        *(_of_a_world() if is_world(config.suite) else [DESCRIPTIVE]),
+        *(_of_a_world() if is_world(config.suite) else [DESCRIPTIVE, _FEW]),
         "The wording of the paper's instruction, its procedure of merging, its data and its tables are not published: "
         "both recipes here are reconstructions, and no human judged a refusal.",
         "Settings were tried with one number of facts, and serve the others as they are.",
