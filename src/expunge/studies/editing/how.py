@@ -7,11 +7,11 @@ from expunge.report.numbers import listed, percent
 from expunge.studies.compared import power
 from expunge.studies.editing.arms import is_editor, methods, middle
 from expunge.studies.editing.comparing import Comparison, Results
+from expunge.studies.editing.editing import Chosen
 from expunge.studies.editing.trials import POOR, Trial, candidates
 from expunge.studies.editing.wording import DESCRIPTIVE
 from expunge.studies.people import is_world
 
-Chosen = Mapping[str, float | None]
 _FEW = (
     "Whether the floor was held compares the same subjects of the edited facts with those of all facts of the unedited "
     "model: facts differ in how well they are known, so with one fact it says little."
