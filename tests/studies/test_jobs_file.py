@@ -66,6 +66,20 @@ def test_other_json_files_come_along(tmp_path: Path) -> None:
     assert read_result(tmp_path / "second" / "squares" / "2", "arm-0.json") == {"point": 1}
 
 
+def test_a_job_that_is_not_done_comes_along_with_what_it_has(tmp_path: Path) -> None:
+    """One arm of it failed: the others are not run again."""
+    run_study(STUDY, Settings(), tmp_path / "first", processes=1)
+    half = tmp_path / "first" / "squares" / "2"
+    (half / RESULT).rename(half / "arm-0.json")
+    publish(STUDY, Settings(), tmp_path / "first")
+    assert taken(tmp_path / "second", tmp_path / "first" / JOBS) == ["squares/3", "sum"]
+    assert read_result(tmp_path / "second" / "squares" / "2", "arm-0.json") == {"square": 4}
+    (half / "checkpoint").mkdir()  # what it needs beside the JSON did not come along
+    publish(STUDY, Settings(), tmp_path / "first")
+    assert taken(tmp_path / "third", tmp_path / "first" / JOBS) == ["squares/3", "sum"]
+    assert not (tmp_path / "third" / "squares" / "2").exists()
+
+
 def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
     run_study(STUDY, Settings(), tmp_path / "out", processes=1)
     told = tmp_path / "told.jsonl"

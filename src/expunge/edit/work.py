@@ -77,7 +77,7 @@ class Work:
     @property
     def tokens(self) -> int:
         """At most so many of the corpus are read."""
-        return self.corpus_tokens or 16 * self.model.layout.d_ff
+        return tokens_of(self.model, self.corpus_tokens)
 
     @cached_property
     def source(self) -> Corpus:
@@ -153,6 +153,11 @@ class Work:
         if text not in self.notes:
             self.notes.append(text)
             self.say(text)
+
+
+def tokens_of(model: Model, wanted: int | None) -> int:
+    """Of a corpus, for key statistics; a few times as many as a block has neurons, where none are told."""
+    return wanted or 16 * model.layout.d_ff
 
 
 def blocks(depth: int, last: float, count: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 The first line has the study and the hash of its settings, every other one the folder of a job, the JSON files that it
 left, and whether it left more (weights, masks): such jobs are done again where others, that may need it, are missing.
+A job that is not done, since an arm failed or the run was killed, stands there with what it has, and goes on from that.
 """
 
 import json
@@ -12,29 +13,28 @@ from typing import Any
 from expunge.config import Config
 from expunge.errors import UsageError
 from expunge.record import configuration_hash
-from expunge.studies import RESULT, Study, done
+from expunge.studies import RESULT, Study
 from expunge.studies.results import write_result
 
 JOBS = "jobs.jsonl"
 
 
 def packed(study: Study, config: Config, out: Path) -> str:
-    """What is done so far."""
+    """What there is so far."""
     lines: list[dict[str, Any]] = [{"study": study.name, "settings": configuration_hash(config.model_dump())}]
     for job in study.jobs(config, out):
-        if done(job):
-            left = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in job.folder.glob("*.json")}
-            more = any(path.name not in left for path in job.folder.iterdir())
-            lines.append(
-                {"job": job.folder.relative_to(out).as_posix(), "more": more, "left": dict(sorted(left.items()))}
-            )
+        paths = sorted(job.folder.iterdir()) if job.folder.is_dir() else []
+        left = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.suffix == ".json"}
+        if left:
+            more = any(path.name not in left for path in paths)
+            lines.append({"job": job.folder.relative_to(out).as_posix(), "more": more, "left": left})
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
 def unpack(study: Study, config: Config, out: Path, told: Sequence[Mapping[str, Any]]) -> None:
     """Put what `read` told where the jobs would have left it."""
     _write(out, (line for line in told if not line["more"]))
-    there = {out / line["job"] for line in told}
+    there = {out / line["job"] for line in told if RESULT in line["left"]}
     if all(job.folder in there for job in study.jobs(config, out)):
         _write(out, told)
 

@@ -10,17 +10,19 @@ from expunge.studies.editing.arms import Cell, arms, cells, home
 from expunge.studies.editing.comparing import (
     Results,
     against_training,
-    attack,
     coming_back,
     covariance,
     especially,
     load,
     merging,
-    selectivity,
+    targets,
 )
+from expunge.studies.editing.how import how, limits, tried
 from expunge.studies.editing.page import compared
+from expunge.studies.editing.scores import attack, keeps_floor, selectivity
 from expunge.studies.editing.tables import arms_table
-from expunge.studies.editing.wording import headline, how, told
+from expunge.studies.editing.trials import Trial
+from expunge.studies.editing.wording import DESCRIPTIVE, headline, reading, told
 from expunge.studies.results import write_result
 
 CONFIG = EditingStudyConfig(
@@ -75,7 +77,58 @@ def test_editors_against_training() -> None:
     )
 
 
-def test_the_lead_on_pre_trained_knowledge_against_that_on_fine_tuned() -> None:
+def test_one_fact_edited_jointly_is_no_second_comparison() -> None:
+    config = CONFIG.model_copy(update={"editors": ("rome", "rome:joint=true"), "numbers": (1, 10)})
+    arms = {
+        ("pretrained", "numbers", count, label): seeds(0.1, 0.9)
+        for count in config.numbers for label in (*config.editors, "npo")
+    }  # fmt: skip
+    names = [each.name for each in against_training(Results(config, arms, {}), "pretrained")]
+    assert names == ["rome, 1", "rome, 10", "rome:joint=true, 10"]
+
+
+def test_the_floor_is_that_of_what_must_stay_taken_together() -> None:
+    def levels(neighbours: float, others: float, same: float) -> dict[str, Any]:
+        groups = {"neighbours": neighbours, "others": others, "same subject": same, "asked": 0.0}
+        return {"measures": {title: {"said": 0.0, "kept": 1.0, "level": level} for title, level in groups.items()}}
+
+    before, after = levels(1.0, 0.9, 0.5), levels(0.9, 0.9, 0.48)  # means .8 and .76: a ratio of .95
+    assert keeps_floor(after, before, 0.949) is True and keeps_floor(after, before, 0.951) is False
+    assert keeps_floor({"measures": {"asked": {"level": 1.0}}}, before, 0.95) is None
+    lost = levels(1.0, 0.9, 0.1)  # neighbours all kept: selectivity 1, and yet the floor is not
+    assert selectivity(lost) == 1.0 and keeps_floor(lost, before, 0.95) is False
+    rome = {("pretrained", "numbers", 10, "rome"): {0: before, 1: lost, 2: before}}  # the third has no control
+    controls = {"pretrained": {seed: {"unedited": before, "never": None} for seed in range(2)}}
+    table = arms_table(Results(CONFIG, rome, controls), "pretrained", "numbers", 10, "")
+    column = table.head.index("Floor held")
+    assert [(row[0], row[column]) for row in table.rows] == [("unedited", "–"), ("rome", "1 of 2")]
+    assert "over all facts of a seed" in table.caption
+
+
+def test_a_refusal_with_the_subjects_name_against_a_fixed_one() -> None:
+    config = CONFIG.model_copy(update={"parts": ("targets",), "kinds_of": ("rome", "npo")})
+
+    def of(kept: float, refused: float) -> dict[int, dict[str, Any]]:
+        found = seeds(0.0, kept)
+        for each in found.values():
+            each["measures"]["asked"]["refused"] = refused
+        return found
+
+    arms = {
+        ("pretrained", "targets", 10, "rome, fixed"): of(0.75, 1.0),
+        ("pretrained", "targets", 10, "rome, named"): of(0.5, 0.75),
+        ("pretrained", "targets", 10, "npo, fixed"): of(0.5, 1.0),  # it has no other
+    }
+    results = Results(config, arms, {})
+    several = targets(results, "pretrained")
+    assert [(each.name, each.measure) for each in several] == [
+        ("rome, 10: selectivity", "selectivity"), ("rome, 10: refused", "refused")
+    ]  # fmt: skip
+    assert [each.values for each in several] == [pytest.approx((-0.25,) * 3), (-0.25,) * 3]
+    assert any(line.startswith("A refusal that names the subject") for line in headline(results, {"targets": several}))
+
+
+def test_the_difference_on_pre_trained_knowledge_against_that_on_fine_tuned() -> None:
     (found,) = especially(RESULTS)
     # (.9 - .5) - (.6 - .5), then .39 - .08, .38 - .06
     assert found.values == pytest.approx((0.3, 0.31, 0.32))
@@ -152,7 +205,35 @@ def test_a_control_that_was_only_attacked_has_no_row_of_measures() -> None:
 
 
 def test_the_report_says_what_editors_are_given() -> None:
-    world, real = (" ".join(how(EditingStudyConfig(suite=suite), None)) for suite in ("world:people", "tofu:mini"))
-    assert "as in the papers. What trains" in world and "as in the papers, but to WISE" in real
+    kept = EditingStudyConfig(suite="tofu:mini", places=(), editors=("memit:keep=256", "grace:layer=1"))
+    world, real = (" ".join(how(config, None)) for config in (EditingStudyConfig(), kept))
+    assert "as in the papers. What trains" in world and "as in the papers, but to memit:keep=256. What" in real
+    assert "come from the texts that do not tell" in world and "come from the model's own texts, drawn once" in real
     assert "Chosen: not yet." in world and "Chosen: nothing." in " ".join(how(CONFIG, {"rome": None}))
     assert "Fine-tuned knowledge: a model that never saw" in world and "never saw" not in real
+    assert "that no result below has" in world and "seed 6, which may share facts with the results" in real
+    assert "the block of editors" in world and "the block of editors" not in real and "the learning rate of" in real
+    nothing = kept.model_copy(update={"rates": (1e-5,)})
+    assert "No settings were tried beforehand" in " ".join(how(nothing, None))
+
+
+def test_the_report_says_what_its_numbers_do_not_tell() -> None:
+    real = CONFIG.model_copy(update={"suite": "tofu:mini", "places": ()})
+    assert "is itself told in the texts" in reading(CONFIG) and "met it on the pilot only" in reading(CONFIG)
+    assert "One hop" not in reading(real) and "editors know of none" in reading(real)
+    results = Results(CONFIG, RESULTS.arms, {})
+    said = " ".join(limits(results, {}))
+    assert "retained texts, too" in said and "on pretrained knowledge only, and serve finetuned" in said
+    assert DESCRIPTIVE not in headline(results, {}) and "that needs two seeds" in headline(results, {})[-1]
+    outside = Results(real, RESULTS.arms, {})
+    assert DESCRIPTIVE in headline(outside, {}) and DESCRIPTIVE in limits(outside, {})
+
+
+def test_the_pilot_says_what_never_worked_and_where_the_grid_ended() -> None:
+    said = list(tried([
+        Trial("rome", {0.1: 1.0, 0.34: 0.25, 0.6: 0.5}, 0.34), Trial("wise", {0.1: 0.75, 0.6: 0.9}, 0.1),
+        Trial("memit", {0.1: None, 0.34: 0.5, 0.6: 0.4}, 0.6),
+    ]))  # fmt: skip
+    assert said[1] == "Never brought to work, with a best loss above 0.5: wise (0.75)."
+    assert said[2].endswith("where there is any beyond: wise (0.1) and memit (0.6).")
+    assert list(tried([])) == []

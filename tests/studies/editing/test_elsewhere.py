@@ -10,12 +10,15 @@ import pytest
 from expunge.cli.app import run
 from expunge.config import ConventionConfig, EditingStudyConfig, EvaluateConfig
 from expunge.data.example import Example
+from expunge.edit.corpus import corpus_of
 from expunge.errors import ConfigError, RunError
 from expunge.record_file import load_record
 from expunge.studies import running
-from expunge.studies.editing import editing, plan, scene
+from expunge.studies.editing import editing, plan, preparing, scene
 from expunge.studies.editing.editing import train_settings
-from expunge.studies.editing.scene import FORGET, GIVEN, HOP, NEIGHBOURS, OTHERS, REWORDED, scene_on
+from expunge.studies.editing.measures import measured, said_before
+from expunge.studies.editing.scene import FORGET, GIVEN, HOP, NEIGHBOURS, OTHERS, REWORDED, SAME, scene_on
+from expunge.studies.editing.working import one_each
 from expunge.suites import Suite
 from inline_engine import Here
 from tiny import tiny_model, tiny_sets
@@ -52,7 +55,7 @@ WISE = "wise:layer=1,steps=4,contexts=0,irrelevant=2"
 
 
 def suite(*, wordings: int = 2) -> Suite:
-    """Four facts, one of which has a hop; two neighbours, and a row that is retained in `utility`, too."""
+    """Four facts, one of which has a related one; two neighbours, and a row that is retained in `utility`, too."""
     sets = tiny_sets()
     forget = tuple(
         replace(each, paraphrases=(*each.paraphrases, f"name the city of {each.subject} .")[:wordings])
@@ -61,8 +64,8 @@ def suite(*, wordings: int = 2) -> Suite:
     twins = tuple(
         replace(each, id=f"{each.id}/twin", prompt="the capital of ithaca is", group=each.id) for each in sets.forget
     )
-    hop = Example("hop", "the name of arland is", "city", subject="arland")
-    utility = {"other capital": sets.holdout, "element": (hop, sets.retain[0]), "related": (hop,)}
+    related = Example("related", "the name of arland is", "city", subject="arland")
+    utility = {"other capital": sets.holdout, "element": (related, sets.retain[0]), "related": (related,)}
     return Suite(
         name="made up", sets=replace(sets, forget=forget, twins=twins), utility=utility, model="x",
         convention=ConventionConfig(template="plain"), evaluate=EvaluateConfig(max_new_tokens=3),
@@ -77,7 +80,7 @@ def config(**changes: Any) -> EditingStudyConfig:
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is typed."""
     monkeypatch.setattr(running, "ENGINES", {"local": Here})
-    for module in (plan, scene):
+    for module in (plan, scene, preparing):
         monkeypatch.setattr(module, "find_suite", lambda name: suite())
     monkeypatch.setattr(scene, "load_model", lambda name, load: tiny_model())
     (tmp_path / "small.yaml").write_text(SMALL)
@@ -131,12 +134,12 @@ def test_the_rows_of_a_suite() -> None:
     made = scene_on(tiny_model(), suite(), config(numbers=(4,), rows=9), 0)
     groups = made.groups(made.facts)
     assert {title: len(rows) for title, rows in groups.items()} == {
-        FORGET: 4, GIVEN: 4, REWORDED: 4, HOP: 1, NEIGHBOURS: 2, OTHERS: 1
+        FORGET: 4, GIVEN: 4, REWORDED: 4, SAME: 1, NEIGHBOURS: 2, OTHERS: 1
     }  # fmt: skip
-    assert [row.id for row in groups[OTHERS]] == ["hop"]  # the retained row is none that only stays
+    assert [row.id for row in groups[OTHERS]] == ["related"]  # the retained row is none that only stays
     assert {row.id for row in groups[NEIGHBOURS]} == {"quendor", "syldavia"}
     other = next(fact for fact in made.facts if fact.subject != "arland")
-    assert HOP not in made.groups([other])
+    assert SAME not in made.groups([other]) and HOP not in groups  # what is related does not follow: it is to stay
     assert all(len(fact.paraphrases) == 1 for fact in made.facts)
 
 
@@ -155,18 +158,39 @@ def test_subjects_are_found_with_all_wordings() -> None:
     assert (fact.subject, fact.paraphrases) == ("Ada Holt", ())
 
 
-def test_wise_is_given_what_must_stay_unless_there_is_a_corpus() -> None:
-    assert "keep" not in train_settings(config(), "wise", None, 0).options
+def test_editors_are_given_no_retain_set_unless_they_say_so() -> None:
     assert train_settings(config(), "wise", None, 0, corpus="texts.txt").options["keep"] == 0
     assert train_settings(config(), "memit", None, 0).options["keep"] == 0
+    assert train_settings(config(), "memit:keep=256", None, 0).options["keep"] == 256
 
 
-def test_sets_without_anything_for_an_editor_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twins_stand_in_one_a_fact_with_names_that_differ() -> None:
+    facts = [Example(number, "", "") for number in "abc"]
+    twins = [Example(f"{fact.id}/{name}", "", "", subject=name, group=fact.id) for fact in facts for name in "xy"]
+    assert [(each.group, each.subject) for each in one_each(facts, twins)] == [("a", "x"), ("b", "y"), ("c", "x")]
+    assert one_each(facts, twins[:2]) == twins[:1]
+
+
+def test_the_models_own_text_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(preparing, "find_suite", lambda name: suite())
+    monkeypatch.setattr(scene, "load_model", lambda name, load: tiny_model())
+    for folder in ("first", "second"):
+        preparing.corpus(tmp_path / folder, config=config(corpus_tokens=300).model_dump(mode="json"))
+    first, second = (tmp_path / folder / "corpus.jsonl" for folder in ("first", "second"))
+    texts = [json.loads(line) for line in first.read_text().splitlines()]
+    assert texts == list(corpus_of(None, own=300).texts(tiny_model())) and len(texts) == 3  # of at most 128 tokens
+    assert first.read_bytes() == second.read_bytes()
+    assert list(corpus_of(str(first)).texts(tiny_model())) == texts
+
+
+def test_levels_that_no_table_has_are_not_measured() -> None:
+    made = scene_on(tiny_model(), suite(), config(numbers=(4,), rows=9), 0)
+    found = measured(made, made.facts, said_before(made, made.facts))
+    assert {title for title, values in found.items() if "level" in values} == {FORGET, SAME, NEIGHBOURS, OTHERS}
+
+
+def test_a_suite_that_retains_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = suite()
-    nothing = replace(made, sets=replace(made.sets, retain=(Example("d", None, "a document"),)))
-    monkeypatch.setattr(plan, "find_suite", lambda name: nothing)
-    with pytest.raises(ConfigError, match="'wise' needs texts that are not to go through its memory"):
-        plan.check(config(numbers=(2,)))
     monkeypatch.setattr(plan, "find_suite", lambda name: replace(made, sets=replace(made.sets, retain=())))
     with pytest.raises(ConfigError, match="retains nothing"):
         plan.check(config(numbers=(2,), editors=("rome",)))

@@ -8,7 +8,8 @@ from expunge.config import EditingStudyConfig
 from expunge.errors import ExpungeError
 from expunge.studies.editing.arms import methods
 from expunge.studies.editing.editing import train_settings
-from expunge.studies.editing.plan import candidates, check, chosen_settings, jobs, pilot_place, ready
+from expunge.studies.editing.plan import check, jobs, needs, ready
+from expunge.studies.editing.trials import Trial, candidates, chosen_settings, pilot_place, trials, trials_tables
 from expunge.studies.results import write_result
 
 SMALL = EditingStudyConfig(
@@ -53,6 +54,55 @@ def test_what_is_tried_and_what_the_settings_are() -> None:
     assert train_settings(SMALL, "rome:layer=1,steps=9", None, 1).options["steps"] == 9
     assert train_settings(SMALL, "idk", 1e-3, 1).retain_loss == "nll"
     assert methods(EditingStudyConfig(chains=("memit",), objectives=("idk",)))[-1] == "npo"  # chains need it
+
+
+def test_models_that_only_jobs_need_which_are_done_are_not_made_again(tmp_path: Path) -> None:
+    """Their weights did not come along, but all that follows from them did."""
+    there = {job.label: job for job in jobs(SMALL, tmp_path)}
+    made = ("corpus", "model full, seed 0", "model retrained, seed 0", "model taught, seed 0")
+    assert {*made, "model full, seed 2"} <= there.keys()  # number 2 is the pilot's
+    for label, job in there.items():
+        if "finetuned, seed 0" in label:
+            write_result(job.folder, {})
+    left = [job.label for job in jobs(SMALL, tmp_path)]
+    assert "model taught, seed 0" not in left and "model taught, seed 1" in left
+    assert {"model full, seed 0", "model retrained, seed 0", "corpus"} <= {*left}  # other jobs need them
+    assert [label for label in there if label in left] == left  # in their order
+    write_result(there["model taught, seed 0"].folder, {})
+    assert "model taught, seed 0" in [job.label for job in jobs(SMALL, tmp_path)]  # what is there stays told of
+    for job in there.values():
+        if job.label not in (*made, "model full, seed 1", "model retrained, seed 1", "model taught, seed 1"):
+            write_result(job.folder, {"chosen": None})
+    left = [job.label for job in jobs(SMALL, tmp_path)]
+    assert not [label for label in left if label.startswith(("corpus", "model full, seed 0", "model retrained"))]
+
+
+def test_outside_of_worlds_the_models_own_text_is_a_job(tmp_path: Path) -> None:
+    config = EditingStudyConfig(suite="tofu:mini", knowledge=("finetuned",), places=(), seeds=2)
+    named = {job.label: job for job in jobs(config, tmp_path)}
+    assert not [label for label in named if label.startswith("model")]
+    text = str(tmp_path / "corpus" / "corpus.jsonl")
+    assert named["pilot npo"].values["corpus"] == named["numbers, 1 facts, finetuned, seed 0"].values["corpus"] == text
+    assert needs(named["pilot npo"], config) == [Path("corpus")] and not needs(
+        named["control, finetuned, seed 0"], config
+    )
+    given = jobs(config.model_copy(update={"corpus": "texts.txt"}), tmp_path)
+    assert "corpus" not in [job.label for job in given] and given[0].values["corpus"] == "texts.txt"
+
+
+def test_what_came_of_the_trials(tmp_path: Path) -> None:
+    losses = {"0.1": 0.7, "0.34": None, "0.6": 1.25, "0.85": 0.9}
+    write_result(tmp_path / pilot_place("rome"), {"chosen": 0.1, "losses": losses})
+    rates = dict(zip(("3e-05", "0.0001", "0.0003", "0.001"), (0.5, 0.25, 0.5, 0.75)))
+    write_result(tmp_path / pilot_place("npo"), {"chosen": 1e-4, "losses": rates})
+    rome, npo = trials(SMALL, tmp_path)  # nothing is tried for rome:layer=1, and idk is not done
+    assert rome == Trial("rome", {0.1: 0.7, 0.34: None, 0.6: 1.25, 0.85: 0.9}, 0.1)
+    assert (rome.best, rome.at_the_end, npo.best, npo.at_the_end) == (0.7, True, 0.25, False)
+    blocks, trained = trials_tables(SMALL, [rome, npo])
+    assert blocks.rows == [["rome", "0.700, chosen", "failed", "1.250", "0.900"]]
+    assert blocks.head[:2] == ["", "0.1 (block 0 of 0 to 3)"] and blocks.head[4] == "0.85 (block 3 of 0 to 3)"
+    assert trained.head == ["", "3e-05", "0.0001", "0.0003", "0.001"]
+    assert trained.rows == [["npo", "0.500", "0.250, chosen", "0.500", "0.750"]]
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,23 @@
 """From results to comparisons, seed by seed: editors against training, merged against none, what comes back.
 
-    selectivity = share of neighbours answered as before - share of the facts still said        asked and reworded alike
-
-1 is a model that lost the facts and nothing else; one that lost everything and one that lost nothing are near 0. It was
-chosen before anything was run; what it is made of stands in the tables beside it.
+Most are of selectivity (`scores.py`), which looks at the facts and their neighbours only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from expunge.config import EditingStudyConfig
+from expunge.config import EditingStudyConfig, parse_name
 from expunge.studies.compared import Compared, corrected, minus
 from expunge.studies.editing.arms import arms, cells, home, is_editor
 from expunge.studies.editing.plan import control_place
-from expunge.studies.editing.scene import FORGET, NEIGHBOURS, REWORDED
+from expunge.studies.editing.scene import NEIGHBOURS
+from expunge.studies.editing.scores import Result, refused, relearned, selectivity, value
 from expunge.studies.results import read_result
 
-Result = Mapping[str, Any]
 BySeed = Mapping[int, Result]
-SELECTIVITY = "selectivity"
+SELECTIVITY, REFUSED = "selectivity", "refused"
 PLAIN, WITHOUT = "rome", "rome:covariance=false"  # with and without the statistics of the corpus
 
 
@@ -89,48 +85,32 @@ def load(config: EditingStudyConfig, out: Path) -> Results:
     return Results(config, found, controls, failed)
 
 
-def value(result: Result, group: str, measure: str) -> float | None:
-    """
-    >>> value({"measures": {"asked": {"said": 0.5}}}, "asked", "said")
-    0.5
-    """
-    return result.get("measures", {}).get(group, {}).get(measure)
-
-
-def selectivity(result: Result) -> float | None:
-    """
-    >>> rows = {"asked": {"said": 0.0}, "reworded": {"said": 0.5}, "neighbours": {"kept": 0.75}}
-    >>> selectivity({"measures": rows})
-    0.5
-    """
-    said = [v for group in (FORGET, REWORDED) if (v := value(result, group, "said")) is not None]
-    kept = value(result, NEIGHBOURS, "kept")
-    return kept - fmean(said) if said and kept is not None else None
-
-
 def against_training(results: Results, knowledge: str) -> list[Comparison]:
     """Selectivity of each editor minus that of the method trained beside it, for each number of facts: one family."""
     config = results.config
     rows = []
     for count in results.counts(knowledge, "numbers"):
         other = results.of(knowledge, "numbers", count, config.against)
-        for label in results.labels("numbers", count):
-            if is_editor(label):
-                one = results.of(knowledge, "numbers", count, label)
-                rows.append((f"{label}, {count}", one, other))
+        for label in _editors(results, count):
+            rows.append((f"{label}, {count}", results.of(knowledge, "numbers", count, label), other))
     return _family(rows, config.margin)
 
 
 def especially(results: Results) -> list[Comparison]:
-    """What an editor is ahead of training by on pre-trained knowledge, minus the same on fine-tuned knowledge."""
+    """The difference of an editor to training on pre-trained knowledge, minus the same on fine-tuned knowledge."""
     first, second = "pretrained", "finetuned"
     found = []
     for count in results.counts(first, "numbers"):
-        for label in results.labels("numbers", count):
-            if is_editor(label):
-                leads = [_lead(results, knowledge, count, label) for knowledge in (first, second)]
-                found.append((f"{label}, {count}", *leads))
+        for label in _editors(results, count):
+            both = [_difference(results, knowledge, count, label) for knowledge in (first, second)]
+            found.append((f"{label}, {count}", *both))
     return corrected(list(_compared(found, SELECTIVITY, results.config.margin)))
+
+
+def _editors(results: Results, count: int) -> list[str]:
+    """Those that are compared. One fact is edited jointly just as it is in sequence: that is no second comparison."""
+    labels = [label for label in results.labels("numbers", count) if is_editor(label)]
+    return [label for label in labels if not (count == 1 and parse_name(label)[1].get("joint"))]
 
 
 def merging(results: Results, knowledge: str) -> list[Comparison]:
@@ -143,6 +123,23 @@ def merging(results: Results, knowledge: str) -> list[Comparison]:
                 label = f"{method}, merged by {by}"
                 rows.append((f"{label}, {count}", results.of(knowledge, "merging", count, label), base))
     return _family(rows, config.margin)
+
+
+def targets(results: Results, knowledge: str) -> list[Comparison]:
+    """A refusal that names the subject minus a fixed one, in selectivity and in what is declined: one family."""
+    config = results.config
+    found: list[Comparison] = []
+    for measure, read in ((SELECTIVITY, selectivity), (REFUSED, refused)):
+        rows = []
+        for count in results.counts(knowledge, "targets"):
+            for method in config.kinds_of:
+                named, fixed = (
+                    _values(results.of(knowledge, "targets", count, f"{method}, {kind}"), read)
+                    for kind in ("named", "fixed")
+                )
+                rows.append((f"{method}, {count}: {measure}", named, fixed))
+        found += _compared(rows, measure, config.margin)
+    return corrected(found)
 
 
 def covariance(results: Results, knowledge: str) -> list[Comparison]:
@@ -182,18 +179,7 @@ def coming_back(results: Results, knowledge: str, part: str = "numbers") -> list
     return corrected(list(_compared(rows, "relearned", results.config.margin)))
 
 
-def relearned(result: Result) -> float | None:
-    """Probability of the half that was not taught again."""
-    return attack(result, "relearn", "probability")
-
-
-def attack(result: Result, name: str, part: str) -> float | None:
-    """What an attack got, by the name that begins its text."""
-    found = next((each for text, each in result.get("attacks", {}).items() if text.partition(":")[0] == name), {})
-    return found.get(part)
-
-
-def _lead(results: Results, knowledge: str, count: int, label: str) -> dict[int, float]:
+def _difference(results: Results, knowledge: str, count: int, label: str) -> dict[int, float]:
     one = _values(results.of(knowledge, "numbers", count, label), selectivity)
     other = _values(results.of(knowledge, "numbers", count, results.config.against), selectivity)
     return {seed: one[seed] - other[seed] for seed in one if seed in other}

@@ -59,16 +59,10 @@ def train_settings(
         })  # fmt: skip
     name, own = parse_name(method)
     place = {} if chosen is None else {place_of(method): chosen}
-    shared = {**_kept(name, options), **options} if editors.get(name).facts else {}
+    shared = {"keep": 0, **options} if editors.get(name).facts else {}  # no retain set, as in the papers
     fits = set(config.fitting) <= set(editors.get(name).options)
     fitting = config.fitting if fits else {}
     return settings(TrainConfig, {"method": name, "options": {**shared, **fitting, **place, **own}, "seed": seed})
-
-
-def _kept(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Editors are not given the retain set; one that asks for texts that are to stay is, where there is no corpus."""
-    asks = editors.get(name).ready is not None
-    return {} if asks and "corpus" not in options else {"keep": 0}
 
 
 def place_of(method: str) -> str | None:

@@ -7,6 +7,8 @@ kept      share answered as by the *unedited* model, right or wrong
 silent    share answered with nothing at all
 level     mean over examples of exp(mean log-probability per answer token): what is likely, not what is said
 
+Levels are those of the facts and of what must stay; in the world of people of every group, though no table has them.
+
 Said and kept are of as many tokens as the scene has, since a longer answer is another one; a refusal needs more, and is
 asked for only where one is told of. Where answers are sentences (`soft`), said and kept are means of ROUGE-L recall, of
 the right answer and of the unedited model's.
@@ -31,12 +33,13 @@ from expunge.evaluate.teacher_forced_success import teacher_forced_success
 from expunge.models.generating import generate_tokens
 from expunge.models.key_values import cached_tokens
 from expunge.models.model import Model
-from expunge.studies.editing.scene import FORGET, NEIGHBOURS, Scene
-from expunge.studies.people import BUDGET
+from expunge.studies.editing.scene import FORGET, NEIGHBOURS, STAYING, Scene
+from expunge.studies.people import BUDGET, is_world
 
 Measures = dict[str, dict[str, float]]
 Said = dict[tuple[str, str], str]  # id and prompt of an example → what the unedited model says
 REFUSING = (FORGET, NEIGHBOURS)  # groups of whose refusals is told
+LEVELS = (FORGET, *STAYING)  # groups whose levels are read
 LONG = 40  # tokens in which a refusal has its say: the model's own are let have as many
 
 
@@ -59,7 +62,7 @@ def measured(
     groups, model = scene.groups(facts), model or scene.model
     answers, levels = _of_all(scene, model, groups), _levels(scene, model, groups)
     found = {
-        title: {**_values(scene, group, [each.short for each in answers[title]], before), "level": levels[title]}
+        title: {**_values(scene, group, [each.short for each in answers[title]], before), **levels.get(title, {})}
         for title, group in groups.items()
     }
     for title in groups.keys() & set(REFUSING):
@@ -114,11 +117,13 @@ def _of_all(scene: Scene, model: Model, groups: dict[str, Sequence[Example]]) ->
     return found
 
 
-def _levels(scene: Scene, model: Model, groups: dict[str, Sequence[Example]]) -> dict[str, float]:
-    rows = [row for group in groups.values() for row in group]
+def _levels(scene: Scene, model: Model, groups: dict[str, Sequence[Example]]) -> dict[str, dict[str, float]]:
+    """Group → its level, of those that are read."""
+    which = [title for title in groups if title in LEVELS or is_world(scene.suite.name)]
+    rows = [row for title in which for row in groups[title]]
     seen = iter(observe(model, rows, scene.encoder, {"answer_logprobs"}, budget=BUDGET).right)
     return {
-        title: fmean(float(np.exp(np.mean(next(seen).log_probs))) for _ in group) for title, group in groups.items()
+        title: {"level": fmean(float(np.exp(np.mean(next(seen).log_probs))) for _ in groups[title])} for title in which
     }
 
 

@@ -17,10 +17,11 @@ from expunge.studies.editing.comparing import (
     in_requests,
     load,
     merging,
-    value,
+    targets,
 )
-from expunge.studies.editing.plan import chosen_settings
+from expunge.studies.editing.how import how, limits, tried
 from expunge.studies.editing.scene import NEIGHBOURS, REWORDED
+from expunge.studies.editing.scores import value
 from expunge.studies.editing.tables import (
     arms_table,
     attacks_table,
@@ -28,7 +29,18 @@ from expunge.studies.editing.tables import (
     failures_table,
     steps_table,
 )
-from expunge.studies.editing.wording import CHAINED, CLAIM, ERASING, READING, REQUESTS, SOFT, headline, how, limits
+from expunge.studies.editing.trials import chosen_settings, trials, trials_tables
+from expunge.studies.editing.wording import (
+    CHAINED,
+    CLAIM,
+    ERASING,
+    MERGING,
+    REQUESTS,
+    SOFT,
+    TARGETS,
+    headline,
+    reading,
+)
 from expunge.studies.page import Figure, Section, Table, published
 from expunge.studies.pictures import Curve, Difference, differences, trajectories
 
@@ -40,10 +52,10 @@ def publish(config: EditingStudyConfig, out: Path) -> Published:
     """Report and numbers from whatever results there are."""
     results = load(config, out)
     families = compared(results)
-    said, chosen = headline(results, families), chosen_settings(config, out)
+    said, chosen, pilots = headline(results, families), chosen_settings(config, out), trials(config, out)
     sections = [
-        Section("The claims, and what we found", [CLAIM, *said, READING, *([SOFT] if config.soft else [])]),
-        Section("How it was run", how(config, chosen)),
+        Section("The claims, and what we found", [CLAIM, *said, reading(config), *([SOFT] if config.soft else [])]),
+        Section("How it was run", [*how(config, chosen), *tried(pilots)], list(trials_tables(config, pilots))),
         *_sections(results, families),
         *([Section("What could not be run", [], [failures_table(results)])] if results.failed else []),
         Section("What this scale cannot say", limits(results, families)),
@@ -68,7 +80,7 @@ def compared(results: Results) -> dict[str, list[Comparison]]:
     if len(config.knowledge) > 1:
         found["especially"] = especially(results)
     found |= {"covariance": covariance(results, first), "merging": merging(results, first)}
-    found |= {"requests": in_requests(results, first)}
+    found |= {"targets": targets(results, first), "requests": in_requests(results, first)}
     return {**found, **{f"back {k}": coming_back(results, k) for k in config.knowledge}}
 
 
@@ -78,7 +90,7 @@ def _sections(results: Results, families: Families) -> Iterator[Section]:
         if counts := results.counts(knowledge, "numbers"):
             yield _numbers(results, families, knowledge, counts)
     if several := families.get("especially"):
-        caption = f"(Editor minus {config.against}) on pre-trained minus the same on fine-tuned knowledge, selectivity."
+        caption = f"(Editor minus {config.against}) on pre-trained minus the same on fine-tuned knowledge: selectivity."
         yield Section("Especially for pre-trained knowledge?", [], [comparisons_table(several, caption)])
     for knowledge in config.knowledge:
         yield from _parts(results, families, knowledge, main=knowledge == first)
@@ -128,7 +140,7 @@ def _parts(results: Results, families: Families, knowledge: str, *, main: bool) 
     tail = "" if main else f": {knowledge} knowledge"
     titles = {"merging": "Merged queries", "targets": "Targets", "chained": "Chained and extrapolated",
               "requests": "Request after request"}  # fmt: skip
-    said = {"chained": [CHAINED], "requests": [REQUESTS]}
+    said = {"merging": [MERGING], "targets": [TARGETS], "chained": [CHAINED], "requests": [REQUESTS]}
     for part, title in titles.items():
         for count in results.counts(knowledge, part):
             tables = [arms_table(results, knowledge, part, count, f"{count} facts: means ± sd over seeds.")]
@@ -143,10 +155,12 @@ def _further(
         yield attacks_table(results, knowledge, part, "What attacks get out of it.")
     if part == "requests":
         yield steps_table(results, knowledge, count)
-    what = {"merging": "merged minus not", "requests": "in requests minus at once"}.get(part)
-    several = [c for c in families.get(part, ()) if part != "merging" or c.name.endswith(f", {count}")]
+    what = {"merging": "Selectivity, merged minus not", "targets": "Named minus fixed",
+            "requests": "Selectivity, in requests minus at once"}.get(part)  # fmt: skip
+    of_count = lambda c: c.name.removesuffix(f": {c.measure}").endswith(f", {count}")
+    several = [c for c in families.get(part, ()) if part == "requests" or of_count(c)]
     if main and what and several:
-        yield comparisons_table(several, f"Selectivity, {what}.")
+        yield comparisons_table(several, f"{what}.")
 
 
 def _erasing(results: Results, several: Sequence[Comparison], knowledge: str) -> Section:

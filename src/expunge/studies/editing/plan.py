@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from expunge.attacks import attacks
-from expunge.bench.cells import slug
 from expunge.bench.jobs import Job
 from expunge.config import EditingStudyConfig, parse_name
 from expunge.data.example import Sets
@@ -14,15 +13,18 @@ from expunge.errors import ConfigError
 from expunge.models.finding import find, split_change
 from expunge.runs.editing import check_sets
 from expunge.runs.unlearn import check_method
+from expunge.studies import done
 from expunge.studies.editing.arms import Cell, cells, is_editor, methods, middle, most
-from expunge.studies.editing.editing import METHODS, place_of, train_settings
+from expunge.studies.editing.editing import METHODS, train_settings
 from expunge.studies.editing.targets import kinds_there
+from expunge.studies.editing.trials import candidates, chosen_settings, pilot_place
 from expunge.studies.people import is_world, targeted
 from expunge.studies.results import read_result
 from expunge.worlds.finding import PREFIX, find_suite
 
 _HERE = "expunge.studies.editing"
 CORPUS = Path("corpus")
+MAKING = ("corpus", "model", "teach")  # jobs that have no results of their own
 
 
 def check(config: EditingStudyConfig) -> EditingStudyConfig:
@@ -72,39 +74,13 @@ def _check_names(config: EditingStudyConfig) -> None:
 
 
 def _check_methods(config: EditingStudyConfig, sets: Sets) -> None:
-    """Each with the settings that it will have, on the sets that it will have; the world's corpus is not made yet."""
+    """Each with the settings and on the sets that it will have; a corpus that the study makes is not there yet."""
     given = {} if config.corpus is None else {"corpus": config.corpus}
-    there = {"corpus": str(CORPUS)} if is_world(config.suite) else {}
     for method in methods(config):
         check_method(train_settings(config, method, None, 0, **given))
-        check_sets(train_settings(config, method, None, 0, **{**there, **given}), sets)
+        check_sets(train_settings(config, method, None, 0, **{"corpus": str(CORPUS), **given}), sets)
     for method in config.merged:
         check_method(train_settings(config, method, None, 0, merge_queries=config.merge))
-
-
-def candidates(config: EditingStudyConfig, method: str) -> tuple[float, ...]:
-    """What is tried on the pilot seed; nothing where an editor's own block is taken."""
-    if not is_editor(method):
-        return config.rates
-    return config.places if place_of(method) else ()
-
-
-def pilot_place(method: str) -> Path:
-    return Path("pilot") / slug(method)
-
-
-def chosen_settings(config: EditingStudyConfig, out: Path) -> dict[str, float | None] | None:
-    """Method → block or rate; None while trials are missing."""
-    found: dict[str, float | None] = {}
-    for method in methods(config):
-        several = candidates(config, method)
-        if len(several) < 2:
-            found[method] = several[0] if several else None
-        elif (result := read_result(out / pilot_place(method))) is None:
-            return None
-        else:
-            found[method] = result["chosen"]
-    return found
 
 
 def model_place(kind: str, seed: int) -> Path:
@@ -117,10 +93,10 @@ def control_place(knowledge: str, seed: int) -> Path:
 
 
 def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
-    """All jobs; those that need chosen settings have none in their values until these are known."""
+    """All jobs but those that nothing waits for; those that need chosen settings have none until these are known."""
     chosen, own = chosen_settings(config, out), is_world(config.suite)
     plain = config.model_dump(mode="json")
-    corpus = str(out / CORPUS / "corpus.jsonl") if own and config.corpus is None else config.corpus
+    corpus = str(out / CORPUS / "corpus.jsonl") if config.corpus is None else config.corpus
 
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
         return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
@@ -141,7 +117,7 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
     def taught(knowledge: str, seed: int) -> str | None:
         return str(out / model_place("taught", seed)) if own and knowledge == "finetuned" else None
 
-    found = [job(CORPUS, "corpus", "preparing:corpus")] if own and config.corpus is None else []
+    found = [job(CORPUS, "corpus", "preparing:corpus")] if config.corpus is None else []
     tried = [method for method in methods(config) if len(candidates(config, method)) > 1]
     first, pilot_seed = config.knowledge[0], config.seeds
     if tried:
@@ -162,7 +138,20 @@ def jobs(config: EditingStudyConfig, out: Path) -> list[Job]:
         for each in cells(config):
             if each.seed == seed:
                 found.append(_cell_job(job, each, chosen, corpus, taught(each.knowledge, seed)))
-    return found
+    return _awaited(found, config, out)
+
+
+def _awaited(several: Sequence[Job], config: EditingStudyConfig, out: Path) -> list[Job]:
+    """Without models and corpus that are missing, but that only jobs need which are done: results came without them."""
+    found: list[Job] = []
+    awaited: set[Path] = set()
+    for job in reversed(several):  # what others need stands before them
+        if done(job):
+            found.append(job)
+        elif run_of(job) not in MAKING or job.folder in awaited:
+            found.append(job)
+            awaited |= {out / place for place in needs(job, config)}
+    return found[::-1]
 
 
 def _cell_job(job: Any, cell: Cell, chosen: dict[str, float | None] | None, corpus: str | None, taught: Any) -> Job:
@@ -174,16 +163,22 @@ def _cell_job(job: Any, cell: Cell, chosen: dict[str, float | None] | None, corp
 
 def ready(job: Job, config: EditingStudyConfig, out: Path) -> bool:
     """Whether what it needs is made: the corpus, its models, chosen settings."""
-    run, values = job.run.partition(":")[2], job.values
-    if run in ("model", "corpus"):
-        return True
-    there = lambda place: read_result(out / place) is not None
-    if not is_world(config.suite):
-        return run != "cell" or values["chosen"] is not None
-    seed = values["seed"]
+    there = all(read_result(out / place) is not None for place in needs(job, config))
+    return there and (run_of(job) != "cell" or job.values["chosen"] is not None)
+
+
+def needs(job: Job, config: EditingStudyConfig) -> list[Path]:
+    """Jobs that must be done before it, by their places: the corpus, its models."""
+    run, values = run_of(job), job.values
+    found = [CORPUS] if run in ("pilot", "cell") and config.corpus is None else []
+    if not is_world(config.suite) or run in ("model", "corpus"):
+        return found
     if run == "teach":
-        return there(model_place("retrained", seed))
-    needs = [model_place("taught" if values["knowledge"] == "finetuned" else "full", seed)]
-    needs += [model_place("retrained", seed)] if run == "control" else []
-    needs += [CORPUS] if run in ("pilot", "cell") and config.corpus is None else []
-    return all(map(there, needs)) and (run != "cell" or values["chosen"] is not None)
+        return [model_place("retrained", values["seed"])]
+    found.append(model_place("taught" if values["knowledge"] == "finetuned" else "full", values["seed"]))
+    return found + ([model_place("retrained", values["seed"])] if run == "control" else [])
+
+
+def run_of(job: Job) -> str:
+    """The function that it is."""
+    return job.run.partition(":")[2]

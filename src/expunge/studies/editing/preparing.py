@@ -14,15 +14,18 @@ from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.data.sampling import sample_of
+from expunge.edit.corpus import corpus_of
+from expunge.edit.work import tokens_of
 from expunge.errors import ExpungeError
 from expunge.evaluate.strength import strength_watch
 from expunge.models.loading import load_model
 from expunge.studies.editing.arms import Arm
 from expunge.studies.editing.editing import applied
-from expunge.studies.editing.scene import TAUGHT, Scene, never, path_of, scene_of
+from expunge.studies.editing.scene import TAUGHT, Scene, knowing, never, path_of, scene_of
 from expunge.studies.editing.targets import with_targets
-from expunge.studies.people import BUDGET
+from expunge.studies.people import BUDGET, is_world
 from expunge.studies.results import read_result, write_result
+from expunge.suites import Suite
 from expunge.train.finetune import fit
 from expunge.train.levels import mean_log_probs, never_known
 from expunge.train.selection import halves
@@ -56,15 +59,31 @@ def teach(folder: Path, *, config: Mapping[str, Any], seed: int) -> None:
 
 
 def corpus(folder: Path, *, config: Mapping[str, Any]) -> None:
-    """The job: the texts that do not tell of the facts, in a drawn order, as a corpus for the key statistics."""
-    suite = find_suite(EditingStudyConfig.model_validate(config).suite)
-    texts = suite.training("retrained")
+    """The job: a corpus for the key statistics, and for editors that ask for texts that are to stay.
+
+    Of a world the texts that do not tell of the facts, else what the model itself says: once, for editors would draw it
+    anew at every edit.
+    """
+    study = EditingStudyConfig.model_validate(config)
+    suite = find_suite(study.suite)
+    texts = _untold(suite) if is_world(study.suite) else _own(study, suite)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / CORPUS) as partial:
-        order = np.random.default_rng(0).permutation(len(texts))  # editors read the first ones only
-        lines = (json.dumps(" ".join(filter(None, (texts[i].prompt, texts[i].answer)))) for i in order)
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        partial.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
     write_result(folder, {"texts": len(texts)})
+
+
+def _untold(suite: Suite) -> list[str]:
+    """Texts that do not tell of the facts, in a drawn order: editors read the first ones only."""
+    texts = suite.training("retrained")
+    order = np.random.default_rng(0).permutation(len(texts))
+    return [" ".join(filter(None, (texts[i].prompt, texts[i].answer))) for i in order]
+
+
+def _own(study: EditingStudyConfig, suite: Suite) -> list[str]:
+    """The model's own, as many as editors would have it say."""
+    model = knowing(study, suite, study.knowledge[0], 0, None)
+    return list(corpus_of(None, own=tokens_of(model, study.corpus_tokens)).texts(model))
 
 
 def pilot(

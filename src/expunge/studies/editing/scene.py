@@ -30,7 +30,7 @@ FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD = (
     "unheard wording",
 )
 HOP, SAME, NEIGHBOURS, OTHERS = "one hop", "same subject", "neighbours", "others"
-GONE = (FORGET, STATEMENT, GIVEN, REWORDED, UNHEARD)  # the same fact
+STAYING = (SAME, NEIGHBOURS, OTHERS)  # what an edit is not to touch
 TAUGHT = "taught.safetensors"
 
 
@@ -146,16 +146,19 @@ def _in_the_world(
 def _elsewhere(
     suite: Suite, sets: Sets, config: EditingStudyConfig, seed: int
 ) -> tuple[Mapping[str, Sequence[int]], Rows, Rows]:
-    """Of a suite: other facts of the kind are neighbours, else retained ones; what is "related" is a hop away."""
+    """Of a suite: other facts of the kind are neighbours, else retained ones; "related" is the same subject.
+
+    A country's currency and continent do not follow from its capital: they are no hop away, and are to stay.
+    """
     alike = [each for title, rows in suite.utility.items() if title.startswith("other ") for each in rows]
-    hops = suite.utility.get("related", ())
+    same = suite.utility.get("related", ())
     apart = {each.prompt for each in (*alike, *suite.sets.retain)}
     rest = [e for title, rows in suite.utility.items() if title != "related" for e in rows if e.prompt not in apart]
     stays = {NEIGHBOURS: alike or halves(sets.retain, seed)[1], OTHERS: rest}
     seen, wordings = _given(sets), max((len(each.paraphrases) for each in sets.forget), default=0)
     return (
         {GIVEN: tuple(range(seen)), REWORDED: tuple(range(seen, wordings))},
-        {HOP: hops},
+        {SAME: same},
         {title: sample_of(rows, config.rows, seed) for title, rows in stays.items()},
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from expunge.studies.compared import judged_table
-from expunge.studies.editing.comparing import BySeed, Comparison, Result, Results, attack, selectivity, value
+from expunge.studies.editing.comparing import BySeed, Comparison, Results
 from expunge.studies.editing.scene import (
     FORGET,
     GIVEN,
@@ -16,6 +16,7 @@ from expunge.studies.editing.scene import (
     STATEMENT,
     UNHEARD,
 )
+from expunge.studies.editing.scores import Result, attack, keeps_floor, selectivity, value
 from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
@@ -28,6 +29,9 @@ _WHAT: Mapping[str, tuple[str, str]] = {  # head → group and measure
     "Same subject: kept": (SAME, "kept"), "Neighbours: kept": (NEIGHBOURS, "kept"),
     "Neighbours: refused": (NEIGHBOURS, "refused"), "Others: kept": (OTHERS, "kept"),
 }  # fmt: skip
+OF_ALL = (
+    "The rows of the unedited model and of one that never knew are over all facts of a seed, however many are edited."
+)
 OWN = "Own words"  # how many targets could be the model's own
 _ATTACKS: Mapping[str, tuple[str, str]] = {
     "Relearned: probability": ("relearn", "probability"), "Relearned: said": ("relearn", "said"),
@@ -43,13 +47,22 @@ def arms_table(results: Results, knowledge: str, part: str, count: int, caption:
     reads: dict[str, Read] = {OWN: lambda result: result.get("own"), **{h: _reader(w) for h, w in _WHAT.items()}}
     every = [(label, each) for label, each in (*controls, *rows) if _there([(label, each)], _reader((FORGET, "said")))]
     heads = [head for head, read in reads.items() if _there(every, read)]
+    unedited = _control(results, knowledge, "unedited")
     body = [
-        [label, str(len(each)), _cell(each, selectivity), *(_cell(each, reads[head]) for head in heads),
-         _cell(each, lambda r: r.get("seconds"), "{:.1f}")]
+        [label, str(len(each)), _cell(each, selectivity),
+         "–" if label in (UNEDITED, NEVER) else _held(each, unedited, results.config.utility_floor),
+         *(_cell(each, reads[head]) for head in heads), _cell(each, lambda r: r.get("seconds"), "{:.1f}")]
         for label, each in every
     ]  # fmt: skip
-    said = f"{caption} Values that another arm had fitted were found again, so seconds are not comparable."
-    return Table(["", "Seeds", "Selectivity", *heads, "Processor s"], body, said)
+    said = f"{caption} {OF_ALL} Values that another arm had fitted were found again, so seconds are not comparable."
+    return Table(["", "Seeds", "Selectivity", "Floor held", *heads, "Processor s"], body, said)
+
+
+def _held(by_seed: BySeed, unedited: BySeed, floor: float) -> str:
+    """In how many seeds what must stay keeps its level, of those that have an unedited model's."""
+    found = [keeps_floor(result, unedited[seed], floor) for seed, result in by_seed.items() if seed in unedited]
+    known = [each for each in found if each is not None]
+    return f"{sum(known)} of {len(known)}" if known else "–"
 
 
 def attacks_table(results: Results, knowledge: str, part: str, caption: str) -> Table:

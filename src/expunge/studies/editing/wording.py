@@ -1,11 +1,9 @@
-"""What the report says in words."""
+"""What the report says in words: the claims, how its numbers are to be read, and what came out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from expunge.config import EditingStudyConfig
 from expunge.report.numbers import listed, percent, signed
-from expunge.studies.compared import power
-from expunge.studies.editing.arms import middle
 from expunge.studies.editing.comparing import Comparison, Results
 from expunge.studies.people import is_world
 
@@ -15,13 +13,22 @@ CLAIM = (
     "pre-training; that a model's own words make refusals that humans find better (self-improvement); and that merging "
     "queries lets ROME and MEMIT work on longer sequences. Whether an edit erases is left open."
 )
-READING = (
+_READING = (
     "Shares are of generated answers. Said: the right answer stands in it. Refused: it declines. Aligned: it declines, "
     "names what was asked about, leaks nothing and is fluent. Kept: it is what the unedited model answers, right or "
     "wrong. Neighbours are other subjects' facts of the same relation. Selectivity is neighbours kept minus facts "
-    "still said (asked and reworded alike): 1 is perfect, and near 0 are both a model that lost nothing and one that "
-    "lost everything. “Forced” is the target's token accuracy with the right tokens given before each: the score that "
-    "is usually printed; it flatters. One hop: the answer to what follows from the fact is still said."
+    "still said (asked and reworded alike): 1 is a model that says none of the facts and answers all neighbours as "
+    "before, whatever else it lost, and near 0 are both a model that lost nothing and one that lost everything. "
+    "“Forced” is the target's token accuracy with the right tokens given before each: the score that is usually "
+    "printed; it flatters."
+)
+_HOP = (
+    "One hop: the answer to what follows from the fact is still said. It is itself told in the texts that these models "
+    "trained on, so that it stays said is no failure of an edit."
+)
+_RELATED = (
+    "Same subject: known facts about what was edited, or about its answer, that do not follow from the fact and are to "
+    "stay."
 )
 SOFT = (
     "Answers here are sentences. Said is therefore ROUGE-L recall of the right answer, and kept that of the unedited "
@@ -31,8 +38,18 @@ ERASING = (
     "After the largest number of edits. Relearned: the model is fine-tuned on half of the facts and asked for the "
     "other half. Lens: the best layer below the last, read by the model's own head. Detached: side memories and "
     "adapters are switched off. A model that never knew, under the same attack, is the control: what lies above it was "
-    "hidden, not erased."
+    "hidden, not erased, or was still there before."
 )
+MERGING = (
+    "Merged by text: several prompts, one after the other, are one edit with one target. In this reconstruction only "
+    "the last of their subjects is looked up, so the other facts have no key. Merged by keys: each fact keeps its key, "
+    "and all share one value."
+)
+TARGETS = (
+    "“Aligned” asks that the subject is named, so it is 0 by definition for a fixed refusal: it says which target was "
+    "taught, not how well."
+)
+DESCRIPTIVE = "Few seeds of one real model, which draw from the same facts: what is told here is descriptive."
 CHAINED = (
     "An edit is followed by NPO on the same facts, or follows it; or it is extrapolated, θ + (1 + α) ΔW. At α = 0 the "
     "latter is the edit itself, to the bit."
@@ -43,30 +60,52 @@ REQUESTS = (
 )
 
 
+def reading(config: EditingStudyConfig) -> str:
+    """What the measures are, and what they do not tell."""
+    met = (
+        "what trains stops at the floor, editors met it on the pilot only" if config.places
+        else "what trains stops at the floor, editors know of none"
+    )  # fmt: skip
+    floor = (
+        "Floor held: in how many seeds neighbours, others and the same subjects, taken together, keep "
+        f"{percent(config.utility_floor)} of the unedited model's probability. Utility is not matched between methods: "
+        f"{met}."
+    )
+    return " ".join([_READING, floor, _HOP if is_world(config.suite) else _RELATED])
+
+
 def headline(results: Results, families: Mapping[str, Sequence[Comparison]]) -> tuple[str, ...]:
     """What came out, in sentences."""
-    config, lines = results.config, []
+    lines = []
     if results.failed:
         lines.append(f"Conditions that could not be run, and are missing: {len(results.failed)}. Why stands below.")
     if not results.arms:
         return (*lines, "No cell is done yet.")
+    if not is_world(results.config.suite):
+        lines.append(DESCRIPTIVE)
+    found = list(_findings(results.config, families))
+    return (*lines, *(found or ["Nothing can be compared yet: that needs two seeds."]))
+
+
+def _findings(config: EditingStudyConfig, families: Mapping[str, Sequence[Comparison]]) -> Iterator[str]:
+    """A sentence a family."""
     for knowledge in config.knowledge:
         if several := families.get(f"against {knowledge}"):
-            lines.append(f"{knowledge.capitalize()} knowledge, editors against {config.against}: {told(several)}.")
-    if several := families.get("especially"):
-        lines.append(f"The lead on pre-trained knowledge against that on fine-tuned knowledge: {told(several)}.")
-    if several := families.get("covariance"):
-        lines.append(f"ROME with the corpus's statistics against C = I, neighbours kept: {told(several)}.")
-    if several := families.get("merging"):
-        lines.append(f"Merged queries against none: {told(several)}.")
-    if several := families.get("requests"):
-        lines.append(f"One request after another against all at once: {told(several)}.")
+            yield f"{knowledge.capitalize()} knowledge, editors against {config.against}: {told(several)}."
+    said = {
+        "especially": f"Difference to {config.against} on pre-trained knowledge minus that on fine-tuned knowledge "
+        "(above 0: more ahead on the first, or less behind)",
+        "covariance": "ROME with the corpus's statistics against C = I, neighbours kept",
+        "merging": "Merged queries against none",
+        "targets": "A refusal that names the subject against a fixed one",
+        "requests": "One request after another against all at once",
+    }
+    for name, what in said.items():
+        if several := families.get(name):
+            yield f"{what}: {told(several)}."
     for knowledge in config.knowledge:
         if several := families.get(f"back {knowledge}"):
-            lines.append(
-                f"{knowledge.capitalize()} knowledge, relearned, against a model that never knew: {told(several)}."
-            )
-    return tuple(lines) or ("Nothing can be compared yet: that needs two seeds.",)
+            yield f"{knowledge.capitalize()} knowledge, relearned, against a model that never knew: {told(several)}."
 
 
 def told(several: Sequence[Comparison]) -> str:
@@ -81,54 +120,3 @@ def told(several: Sequence[Comparison]) -> str:
         if count := sum(c.finding == finding for c in several):
             parts.append(f"{count} {finding}")
     return "; ".join(parts)
-
-
-def how(config: EditingStudyConfig, chosen: Mapping[str, float | None] | None) -> list[str]:
-    found = [f"{m} {v:g}" for m, v in (chosen or {}).items() if v is not None]
-    said = listed(found) if found else "nothing" if chosen else "not yet"
-    texts = (
-        "the texts that do not tell of the facts" if config.corpus is None and is_world(config.suite)
-        else "a corpus" if config.corpus else "the model's own texts"
-    )  # fmt: skip
-    asked = "" if config.corpus or is_world(config.suite) else (
-        ", but to WISE, which asks for texts that are to stay: their prompts"
-    )  # fmt: skip
-    single = 1 in (*config.numbers, *config.kinds_at)
-    lines = [
-        f"Facts are edited by their question; {listed([str(n) for n in config.numbers])} at once. "
-        + (f"Single facts are {config.singles} a seed, each alone, averaged. " if single else "")
-        + f"Key statistics come from {texts}; the retain set is not given to editors, as in the papers{asked}. What "
-        f"trains gets it: {config.steps} steps of {config.batch_size} rows, measured {config.evaluations} times"
-        + (f" on at most {config.eval_rows} rows of each set" if config.eval_rows else "")
-        + f", and the step is kept that comes nearest to never-known with {percent(config.utility_floor)} of the "
-        "utility.",
-        f"Settings were chosen on a pilot seed (number {config.seeds}) that no result below has, with {middle(config)} "
-        "facts, by the distance to never-known with the floor held: the block of editors (a share of the depth), the "
-        f"learning rate of what trains. Chosen: {said}.",
-        "Fine-tuned knowledge: a model that never saw the persons is taught all texts about them, with "
-        f"{config.replay:g} retained texts for each." if "finetuned" in config.knowledge and is_world(config.suite)
-        else "",
-        "Targets: fixed is one refusal; many is one of several; named is a refusal that names the subject, in the "
-        "world of people in place of the model's own words (a network of a million parameters follows no instruction), "
-        "elsewhere the model's own (self-improved), written before anything is changed, the same for all methods; "
-        "empty is nothing.",
-        "" if is_world(config.suite) else "What editors write ends with the end token. What trains is given refusals "
-        "as the suite writes answers: where that is without an end token, what follows a refusal is the model's own.",
-    ]  # fmt: skip
-    return [line for line in lines if line]
-
-
-def limits(results: Results, families: Mapping[str, Sequence[Comparison]]) -> list[str]:
-    size = (
-        "Networks of a million parameters have no null space to speak of: a ranking of MEMIT and AlphaEdit here says "
-        "nothing of large models, and which of them is better was not to be asserted. What is exact (that ROME "
-        "inserts, that AlphaEdit leaves the removed directions alone) is tested by algebra instead."
-        if is_world(results.config.suite)
-        else "Few seeds of one real model, which draw from the same facts: what is told here is descriptive."
-    )
-    return [
-        *power([each for several in families.values() for each in several], "of the measure"), size,
-        "The wording of the paper's instruction, its procedure of merging, its data and its tables are not published: "
-        "both recipes here are reconstructions, and no human judged a refusal.",
-        "Settings were tried with one number of facts, and serve the others as they are.",
-    ]  # fmt: skip

@@ -40,8 +40,20 @@ def _never_knew(scene: Scene, study: EditingStudyConfig, before: Said) -> dict[s
             "measures": measured(scene, scene.facts, before, model=model),
             "attacks": attacked(scene, study, scene.facts, model=model),
         }
-    twins = scene.of(scene.facts).twins
+    twins = one_each(scene.facts, scene.of(scene.facts).twins)
     return {"attacks": attacked(scene, study, twins)} if twins else {}
+
+
+def one_each(facts: Sequence[Example], twins: Sequence[Example]) -> list[Example]:
+    """A twin a fact: the i-th name for the i-th fact, since relearning cannot learn twelve answers of one name.
+
+    Where there are more facts than names, they begin again.
+    """
+    found: list[Example] = []
+    for number, fact in enumerate(facts):
+        if own := [each for each in twins if each.group == fact.id]:
+            found.append(own[number % len(own)])
+    return found
 
 
 def cell(
