@@ -53,6 +53,7 @@ def result(seed: int = 0, chosen: float = 0.5, holds: bool = True, tested: float
         "size": "tiny", "method": "npo", "seed": seed, "rate": 1e-3, "never": {"level": 0.1, "log": -2.0}, "note": "",
         "trajectory": [{"step": s, "forget": 0.0, "utility": 1.0, "norm": float(s), "measures": m} for s, m in steps],
         "from": {name: {"step": 10, "norm": 1.0, "curve": curve} for name in ("half", "early", "kept")},
+        "promise": {"cuts": 200, "held": 190 + seed, "further": 100, "held further": 95},
         "selectors": {
             "nearest": {
                 "alpha": chosen, "why": "", "holds": holds, "overshoots": False, "tested": tested, "points": 8,

@@ -45,6 +45,8 @@ def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path)
         assert cell["from"]["early"]["curve"][0]["measures"] == point["measures"]
         assert cell["from"]["early"]["norm"] == pytest.approx(point["norm"], rel=1e-5)
         assert set(cell["selectors"]) == {"nearest", "gap", "directed"}
+        promise = cell["promise"]
+        assert 200 >= promise["cuts"] >= promise["held"] >= promise["held further"] <= promise["further"]
     for name in ("report.html", "report.md", "pictures/taken-along.svg", "pictures/motivating.svg"):
         assert (out / name).is_file(), name
     lost = out / "cells" / "tiny" / "npo" / "seed-1" / "result.json"

@@ -1,10 +1,12 @@
 """By how much the utility must lie above its floor for another half of the retain set to hold the floor, too.
 
-    d_i = u_i - floor · u_i(start)      margin = t · √2 · SE(mean d)      t: .95 quantile of Student's t, groups - 1
+    d_i = u_i - floor · u_i(start)      margin = t · √2 · SE(mean d) · (1 + t · max(0, -γ) / (2 √(2n)))
 
-What is tested later is the same difference on other groups, so its spread counts, not that of the levels: rows that
-are unlike each other but lose alike need no margin. The difference of two such means has the variance 2 · SE², whence
-with mean d ≥ margin in one half the other falls below its floor once in twenty times at most.
+with t the .95 quantile of Student's t (n - 1), n groups, γ the skewness of their sums. What is tested later is the same
+difference on other groups, so its spread counts, not that of the levels: rows that are unlike each other but lose alike
+need no margin. The difference of two such means has the variance 2 · SE², whence with mean d ≥ margin in one half the
+other falls below its floor once in twenty times. The factor is for few rows that lose much: a half that happens to
+have fewer of them has a higher mean and a smaller SE at once (cov(mean, s²) = γσ³/n), so that t alone is too sure.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,10 @@ def margin(values: Float[Tensor, " rows"], start: Float[Tensor, " rows"], floor:
     with np.errstate(invalid="ignore"):  # levels that are not finite have no margin, and are not admitted
         sums = np.bincount(own, differences - differences.mean(), count)
         error = sqrt(count / (count - 1) * np.square(sums).sum()) / rows
-    return float(stdtrit(count - 1, SURE) * sqrt(2) * error)
+        skewness = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5)
+    t = float(stdtrit(count - 1, SURE))
+    tail = max(0.0, -skewness) if sums.any() else 0.0  # without spread there is no tail
+    return t * sqrt(2) * error * (1 + t * tail / (2 * sqrt(2 * count)))
 
 
 def surely(utility: float, start: float, floor: float, margin: float) -> bool:

@@ -34,11 +34,12 @@ from expunge.studies.uipe.tables import (
     moved_table,
     origins_table,
     p_value,
+    promise_table,
     selectors_table,
     strengths_table,
     taken_table,
 )
-from expunge.studies.uipe.wording import CHOICE, CLAIM, SELECTING, headline, how, limits, reading
+from expunge.studies.uipe.wording import CHOICE, CLAIM, SELECTING, headline, how, kept_promise, limits, reading
 
 TITLE = "Does extrapolating the update remove what further training cannot?"
 WAYS = {"more steps": None, "α from early": "early", "α from half": "half"}
@@ -70,8 +71,9 @@ def _sections(
         yield _curves(config, found, taken)
         yield _controls(found)
         yield Section(
-            "Choosing α", [SELECTING], [selectors_table(chosen), origins_table(found), automatic_table(found)]
-        )
+            "Choosing α", [SELECTING, *kept_promise(found)],
+            [selectors_table(chosen), promise_table(found), origins_table(found), automatic_table(found)],
+        )  # fmt: skip
         if any("choice" in cell.start[FORGET] for several in found.values() for cell in several):
             yield Section("Told from wrong answers", [CHOICE], [choice_table(found)])
     if motivated := [r for _, place in motivating(config) if (r := read_result(out / place)) is not None]:

@@ -9,6 +9,7 @@ from expunge.studies.page import Table
 from expunge.studies.spread import spread
 from expunge.studies.uipe.comparing import Cell, Choice, startable
 from expunge.studies.uipe.plan import READ
+from expunge.studies.uipe.promise import CUTS
 from expunge.studies.uipe.scene import FORGET, RELATED, STATEMENT, TEST, UNRELATED
 
 _READ = tuple((group, measure) for group in (FORGET, TEST) for measure in ("level", "strength", "ratio"))
@@ -54,6 +55,19 @@ def selectors_table(chosen: Sequence[Choice]) -> Table:
     ]  # fmt: skip
     head = ["Choice", "α", "α > 0", "Floor held", "Held where α > 0", "Overshot", "Loss", "Regret (cells)"]
     return Table(head, rows, "All methods, sizes, seeds.")
+
+
+def promise_table(found: Cells) -> Table:
+    """How often the rule of “nearest” keeps the floor on the other half, over many cuts."""
+    rows = []
+    for (size, method), several in found.items():
+        counts = [each for cell in several if (each := cell.result.get("promise"))]
+        share = lambda part, whole, counts=counts: spread([c[part] / c[whole] for c in counts if c[whole]])
+        rows.append([f"{method}, {size}", str(len(counts)), spread([c["cuts"] for c in counts], "{:.0f}"),
+                     share("held", "cuts"), share("further", "cuts"), share("held further", "further")])  # fmt: skip
+    head = ["Method, size", "Seeds", "Cuts", "Floor held", "α > 0", "Held where α > 0"]
+    told = f"Of {CUTS} cuts of each cell those whose choosing half holds the floor at α = 0; shares, means ± sd."
+    return Table(head, rows, told)
 
 
 def _share(which: Sequence[bool]) -> str:

@@ -20,6 +20,7 @@ from expunge.studies.people import BUDGET
 from expunge.studies.results import write_result
 from expunge.studies.uipe.measures import Measures, measured
 from expunge.studies.uipe.plan import extrapolation, training
+from expunge.studies.uipe.promise import AT, promised
 from expunge.studies.uipe.scene import RELATED, UNRELATED, Scene, scene_of
 from expunge.train.early import Early
 from expunge.train.levels import mean_log_probs
@@ -27,7 +28,7 @@ from expunge.train.selection import Point, Rule, halves
 from expunge.train.unlearn import train
 
 FASTER = 2.0  # times the rate, for as many steps: the control of a larger learning rate
-AT = (0.5, 1.0)  # α of the random directions
+RANDOM_AT = (0.5, 1.0)  # α of the random directions
 
 
 def pilot(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rate: float, seed: int) -> None:
@@ -69,6 +70,7 @@ def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rat
             for name, index in kept.items()
         },
         "selectors": {text: selected(scene, study, early, text, seed) for text in study.selectors},
+        "promise": promise(scene, study, early, seed, never["level"]),
         "random": random_directions(scene, study, early, seed),
         "faster": faster(scene, study, values, trace.points[kept["early"]].step),
     })  # fmt: skip
@@ -168,10 +170,28 @@ def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, text: 
     }  # fmt: skip
 
 
+def promise(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int, never: float) -> dict[str, Any]:
+    """How often the rule of “nearest” holds the floor on the other half, over many cuts."""
+    rows, encode = scene.sets.retain, scene.encoder.encode_all
+    encoded, asked = encode(rows), encode(scene.sets.forget)
+
+    def levels(of: Sequence[Any]) -> Tensor:
+        return mean_log_probs(scene.model, of, budget=BUDGET, bf16=config.precision == "bfloat16").exp()
+
+    start, kept, forget = levels(encoded), [], []
+    with Line(change).on(scene.model) as move:
+        for alpha in AT:
+            move(alpha)
+            kept.append(levels(encoded))
+            forget.append(levels(asked).mean())
+    groups = [example.group or example.id for example in rows]
+    return promised(torch.stack(kept), start, torch.stack(forget), never, groups, config.utility_floor, seed)
+
+
 def random_directions(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int) -> list[dict[str, Any]]:
     """θ_un + α · r with ‖r_t‖ = ‖v_t‖ for each tensor: how much of an effect is that of moving at all."""
     return [
-        {"draw": draw, "curve": curve(scene, config, Line(change, random_direction(1000 * seed + draw)), AT)}
+        {"draw": draw, "curve": curve(scene, config, Line(change, random_direction(1000 * seed + draw)), RANDOM_AT)}
         for draw in range(config.draws)
     ]
 

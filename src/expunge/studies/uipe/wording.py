@@ -33,6 +33,11 @@ SELECTING = (
     "out are the cells whose checkpoint itself overshoots or breaks the floor on the half that chooses, where there is "
     "nothing to choose. To stay at α = 0 is to abstain, so the cells that went further are counted once more."
 )
+PROMISE = (
+    "All methods of a seed share one cut of the retained rows, so cells are few cases. Each cell’s rule is therefore "
+    "asked of many cuts: levels of all retained rows are measured along α once, from the same checkpoint, and on one "
+    "half of each cut the largest α is chosen that surely holds the floor (at most the one that reaches never-known)."
+)
 CHOICE = (
     "Right answers against wrong ones: |accuracy - chance| is near 0 for a model that never knew. A share below chance "
     "is suppression, not ignorance, which is why it is the distance that counts."
@@ -91,6 +96,18 @@ def _chosen(choice: Choice, config: UipeStudyConfig) -> str:
         f"(mean α {number(fmean(choice.alphas))}){regret}. α is above 0 in {further} cells; of these that could be "
         f"started from it holds in {sum(choice.further)} of {len(choice.further)}."
     )
+
+
+def kept_promise(found: Mapping[tuple[str, str], Sequence[Cell]]) -> list[str]:
+    """How often the floor holds on the other half over many cuts, in words."""
+    counts = [c for several in found.values() for cell in several if (c := cell.result.get("promise")) and c["cuts"]]
+    if not counts:
+        return []
+    held = [c["held"] / c["cuts"] for c in counts]
+    return [
+        f"{PROMISE} The floor holds on the other half in {percent(fmean(held))} of the cuts, mean over {len(held)} "
+        f"cells (from {percent(min(held))} to {percent(max(held))})."
+    ]
 
 
 def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]:
