@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from expunge.config import ClueStudyConfig
+from expunge.studies.clue.circuit_tables import patched_table
 from expunge.studies.clue.comparing import FURTHER, TESTED, Found, compared, load_shares, value_before, value_of
 from expunge.studies.clue.plan import chosen_rates, pilot_losses, pilots, ratios_place
 from expunge.studies.clue.scene import FORGET, REST, REWORDED, SKILL, TEST
@@ -152,10 +153,18 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     assert one.overlap("random nodes") == [1.0, 0.75, *[1.0] * 4]  # of the weights, not of the nodes
     said = " ".join(headline(config, [one], several))
     assert "CLUE minus random nodes is -0.200" in said and "identical: no stage 1" in said
+    assert "stage 1 is empty: 0 of 3 (matrices)." in said and "one and the same" not in said
     assert headline(config, [], {}) == ("No cell has two seeds yet.",)
     real = headline(ClueStudyConfig(suite="world:capitals"), [one], several)
     assert "descriptive" in real[0] and "random nodes -0.200 and no stage 1 0." in real[1]
     assert "Holm" not in " ".join(real) and "differ" not in " ".join(real)
+
+
+def test_what_is_not_done_yet_has_no_rows() -> None:
+    names = ("noising", "denoising", "noising, whole path", "denoising, whole path")
+    scores = {name: {"rank": 0.5, "top": 0.25} for name in names}
+    table = patched_table({"heads": [{"exact": {"edges": 7, **scores}}], "matrices": []})
+    assert len(table.rows) == 4 and table.rows[0] == ["heads, noising", "1", "7", "0.50", "0.25"]
 
 
 def test_shares_of_the_forget_set_stand_beside_the_whole(tmp_path: Path) -> None:

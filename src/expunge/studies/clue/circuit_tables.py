@@ -101,7 +101,7 @@ def moved_table(before: Results, found: Sequence[Found]) -> Table:
 def patched_table(found: Mapping[str, Results]) -> Table:
     """Scores against exact patching of every edge."""
     rows = []
-    for granularity, results in found.items():
+    for granularity, results in ((grain, some) for grain, some in found.items() if some):
         for name in ("noising", "denoising", "noising, whole path", "denoising, whole path"):
             exact = [r["exact"][name] for r in results]
             rows.append(

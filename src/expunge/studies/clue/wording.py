@@ -81,11 +81,12 @@ def headline(
             lines.append(f"{where}: {told} {percent(fmean(one.overlap(RANDOM)))} of their weights are the same.")
         lines.append(f"{where}, CLUE's distance (less is better): {_ranked(here)}.")
     empty = [f"{one.empty('forget')} of {len(one.seeds)} ({one.granularity})" for one in found]
-    lines.append(
-        f"Seeds in which no node is to be forgotten alone, so that stage 1 is empty: {listed(_once(empty))}. There "
-        "CLUE, one stage, no stage 1 and circuits again are one and the same training, and all weights in stage 2 is "
-        "that of all."
-    )
+    lines.append(f"Seeds in which no node is to be forgotten alone, so that stage 1 is empty: {listed(_once(empty))}.")
+    if any(one.empty("forget") for one in found):
+        lines[-1] += (
+            " There CLUE, one stage, no stage 1 and circuits again are one and the same training, and all weights in "
+            "stage 2 is that of all."
+        )
     return tuple(lines)
 
 
