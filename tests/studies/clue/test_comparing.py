@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from expunge.config import ClueStudyConfig
-from expunge.studies.clue.circuit_tables import patched_table
+from expunge.studies.clue.circuit_tables import moved_table, patched_table
 from expunge.studies.clue.comparing import FURTHER, TESTED, Found, compared, load_shares, value_before, value_of
 from expunge.studies.clue.plan import chosen_rates, pilot_losses, pilots, ratios_place
 from expunge.studies.clue.scene import FORGET, REST, REWORDED, SKILL, TEST
@@ -158,6 +158,17 @@ def test_draws_are_averaged_first_and_absent_arms_are_left_out() -> None:
     real = headline(ClueStudyConfig(suite="world:capitals"), [one], several)
     assert "descriptive" in real[0] and "random nodes -0.200 and no stage 1 0." in real[1]
     assert "Holm" not in " ".join(real) and "differ" not in " ".join(real)
+
+
+def test_circuits_of_one_training_are_told_once() -> None:
+    """An arm that trained the same as CLUE has its result, and was not looked at again."""
+    alike = {"nodes": 0.5, "edges": 0.25}
+    moved = {"forget": alike, "retain": alike, "forget nodes": 0.5, "conflict nodes": 0.5, "same class": 0.75}
+    run = {**RUN, "moved": moved}
+    one = Found("heads", "idk", {0: {"CLUE": run, "one stage": {**run, "same as": "CLUE"}}})
+    table = moved_table([{"other contrasts": moved}], [one])
+    assert [row[0] for row in table.rows] == ["nothing trained, other contrasts", "after idk, CLUE"]
+    assert table.rows[1][1:4] == ["1 of 1", "0.50", "0.25"]
 
 
 def test_what_is_not_done_yet_has_no_rows() -> None:

@@ -81,7 +81,7 @@ def moved_table(before: Results, found: Sequence[Found]) -> Table:
     compared = {"nothing trained, other contrasts": [r["other contrasts"] for r in before]}
     for one in found:
         for arm in one.conditions:
-            several = [r["moved"] for r in one.results(arm) if "moved" in r]
+            several = [r["moved"] for r in one.results(arm) if "moved" in r and "same as" not in r]
             if several:
                 compared[f"after {one.objective}, {arm}"] = several
     rows = []
