@@ -2,7 +2,8 @@
 
 The first line has the study and the hash of its settings, every other one the folder of a job, the JSON files that it
 left, and whether it left more (weights, masks): such jobs are done again where others, that may need it, are missing.
-A job that is not done, since an arm failed or the run was killed, stands there with what it has, and goes on from that.
+A job that is not done, since an arm failed or the run was killed, stands there with what it has, and goes on from that
+unless it left more.
 """
 
 import json
@@ -24,6 +25,7 @@ def packed(study: Study, config: Config, out: Path) -> str:
     lines: list[dict[str, Any]] = [{"study": study.name, "settings": configuration_hash(config.model_dump())}]
     for job in study.jobs(config, out):
         paths = sorted(job.folder.iterdir()) if job.folder.is_dir() else []
+        paths = [path for path in paths if not path.name.startswith(".")]  # of a write that was cut off
         left = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.suffix == ".json"}
         if left:
             more = any(path.name not in left for path in paths)

@@ -2,11 +2,12 @@
 
     d_i = u_i - floor · u_i(start)      margin = t · √2 · SE(mean d) · (1 + t · max(0, -γ) / (2 √(2n)))
 
-with t the .95 quantile of Student's t (n - 1), n groups, γ the skewness of their sums. What is tested later is the same
-difference on other groups, so its spread counts, not that of the levels: rows that are unlike each other but lose alike
-need no margin. The difference of two such means has the variance 2 · SE², whence with mean d ≥ margin in one half the
-other falls below its floor once in twenty times. The factor is for few rows that lose much: a half that happens to
-have fewer of them has a higher mean and a smaller SE at once (cov(mean, s²) = γσ³/n), so that t alone is too sure.
+with t the .95 quantile of Student's t (n - 1), n groups, γ the skewness of their sums. What is tested later is the
+same difference on other groups, so its spread counts, not that of the levels: rows that are unlike each other but lose
+alike need no margin. The difference of two such means has the variance 2 · SE², whence with mean d ≥ margin in one
+half the other falls below its floor about once in twenty times. The factor is for few rows that lose much: a half that
+happens to have fewer of them has a higher mean and a smaller SE at once (cov(mean, s²) = γσ³/n), so that t alone is
+too sure. It is the first term of the Cornish-Fisher expansion; with few groups and a heavy tail the rest is missed.
 """
 
 from collections.abc import Sequence

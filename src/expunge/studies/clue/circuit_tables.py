@@ -32,7 +32,8 @@ def classes_table(results: Results) -> Table:
         ])  # fmt: skip
     head = ["Nodes", "Size", "Searches", "Recovered by the forget circuit, noising", "Forget nodes", "Conflict nodes",
             "Weights, forget", "Weights, conflict", "Without conflict"]  # fmt: skip
-    return Table(head, cells, "Each model with two draws of contrasts; one retain circuit.")
+    told = "Each model with two draws of contrasts; one retain circuit; weights are shares of the nodes'."
+    return Table(head, cells, told)
 
 
 def retained_table(found: Mapping[str, Results]) -> Table:
@@ -53,7 +54,11 @@ def retained_table(found: Mapping[str, Results]) -> Table:
             )
     head = ["Retain circuits", "Seeds", "Forget nodes", "Conflict nodes", "Weights, forget, %", "Weights, conflict, %",
             "Forget circuit recovers", "Retain circuits recover"]  # fmt: skip
-    return Table(head, rows, "Which retain circuits there are; effect that a circuit recovers by noising / denoising.")
+    return Table(
+        head,
+        rows,
+        "Which retain circuits there are; weights are shares of the nodes'; recovered: by noising / denoising.",
+    )
 
 
 def off_table(results: Results) -> Table:

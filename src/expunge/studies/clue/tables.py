@@ -107,10 +107,8 @@ def pilot_table(
         chosen = rates.get(objective, {}).get(arm)
         cells = [number(loss) + " *" * (rate == chosen) for rate, loss in zip(tried, several)]
         rows.append([f"{objective}, {arm}", *cells])
-    caption = (
-        "Distance to never-known on the pilot seed by rate, above 1 where no epoch keeps the utility; * is chosen."
-    )
-    return Table(["Objective, arm", *(f"{rate:g}" for rate in tried)], rows, caption)
+    told = "Distance to never-known (in level) on the pilot seed by rate, above 1 where no epoch keeps the utility; "
+    return Table(["Objective, arm", *(f"{rate:g}" for rate in tried)], rows, f"{told}* is chosen.")
 
 
 def end_table(found: Sequence[Found]) -> Table:

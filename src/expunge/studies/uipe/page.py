@@ -72,7 +72,10 @@ def _sections(
         yield _controls(found)
         yield Section(
             "Choosing α", [SELECTING, *kept_promise(found)],
-            [selectors_table(chosen), promise_table(found), origins_table(found), automatic_table(found)],
+            [
+                selectors_table(chosen), *([promise_table(found)] if kept_promise(found) else []), origins_table(found),
+                automatic_table(found),
+            ],
         )  # fmt: skip
         if any("choice" in cell.start[FORGET] for several in found.values() for cell in several):
             yield Section("Told from wrong answers", [CHOICE], [choice_table(found)])

@@ -3,7 +3,8 @@
 A cell chooses α on one half, and all methods of a seed share the cut: a handful of cuts says little of how often a rule
 keeps its promise. So the levels of all retained rows are measured along α once, from the early checkpoint, and the rule
 (the largest α with the floor surely held, at most the one that reaches never-known) chooses on one half of each cut.
-Between measured α levels are interpolated. The checkpoint stays that of the cell.
+Between measured α levels are interpolated. The checkpoint stays that of the cell, and was chosen on its cut. Unlike
+`nearest` the rule looks no further than α = 1, and at levels alone: it asks of the floor, not of overshoot.
 """
 
 from collections.abc import Sequence
@@ -26,14 +27,14 @@ def promised(
     groups: Sequence[str], floor: float, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Over the cuts whose choosing half holds the floor at α = 0: how many they are, in how many the rule chose an α
-    above 0, and in how many of both kinds the other half holds the floor."""
+    above 0, and in how many of both kinds the other half holds the floor. A single group has no other half."""
     tried = np.arange(0, AT[-1] + STEP / 2, STEP)
     tried = tried[tried <= reaching(forget, never)]
     own = np.unique(np.array(groups), return_inverse=True)[1]
     dense = torch.tensor(interpolated(levels.double().numpy(), tried))
     counts = {"cuts": 0, "held": 0, "further": 0, "held further": 0}
     generator = np.random.default_rng([seed, 6])
-    for _ in range(CUTS):
+    for _ in range(CUTS if own.max() else 0):
         order = generator.permutation(own.max() + 1)
         first = torch.tensor(np.isin(own, order[: (len(order) + 1) // 2]))
         names = [groups[int(i)] for i in first.nonzero()]

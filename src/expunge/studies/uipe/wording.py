@@ -36,7 +36,9 @@ SELECTING = (
 PROMISE = (
     "All methods of a seed share one cut of the retained rows, so cells are few cases. Each cell’s rule is therefore "
     "asked of many cuts: levels of all retained rows are measured along α once, from the same checkpoint, and on one "
-    "half of each cut the largest α is chosen that surely holds the floor (at most the one that reaches never-known)."
+    "half of each cut the largest α up to 1 is chosen that surely holds the floor (at most the one that reaches "
+    "never-known; 0 where none is sure). Cuts that miss the floor at α = 0 are left out. The checkpoint was chosen on "
+    "the cell’s own cut, so this is the promise of α, not of both."
 )
 CHOICE = (
     "Right answers against wrong ones: |accuracy - chance| is near 0 for a model that never knew. A share below chance "
@@ -104,9 +106,11 @@ def kept_promise(found: Mapping[tuple[str, str], Sequence[Cell]]) -> list[str]:
     if not counts:
         return []
     held = [c["held"] / c["cuts"] for c in counts]
+    further = [c["held further"] / c["further"] for c in counts if c["further"]]
     return [
-        f"{PROMISE} The floor holds on the other half in {percent(fmean(held))} of the cuts, mean over {len(held)} "
-        f"cells (from {percent(min(held))} to {percent(max(held))})."
+        f"{PROMISE} Of the cuts in which an α above 0 is sure, the other half holds the floor in "
+        f"{percent(fmean(further)) if further else '–'}, of all in {percent(fmean(held))}: means over {len(held)} "
+        "cells."
     ]
 
 
@@ -145,7 +149,7 @@ def limits(taken: Sequence[Compared], config: UipeStudyConfig) -> list[str]:
         *power(taken, "nats"), size,
         "The paper's tables, learning rates and checkpoints are not published with it; its curves are known to us from "
         "reports. TOFU and WMDP at 7B parameters were not run.",
-        "Selectors, directions and the rule for the checkpoint are ours, and were fixed before the study was run. "
+        "Selectors, directions and the rule for the checkpoint are ours. "
         f"{gap}Rates were chosen with another cut of the same {who} into halves, and the tests say nothing of other "
         f"{who} than these.",
     ]  # fmt: skip
