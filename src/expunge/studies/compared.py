@@ -73,9 +73,9 @@ def corrected(several: Sequence[C], family: Callable[[C], Hashable] = lambda _: 
     return [replace(each, holm=p[str(i)], tost_holm=tost.get(str(i))) for i, each in enumerate(several)]
 
 
-def power(several: Iterable[Compared], unit: str) -> list[str]:
-    """What was too small to be found, as a sentence; none without comparisons."""
-    least = [each.found.detectable for each in several if each.found.detectable is not None]
+def power(several: Iterable[Compared], unit: str, scale: Callable[[float], float] = float) -> list[str]:
+    """What was too small to be found, as a sentence; none without comparisons. `scale` gives the unit."""
+    least = [scale(each.found.detectable) for each in several if each.found.detectable is not None]
     if not least:
         return []
     return [

@@ -134,7 +134,7 @@ def test_a_report_of_what_there_is(tmp_path: Path) -> None:
     assert "A guess passes the test of right against wrong 1 time in 6." in text
     assert "Networks of 1M and 3M parameters that learnt 50 persons" in text and "Frequencies are 1 to 27 in" in text
     assert "of one attribute, employer, in buckets" in text and "before 5 wrong ones" in text
-    assert "by a single test, before Holm's correction" in text
+    assert "as a ratio of steps, by comparison, are found less than 4 times in 5 by a single test" in text
     assert "Arms that diverged or have a note: npo, 1M, seed 1, leave (step 7: astray)." in text
     (row,) = [line for line in text.splitlines() if line.startswith("| npo, 1M: leave; question, said |")][:1]
     assert row.split(" | ")[1:6] == ["4", "0.225", "0.500", "-0.275", "-0.305 to -0.245"]

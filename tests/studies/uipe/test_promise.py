@@ -1,6 +1,5 @@
 """Whether the floor holds on the other half, on levels whose answer is known by hand."""
 
-import pytest
 import torch
 
 from expunge.arithmetic.alpha.margin import margin
@@ -50,4 +49,3 @@ def test_few_rows_that_lose_much_break_some_other_halves() -> None:
     found = asked(levels, torch.ones(len(GROUPS)), floor=0.95)
     assert found["cuts"] == CUTS and found["held"] == CUTS - found["further"] + found["held further"]
     assert 0.35 * CUTS < found["held"] < 0.65 * CUTS
-    assert found["held"] == pytest.approx(found["cuts"] - (found["further"] - found["held further"]))

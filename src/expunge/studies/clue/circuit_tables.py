@@ -124,7 +124,7 @@ def patched_table(found: Mapping[str, Results]) -> Table:
 
 def _recovered(found: Results, side: slice) -> str:
     """By noising and by denoising, the mean over the circuits of a side."""
-    at = lambda each, how: fmean(one["curves"][how]["recovered"] or 0 for one in each["circuits"][side])
+    at = lambda each, how: fmean(one["curves"][how]["recovered"] for one in each["circuits"][side])
     return " / ".join(spread([at(each, how) for each in found]) for how in ("noising", "denoising"))
 
 

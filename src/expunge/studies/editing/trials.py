@@ -29,7 +29,9 @@ class Trial:
 
     @property
     def best(self) -> float:
-        return self.losses[self.chosen] or 0.0
+        loss = self.losses[self.chosen]
+        assert loss is not None, "what could not be run is never chosen"
+        return loss
 
     @property
     def at_the_end(self) -> bool:

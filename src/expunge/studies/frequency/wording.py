@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import exp
 
 from expunge.config import FrequencyStudyConfig
-from expunge.report.numbers import listed, number, percent
-from expunge.studies.compared import Compared
+from expunge.report.numbers import listed, percent
+from expunge.studies.compared import Compared, power
 from expunge.studies.frequency.comparing import Cells, sizes_of
 from expunge.studies.frequency.rates import NEAR, Trial, at_the_end, never_held
 from expunge.studies.people import is_world
@@ -133,12 +133,7 @@ def seeds_by_size(found: Cells) -> list[str]:
 
 def limits(harder: Sequence[Compared], config: FrequencyStudyConfig, found: Cells) -> list[str]:
     """What this scale cannot say."""
-    least, world = [exp(c.found.detectable) for c in harder if c.found.detectable is not None], is_world(config.suite)
-    power = (
-        [f"A ratio of steps below {number(min(least))} to {number(max(least))} would have been missed (80 % power by "
-         "the spread seen here, by a single test, before Holm's correction)."]
-        if least else []
-    )  # fmt: skip
+    world = is_world(config.suite)
     scale = (
         _scale(config, found)
         if world
@@ -147,7 +142,7 @@ def limits(harder: Sequence[Compared], config: FrequencyStudyConfig, found: Cell
     choices = _choices(found)
     wrong = f" and for the right answer before {choices - 1} wrong ones" if choices > 1 else ""
     return [
-        *power, scale,
+        *power(harder, "as a ratio of steps", exp), scale,
         "The paper's figures were not available to us as numbers, so directions are compared. It has no test of "
         f"probability for GPT-2; ours ask for a level of 1/2{wrong}. Forms, "
         "residual and the rule of equal utility are ours, and were fixed before the study was run.",

@@ -70,13 +70,10 @@ def _sections(
     if found:
         yield _curves(config, found, taken)
         yield _controls(found)
-        yield Section(
-            "Choosing α", [SELECTING, *kept_promise(found)],
-            [
-                selectors_table(chosen), *([promise_table(found)] if kept_promise(found) else []), origins_table(found),
-                automatic_table(found),
-            ],
-        )  # fmt: skip
+        asked = kept_promise(found)
+        promise = [promise_table(found)] if asked else []
+        tables = [selectors_table(chosen), *promise, origins_table(found), automatic_table(found)]
+        yield Section("Choosing α", [SELECTING, *asked], tables)
         if any("choice" in cell.start[FORGET] for several in found.values() for cell in several):
             yield Section("Told from wrong answers", [CHOICE], [choice_table(found)])
     if motivated := [r for _, place in motivating(config) if (r := read_result(out / place)) is not None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from expunge.arithmetic.alpha.margin import margin
@@ -94,17 +95,13 @@ class Trace:
 
     def watch(self, step: int) -> dict[str, float | None]:
         """What the loop is told at each point: levels of the whole forget set and of the selection half."""
-        scene, encode = self.scene, self.scene.encoder.encode_all
+        scene = self.scene
         chosen = halves(scene.sets.retain, self.seed)[0]
-
-        def levels(examples: Sequence[Example]) -> Tensor:
-            return mean_log_probs(scene.model, encode(examples), budget=BUDGET, bf16=self.bf16).exp()
-
-        forget, kept = levels(scene.sets.forget).mean().item(), levels(chosen)
+        forget, kept = (levels(scene, rows, bf16=self.bf16) for rows in (scene.sets.forget, chosen))
         if self.first is None:
             self.first = kept
         needed = margin(kept, self.first, self.floor, [example.group or example.id for example in chosen])
-        self.points.append(Point(step, 0.0, forget, kept.mean().item(), margin=needed))
+        self.points.append(Point(step, 0.0, forget.mean().item(), kept.mean().item(), margin=needed))
         self.measures.append(_measured(scene, bf16=self.bf16))
         here, number = {n: w.detach() for n, w in parameters_of(scene.model).items()}, len(self.points) - 1
         self.norms.append(_distance(here, self.weights[0]) if self.weights else 0.0)
@@ -112,7 +109,7 @@ class Trace:
         self.weights = {i: w for i, w in self.weights.items() if i in held}
         if number in held:
             self.weights[number] = {name: weight.clone() for name, weight in here.items()}
-        return {"forget": forget, "utility": self.points[-1].utility}
+        return {"forget": self.points[-1].forget, "utility": self.points[-1].utility}
 
     def change(self, index: int) -> WeightChange:
         """From the start to a point. The model must be back at the start."""
@@ -172,18 +169,13 @@ def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, text: 
 
 def promise(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int, never: float) -> dict[str, Any]:
     """How often the rule of “nearest” holds the floor on the other half, over many cuts."""
-    rows, encode = scene.sets.retain, scene.encoder.encode_all
-    encoded, asked = encode(rows), encode(scene.sets.forget)
-
-    def levels(of: Sequence[Any]) -> Tensor:
-        return mean_log_probs(scene.model, of, budget=BUDGET, bf16=config.precision == "bfloat16").exp()
-
-    start, kept, forget = levels(encoded), [], []
+    rows, bf16 = scene.sets.retain, config.precision == "bfloat16"
+    start, kept, forget = levels(scene, rows, bf16=bf16), [], []
     with Line(change).on(scene.model) as move:
         for alpha in AT:
             move(alpha)
-            kept.append(levels(encoded))
-            forget.append(levels(asked).mean())
+            kept.append(levels(scene, rows, bf16=bf16))
+            forget.append(levels(scene, scene.sets.forget, bf16=bf16).mean())
     groups = [example.group or example.id for example in rows]
     return promised(torch.stack(kept), start, torch.stack(forget), never, groups, config.utility_floor, seed)
 
@@ -221,6 +213,11 @@ def faster(scene: Scene, config: UipeStudyConfig, values: TrainConfig, steps: in
     })  # fmt: skip
     trace = unlearnt(scene, config, further)
     return {"steps": steps, "measures": trace.measures[-1], "norm": trace.norms[-1], "note": trace.note}
+
+
+def levels(scene: Scene, examples: Sequence[Example], *, bf16: bool) -> Float[Tensor, " rows"]:
+    """Answer probability per token of each, as the model is now."""
+    return mean_log_probs(scene.model, scene.encoder.encode_all(examples), budget=BUDGET, bf16=bf16).exp()
 
 
 def _measured(scene: Scene, *, bf16: bool) -> Measures:
