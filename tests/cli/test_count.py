@@ -245,6 +245,10 @@ def test_a_kill_while_it_is_written(
             ("--engine", "infini-gram", "--window", "5", "--index", "x", "--tokenizer", "t", "--memory", "4"),
             "`memory` is for building an index",
         ),
+        (
+            ("--engine", "infini-gram", "--window", "5", "--index", "x", "--tokenizer", "t"),
+            "`corpus` is for building an index, and one with a `tokenizer` is ready",
+        ),
         (("--field", "body"), "none of the first 5 rows"),
         (("--aliases", "none.json"), "none.json: cannot be read"),
         (("--columns", "subject=group"), "no example names its subject"),

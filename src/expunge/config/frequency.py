@@ -139,8 +139,11 @@ class CountConfig(Config):
                 raise ValueError("infini-gram counts in one process; --machines ray is for the engine stream")
             if self.tokenizer is not None and self.index is None:
                 raise ValueError("`tokenizer` is of a ready index: say where it is with --index")
-            if self.tokenizer is not None and "memory" in idle:
-                raise ValueError("`memory` is for building an index, and one with a `tokenizer` is ready: leave it out")
+            building = [n for n in ("memory", "field", "documents", "corpus") if n in differing(self)]
+            if self.tokenizer is not None and building:
+                raise ValueError(
+                    f"`{building[0]}` is for building an index, and one with a `tokenizer` is ready: leave it out"
+                )
         if not self.corpus and self.proxy is None and not (self.engine == "infini-gram" and self.index is not None):
             raise ValueError(
                 "nothing to count in: give --corpus, files, folders or patterns; where the corpus is closed, --proxy"
