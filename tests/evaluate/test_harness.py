@@ -15,6 +15,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets, Turn
 from expunge.errors import ConfigError, DataError, UnknownNameError
 from expunge.evaluate.measure import measure
+from expunge.models.memories import Memories
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.suites.lm_eval import write_tasks
@@ -70,6 +71,23 @@ def test_multiple_choice_is_our_choice_accuracy_example_by_example(tmp_path: Pat
     assert got.interval is not None and got.interval[1] - got.interval[0] == pytest.approx(2 * 1.959964 * error)
     assert Fingerprint.of(parameters_of(model.network)).id == before
     assert model.network.config._attn_implementation == "packed"
+
+
+def test_what_goes_by_whole_texts_is_given_them_one_by_one(tmp_path: Path) -> None:
+    """The harness passes no mask: the mean that decides would be over the padding, too."""
+    made, model = suite(), tiny_model()
+    write_tasks(made, tmp_path)
+    path = model.layout.mlp_out(1)
+    weight = parameters_of(model)[f"{path}.weight"].detach()
+    side = Memories(Fingerprint.of(parameters_of(model)), path, {}, (weight + 1,), (1.0,), 1.0)
+    rows: list[int] = []
+    watch = lambda _, args, given: rows.append(len(args[0] if args else given["input_ids"]))
+    with side.applied_to(model):
+        model.network.register_forward_pre_hook(watch, with_kwargs=True)
+        theirs(model, tmp_path, "expunge_made_up_forget", ":batch=4")
+    assert set(rows) == {1}
+    theirs(model, tmp_path, "expunge_made_up_forget", ":batch=4")
+    assert max(rows) == 4
 
 
 def test_open_questions_are_judged_as_ours_are(tmp_path: Path) -> None:

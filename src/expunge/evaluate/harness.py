@@ -16,6 +16,7 @@ from typing import Any
 
 from expunge.config import parse_name
 from expunge.errors import ConfigError, DataError, MissingExtraError, RunError, UnknownNameError
+from expunge.models.attaching import attached_to
 from expunge.models.model import Model
 from expunge.models.quiet import quiet
 from expunge.objectives.options import AtLeastOne, Count, checked
@@ -72,7 +73,7 @@ def run_task(model: Model, task: Task, *, bf16: bool = False) -> dict[str, Resul
     with _quiet():
         wrapped = wrap(
             pretrained=model.network, tokenizer=copy.deepcopy(model.tokenizer), backend="causal",
-            batch_size=options.get("batch", _BATCH), mixed_precision_dtype="bfloat16" if bf16 else None,
+            batch_size=_batch(model, options), mixed_precision_dtype="bfloat16" if bf16 else None,
             trust_remote_code=False,
         )  # fmt: skip
         try:
@@ -85,6 +86,11 @@ def run_task(model: Model, task: Task, *, bf16: bool = False) -> dict[str, Resul
             raise RunError(f"--lm-eval {task.name}: lm-eval stopped with a {type(error).__name__}") from error
     assert found is not None, "only ranks other than 0 get nothing"
     return {name: _result(name, found, options) for name in _shown(found)}
+
+
+def _batch(model: Model, options: Mapping[str, Any]) -> int:
+    """The harness scores rows without an attention mask, so what goes by a whole text must see no padding."""
+    return 1 if any(each.whole for each in attached_to(model)) else options.get("batch", _BATCH)
 
 
 def _named(text: str) -> tuple[str, dict[str, Any]]:

@@ -41,6 +41,7 @@ class LayerAttachment(Attachment):
     """An attachment of the linear layer at `path`. Its tensors are never changed, and copies of it are itself."""
 
     form: ClassVar[str]
+    whole: ClassVar[bool] = False  # whether it goes by a text as a whole, so that it has to be told what is padding
     base: Fingerprint
     path: str
     record: Mapping[str, Any]

@@ -31,6 +31,7 @@ class Memories(LayerAttachment):
     """WISE's side memories: one, or several of which one is chosen for each text."""
 
     form: ClassVar[str] = "memories"
+    whole: ClassVar[bool] = True
     weights: tuple[Tensor, ...]  # W', each as the layer has its own
     thresholds: tuple[float, ...]  # ε
     ratio: float = 0.88
