@@ -11,7 +11,8 @@ ExpungeError
 │   ├── OutputError          the output folder holds something else
 │   └── MissingExtraError    an optional package is not installed; names the extra
 └── RunError                 the run itself went wrong (exit code 1)
-    └── DivergedError        the loss became NaN or exploded; says which good state was kept
+    ├── DivergedError        the loss became NaN or exploded; says which good state was kept
+    └── NotANumberError      a model gives NaN, so that nothing can be said of what it knows
 """
 
 from typing import Any
@@ -62,6 +63,19 @@ class MissingExtraError(UsageError):
 
 class RunError(ExpungeError):
     """The run itself went wrong."""
+
+
+class NotANumberError(RunError):
+    """A model gives NaN: its weights hold NaN, or overflow on the way.
+
+    Without this the first token would count as the likeliest, and the model would seem to know nothing.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"the model gives NaN {where}: its weights hold NaN, or overflow in this type. Nothing can be said of what "
+            "it knows; look at how it was made, or load it in float32"
+        )
 
 
 class DivergedError(RunError):

@@ -1,11 +1,14 @@
 """Packed forests must give what each example gives alone, on every architecture."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import log_softmax
 
 from expunge.data.convention import Encoded
 from expunge.data.forest import pack, plant
+from expunge.errors import NotANumberError
+from expunge.models.generating import generate, sample
 from expunge.models.model import Model
 from expunge.models.scoring import forward, score, sums
 from tiny import ARCHITECTURES, tiny_model
@@ -33,6 +36,17 @@ def test_a_forest_gives_what_each_example_gives_alone(arch: str) -> None:
     for group, scored in zip([[A, B, C], [D], [B]], results):
         for encoded, got in zip(group, scored):
             torch.testing.assert_close(got.log_probs, alone(plain, encoded), rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_gives_nan_is_not_taken_for_one_that_knows_nothing() -> None:
+    model = tiny_model()
+    model.network.lm_head.weight.data[3, 0] = float("nan")
+    with pytest.raises(NotANumberError, match="NaN where answers are scored"):
+        score(model, [[A]])
+    with pytest.raises(NotANumberError, match="NaN where it answers"):
+        generate(model, [[5, 6, 7]])
+    with pytest.raises(NotANumberError, match="NaN where it answers"):
+        sample(model, [[5, 6, 7]], [np.random.default_rng(0)], samples=2)
 
 
 def test_shared_tokens_stand_once() -> None:

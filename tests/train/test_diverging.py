@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from expunge.errors import DivergedError
+from expunge.errors import DivergedError, NotANumberError
 from expunge.objectives.binding import Bound
 from expunge.train.loop import Loop
 from expunge.train.unlearn import train
@@ -56,6 +56,25 @@ def test_nan_at_a_step_keeps_the_best_before_it(name: str, lora: int | None, tmp
     trained.change.save(tmp_path / "kept.safetensors")
     with trained.change.applied_to(model):
         assert not any(parameter.isnan().any() for parameter in model.network.parameters())
+
+
+@pytest.mark.parametrize("what", ["scores", "level"])
+def test_a_point_of_nan_is_never_kept(what: str) -> None:
+    """It would be: nothing that comes later is better than NaN, or worse."""
+    model, sets = taught_model(), tiny_sets()
+    start = bits(model)
+    config = settings("npo", max_steps=8, eval_every=2, utility_floor=0.0)
+
+    def watch(step: int) -> dict[str, float | None]:
+        if step == 6 and what == "scores":
+            raise NotANumberError("where answers are scored")
+        return {"forget": float("nan") if step == 6 else 1.0 - step / 10, "utility": 1.0}
+
+    with pytest.raises(DivergedError, match=r"step 6: .*that of step 4") as caught:
+        train(model, sets, config, watch=watch)
+    assert_same_bits(start, bits(model))
+    assert [point.step for point in caught.value.trained.points] == [0, 2, 4]
+    assert caught.value.trained.kept.step == 4
 
 
 def test_nan_at_the_first_step_leaves_an_empty_change(tmp_path: Path) -> None:

@@ -81,6 +81,21 @@ def test_an_example_at_its_level_has_no_influence(method: str, micro_tokens: int
     assert_close(gated, {name: share * value for name, value in others.items()})
 
 
+@pytest.mark.parametrize("wrap", ["sam:rho=0.5", "lat:layer=0,epsilon=0.9"])
+def test_who_rests_is_judged_by_the_model_itself(wrap: str) -> None:
+    """And not by the disturbed one, of which a wrapper takes the gradient: there the same answers are likelier."""
+    model = taught_model()
+    lowered = train(model, unequal_sets(), settings("gradient_ascent", max_steps=8, learning_rate=3e-3)).change
+    sets = twins(replace(unequal_sets(), retain=unequal_sets().retain[:1]), resting={1, 3})
+    options = {"model": model, "retain_loss": None, "wrap": (wrap,)}
+    with lowered.applied_to(model):
+        gated = gradient(sets, "npo", stop="never-known", **options)
+        others = gradient(replace(sets, forget=(sets.forget[0], sets.forget[2])), "npo", **options)
+        trained = train(model, sets, settings("npo", stop="never-known", retain_loss=None, wrap=(wrap,)))
+    assert_close(gated, {name: value / 2 for name, value in others.items()})
+    assert trained.points[-1].resting == 0.5
+
+
 def test_when_all_rest_nothing_moves() -> None:
     """Not even by weight 0 times something: the gradient is exactly zero."""
     sets = twins(replace(unequal_sets(), retain=unequal_sets().retain[:1]), resting={0, 1, 2, 3})

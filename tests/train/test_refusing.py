@@ -1,8 +1,10 @@
 """What does not fit together is refused before anything is trained."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import torch
 
 from expunge.data.example import Example
 from expunge.errors import ConfigError
@@ -18,6 +20,37 @@ def test_refusals_are_no_answer_to_a_document(method: str) -> None:
     sets = replace(tiny_sets(), forget=(Example(id="d", prompt=None, answer="the capital of arland is bexton"),))
     with pytest.raises(ConfigError, match="document"):
         train(tiny_model(), sets, settings(method))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "changes", "says"),
+    [
+        (torch.float16, {}, "float16 are not trained"),
+        (torch.float16, {"lora": 2}, "float16 are not trained"),
+        (torch.bfloat16, {"wrap": ("sam",)}, "'sam' moves the weights by less than bfloat16 can hold"),
+    ],
+)
+def test_types_in_which_gradients_or_small_steps_are_lost(
+    dtype: torch.dtype, changes: dict[str, Any], says: str
+) -> None:
+    model = tiny_model()
+    torch.nn.Module.to(model.network, dtype)
+    with pytest.raises(ConfigError, match=says):
+        train(model, tiny_sets(), settings("npo", **changes))
+
+
+def test_sam_moves_adapters_whatever_the_model_is_held_in() -> None:
+    model = tiny_model()
+    torch.nn.Module.to(model.network, torch.bfloat16)
+    train(model, tiny_sets(), settings("npo", lora=2, wrap=("sam",)))
+
+
+@pytest.mark.parametrize("lacks", [{"retain_loss": None}, {}], ids=["loss", "set"])
+@pytest.mark.parametrize(("method", "wrap"), [("npo", ("gru",)), ("pdu", ())])
+def test_what_goes_by_the_retain_loss_needs_one(method: str, wrap: tuple[str, ...], lacks: dict[str, Any]) -> None:
+    sets = tiny_sets() if lacks else replace(tiny_sets(), retain=())
+    with pytest.raises(ConfigError, match="`retain_loss` is none" if lacks else "there is no retain set"):
+        train(tiny_model(), sets, settings(method, wrap=wrap, **lacks))
 
 
 def test_an_early_stop_needs_a_level_to_stop_at() -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Literal, TypeVar
 
+import torch
+
 from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
@@ -24,8 +26,9 @@ Family = Literal[
     "representation",
 ]  # fmt: skip
 Need = Literal[
-    "prompts", "perturbed", "choices", "paraphrases", "subjects", "retain", "groups", "original", "retrained"
-]
+    "prompts", "perturbed", "choices", "paraphrases", "subjects", "retain", "groups", "original", "retrained",
+    "trainable",
+]  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -122,6 +125,9 @@ _LACKS: Mapping[Need, Callable[[Target], str]] = {
         "" if len({e.group or e.id for e in t.examples}) > 1 else "is one group, which cannot be parted"
     ),
     "retain": lambda t: "" if t.sets.retain else "comes without a retain set",
+    "trainable": lambda t: (
+        "is asked of weights in float16, which lose gradients" if t.model.network.dtype == torch.float16 else ""
+    ),
     "original": lambda t: "" if "original" in t.peers else "comes without the original model",
     "retrained": lambda t: "" if "retrained" in t.peers else "comes without a retrained model",
 }

@@ -26,7 +26,7 @@ def relearn_half(target: Target, budget: Budget) -> list[Finding]:
 @attacks.add(
     "relearn",
     family="relearning",
-    needs=("groups",),
+    needs=("groups", "trainable"),
     title="Relearning on half of the facts",
     reads=(
         "What the model knows of one half of the forgotten facts after it was fine-tuned on the other half. A rise "

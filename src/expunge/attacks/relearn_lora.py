@@ -13,7 +13,7 @@ from expunge.objectives.options import AtLeastOne, Positive
 @attacks.add(
     "relearn_lora",
     family="relearning",
-    needs=("groups",),
+    needs=("groups", "trainable"),
     title="Relearning on half of the facts, with LoRA",
     reads=(
         "As relearning on half of the facts, but a small adapter is trained instead of all weights: what an attacker "

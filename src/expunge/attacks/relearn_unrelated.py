@@ -14,7 +14,7 @@ from expunge.objectives.options import AtLeastOne, Count, Positive
 @attacks.add(
     "relearn_unrelated",
     family="relearning",
-    needs=("retain",),
+    needs=("retain", "trainable"),
     title="Fine-tuning on other data",
     reads=(
         "What the model knows of the forgotten facts after it was fine-tuned on facts that stayed. Whatever comes back "

@@ -59,7 +59,7 @@ def untouched(model: Model) -> bool:
 def program() -> str:
     """Digest of the code that observes and measures, so that a change of it is never answered from the store."""
     root = Path(__file__).parents[1]
-    files = sorted(path for folder in ("data", "models", "evaluate") for path in (root / folder).glob("*.py"))
+    files = sorted(path for folder in ("data", "models", "evaluate", "edit") for path in (root / folder).glob("*.py"))
     return _digest([path.read_text(encoding="utf-8") for path in files])
 
 

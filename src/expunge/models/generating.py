@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from expunge.data.forest import pack
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, NotANumberError
 from expunge.models.key_values import reserved_cache
 from expunge.models.model import Model
 
@@ -195,14 +195,21 @@ def _decode(
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+    _check_numbers(logits)
     if not temperature:
         return logits.argmax(-1)
     # drawn on the processor, so that every device draws the same
     return torch.multinomial((logits / temperature).softmax(-1).cpu(), 1, generator=generator)[:, 0].to(logits.device)
 
 
+def _check_numbers(logits: Tensor) -> None:
+    if logits.amax(-1).isnan().any():  # NaN is the largest there is
+        raise NotANumberError("where it answers")
+
+
 def _draw(logits: Float[Tensor, "rows vocab"], numbers: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
     """The token in whose stretch of the cumulative distribution a row's number (from 0 to 1) falls."""
+    _check_numbers(logits)
     # on the processor, so that every device draws the same
     heights = logits.softmax(-1).cpu().double().cumsum(-1)
     places = torch.searchsorted(heights, (numbers * heights[:, -1])[:, None], right=True)[:, 0]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from expunge.data.convention import Encoded
 from expunge.data.forest import Forest, pack, plant
-from expunge.errors import ModelError
+from expunge.errors import ModelError, NotANumberError
 from expunge.models import attention  # registers "packed"
 from expunge.models.model import Model
 from expunge.models.watching import watch_mlp_output, watch_residual
@@ -161,7 +161,8 @@ def score(
     """Answer log-probabilities of every encoded example, in the order given.
 
     A group (a prompt with its right, paraphrased and wrong answers) shares its common beginnings. `budget` is the
-    number of tokens of a forward pass; it changes memory, not results (1e-5 relative in float32).
+    number of tokens of a forward pass; it changes memory, not results (1e-5 relative in float32). Raises
+    NotANumberError for a model that gives NaN.
     """
     sizes = [max(e.start for e in group) + sum(len(e.ids) - e.start for e in group) for group in groups]
     results: list[list[Scores]] = [[] for _ in groups]
@@ -170,6 +171,8 @@ def score(
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             got = forward(model, forest, hits=True, moments=moments)
         lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()
+        if got.log_probs.isnan().any():
+            raise NotANumberError("where answers are scored")
         assert got.hits is not None
         columns = [got.log_probs.float(), got.hits, *([] if got.moments is None else [got.moments])]
         pieces = zip(*(column.cpu().split(lengths) for column in columns))

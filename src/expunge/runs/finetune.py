@@ -28,6 +28,7 @@ from expunge.runs.phases import Phases
 from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
 from expunge.train.finetune import fit, region_of
+from expunge.train.fitness import check_dtype
 from expunge.train.trained import Trained
 
 METHOD = "finetune"
@@ -84,6 +85,7 @@ def run_finetune(
 def _check(config: FinetuneRunConfig) -> Mask | None:
     """All that can be seen to be wrong without the data; the mask is read."""
     check_metrics(config.evaluate)
+    check_dtype(config.load.dtype)
     if config.save_as == "peft" and config.train.lora is None:
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     if config.mask and config.train.parameters:

@@ -51,6 +51,7 @@ from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
+from expunge.train.fitness import check_dtype, check_retain
 from expunge.train.levels import required
 from expunge.train.retrained import reads_retrained, retrained_for
 from expunge.train.trained import Trained
@@ -162,6 +163,10 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     """All that can be seen to be wrong from the settings alone."""
     check_method(config.train)
     check_metrics(config.evaluate)
+    retain = bool(config.retain or (suite and suite.sets.retain))
+    if config.train.method not in editors:
+        check_dtype(config.load.dtype, config.train)
+        check_retain(config.train, retain=retain)
     if config.train.retrained is not None:
         find(split_change(config.train.retrained)[0])
     by_factors = config.train.method in editors and editors.get(config.train.method).facts
@@ -181,8 +186,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if (config.train.stop != "never" or config.train.early_stop) and not controls:
         required(None)
     if further is not None:
-        kept = config.retain or (suite and suite.sets.retain)
-        check_needs(further, never=bool(controls or config.train.retrained), retain=bool(kept))
+        check_needs(further, never=bool(controls or config.train.retrained), retain=retain)
 
 
 def check_method(config: TrainConfig) -> None:

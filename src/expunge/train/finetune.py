@@ -25,6 +25,7 @@ from expunge.objectives.binding import bind
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
+from expunge.train.fitness import check_dtype, dtype_of
 from expunge.train.loop import Loop, Progress, Stream
 from expunge.train.measure import items_of
 from expunge.train.optimizer import Optimizer
@@ -95,6 +96,7 @@ def fit(
     """
     if not examples:
         raise ConfigError("there is nothing to train on: the set is empty")
+    check_dtype(dtype_of(model))
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     items = items_of(examples, Encoder(model.tokenizer, convention), alternates=False)
     mask = region_of(model, config, mask)

@@ -7,9 +7,10 @@ two backward passes, never one graph. Only the model that is trained is in memor
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from expunge.config import FitConfig
 from expunge.data.forest import pack
-from expunge.errors import DivergedError
+from expunge.errors import DivergedError, NotANumberError
 from expunge.models.model import Model
 from expunge.objectives.binding import Bound
 from expunge.train.checkpoint import Checkpoints
@@ -30,6 +31,7 @@ from expunge.train.selection import KeepRule, Point
 from expunge.train.wrappers import Gradient, Wrapper
 
 Watch = Callable[[int], Mapping[str, float | None]]
+RESTS = ("policy", "answer_length")  # what tells whether an example rests
 PATIENCE = 3  # steps worse than chance before a run counts as diverged
 
 
@@ -163,9 +165,10 @@ class Loop:
         """Both streams' gradients, through the wrappers, summed over the processes."""
         combiner = next((wrapper for wrapper in self.wrappers if wrapper.combines), Wrapper())
         apart = combiner.combines or self.accelerator.num_processes > 1
+        known = self._known(drawn["forget"])
 
         def forget() -> Gradient:
-            return self._collect(lambda: self._backward(self.forget, "forget", drawn["forget"], losses))
+            return self._collect(lambda: self._backward(self.forget, "forget", drawn["forget"], losses, known))
 
         compute = forget
         for wrapper in self.wrappers:
@@ -201,15 +204,35 @@ class Loop:
         """Over the processes."""
         return self.accelerator.reduce(value, "sum")  # type: ignore[return-value]
 
-    def _backward(self, stream: Stream, name: str, items: Sequence[Item], losses: dict[str, float]) -> None:
-        """Accumulate the gradient of one stream's Σwℓ/Σw. Each process takes its part of the step's examples."""
+    def _known(self, items: Sequence[Item]) -> frozenset[int] | None:
+        """Which examples do not rest, by index; None where the pass that trains can tell: wrappers disturb it."""
+        stream = self.forget
+        if stream.levels is None or not any(wrapper.disturbs for wrapper in self.wrappers):
+            return None
+        found: list[int] = []
+        with torch.no_grad():
+            for batch in pack([item.size for item in items], self.config.budget(self.model.device.type)):
+                some = [items[i] for i in batch]
+                with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bf16):
+                    measured, _ = measure(self.model, some, RESTS, None, None)
+                found.extend(item.index for item, known in zip(some, _above(stream, some, measured)) if known)
+        return frozenset(found)
+
+    def _backward(
+        self, stream: Stream, name: str, items: Sequence[Item], losses: dict[str, float],
+        known: frozenset[int] | None = None,
+    ) -> None:  # fmt: skip
+        """Accumulate the gradient of one stream's Σwℓ/Σw. Each process takes its part of the step's examples.
+
+        A wrapper may have it computed several times: the losses are those of the first, at the weights themselves.
+        """
         scale = self.progress.dual.get(f"{name}_weight", stream.weight)
         total = stream.total(items) or 1.0  # 1: all that was drawn weighs nothing, so the sum is zero
         here = [item for item in items if item.index not in self.progress.away] if name == "forget" else items
         mine = here[self.accelerator.process_index :: self.accelerator.num_processes]
         loss, resting = 0.0, 0
         for batch in pack([item.size for item in mine], self.config.budget(self.model.device.type)):
-            value, idle = self._loss(stream, [mine[i] for i in batch], name)
+            value, idle = self._loss(stream, [mine[i] for i in batch], name, known)
             if idle < len(batch):
                 self.accelerator.backward(value * (scale / total))
             loss += value.item()
@@ -217,18 +240,17 @@ class Loop:
         if self.accelerator.num_processes > 1:
             sums = torch.tensor([loss, resting], dtype=torch.float64, device=self.accelerator.device)
             loss, resting = self._summed(sums).tolist()
-        losses[name] = loss / total
+        losses.setdefault(name, loss / total)
         if stream.levels is not None:
-            losses["resting"] = resting / len(items)
+            losses.setdefault("resting", resting / len(items))
         elif self.leaving is not None and name == "forget":
             losses["resting"] = 1 - len(here) / len(items)
 
-    def _loss(self, stream: Stream, items: list[Item], name: str) -> tuple[Tensor, int]:
+    def _loss(self, stream: Stream, items: list[Item], name: str, going: frozenset[int] | None) -> tuple[Tensor, int]:
         """Σwℓ of a micro-batch, and how many of its examples rest."""
         around = [wrapper.around for wrapper in self.wrappers] if name == "forget" else []
-        rests = ("policy", "answer_length") if stream.levels is not None else ()
-        bf16 = self.config.precision == "bfloat16"
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+        rests = RESTS if stream.levels is not None and going is None else ()
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bf16):
             measured, owner = measure(
                 self.model,
                 items,
@@ -243,8 +265,8 @@ class Loop:
         weights = torch.tensor(each, dtype=losses.dtype, device=losses.device)
         idle = 0
         if stream.levels is not None:
-            level = stream.levels[[item.index for item in items]].to(losses)
-            known = measured["policy"].detach() / measured["answer_length"] > level
+            told = None if going is None else torch.tensor([item.index in going for item in items])
+            known = (_above(stream, items, measured) if told is None else told).to(losses.device)
             weights = weights * known
             idle = int((~known).sum())
         if stream.unit == "token":
@@ -253,12 +275,19 @@ class Loop:
                 weights = weights * counted
         return (losses * weights).sum(), idle
 
+    @property
+    def _bf16(self) -> bool:
+        return self.config.precision == "bfloat16"
+
     # --- watching it ----------------------------------------------------------------------------------------
 
     def _evaluate(self) -> None:
         """Measure the point, keep it if the rule says so."""
         progress = self.progress
-        seen = self.watch(progress.step)
+        with self._measuring():
+            seen = self.watch(progress.step)
+            if any(value is not None and math.isnan(value) for value in seen.values()):
+                raise NotANumberError("where it is watched")
         count = progress.sums.pop("steps", 0.0)
         means = {name: value / count for name, value in progress.sums.items()} if count else {}
         progress.sums = {}
@@ -288,10 +317,21 @@ class Loop:
         progress = self.progress
         if self.leaving is None or not self.leaving.due(progress.step):
             return
-        turn = self.leaving.turn(progress.step, progress.away)
+        with self._measuring():
+            turn = self.leaving.turn(progress.step, progress.away)
         if turn.left or turn.returned:
             progress.turns.append(turn)
         progress.away = sorted({*progress.away, *turn.left} - {*turn.returned})
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """A trained model that gives NaN has gone astray; its level would be kept, or never be bettered."""
+        try:
+            yield
+        except NotANumberError:
+            if self.progress.step == 0:
+                raise
+            self._diverged("the model gives NaN", self.progress.step)
 
     def _met(self) -> bool:
         points = self.progress.points
@@ -314,11 +354,11 @@ class Loop:
             if self.progress.worse >= PATIENCE:
                 self._diverged(f"the retain loss ({losses['retain']:.2f}) is worse than guessing")
 
-    def _diverged(self, what: str) -> None:
+    def _diverged(self, what: str, step: int | None = None) -> NoReturn:
         self._load_best()
         kept = f"step {self.progress.best}" if self.progress.best else "the start: nothing better was measured"
         raise DivergedError(
-            f"step {self.progress.step + 1}: {what}. The last good state is that of {kept}. "
+            f"step {step or self.progress.step + 1}: {what}. The last good state is that of {kept}. "
             f"Lower `learning_rate` ({self.config.learning_rate:g}) or `clip`"
         )
 
@@ -357,3 +397,10 @@ def _wrapped(
     wrapper: Wrapper, compute: Callable[[], Gradient], parameters: dict[str, nn.Parameter]
 ) -> Callable[[], Gradient]:
     return lambda: wrapper.forget_gradient(compute, parameters)
+
+
+def _above(stream: Stream, items: Sequence[Item], measured: Mapping[str, Tensor]) -> Tensor:
+    """Bool[items]: which are still likelier than never-known."""
+    assert stream.levels is not None
+    policy = measured["policy"].detach()
+    return policy / measured["answer_length"] > stream.levels[[item.index for item in items]].to(policy)

@@ -29,6 +29,7 @@ from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
 from expunge.train.curriculum import Curriculum, Reached, missed, phases_of
 from expunge.train.early import Early
+from expunge.train.fitness import check_dtype, check_retain, dtype_of
 from expunge.train.leaving import Leaving, said
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
@@ -72,6 +73,8 @@ def train(
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
     """
     check_frequency(config, sets)
+    check_dtype(dtype_of(model), config)
+    check_retain(config, retain=bool(sets.retain))
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     loss, retain_loss = _losses(config, sets)
     gold = retrained or config.retrained
@@ -247,7 +250,8 @@ def _mask(model: Model, loss: Bound, config: TrainConfig) -> Mask | None:
 def _trains_head(model: Model, parameters: Mapping[str, nn.Parameter]) -> bool:
     head = model.network.get_output_embeddings()
     assert head is not None
-    return any(parameter is head.weight for parameter in parameters.values())
+    own = {id(each) for each in head.parameters()}  # some heads have a bias
+    return any(id(parameter) in own for parameter in parameters.values())
 
 
 def _plan(sets: Sets, config: TrainConfig) -> Plan:

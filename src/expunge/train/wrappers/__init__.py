@@ -7,7 +7,7 @@ forget and retain gradients are combined (GRU). Options are the fields of its da
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -27,6 +27,9 @@ Parameters = dict[str, nn.Parameter]
 class Wrapper:
     """Changes nothing; the base of every wrapper."""
 
+    name: ClassVar[str] = ""
+    nudges: ClassVar[bool] = False  # moves the weights by little, for a moment
+
     def check(self, layout: Layout, layer: int | None) -> None:
         """ConfigError if it cannot act on a forget loss that reads the block `layer` (None: the last one)."""
 
@@ -41,6 +44,12 @@ class Wrapper:
     def combine(self, forget: Gradient, retain: Gradient) -> Gradient:
         """The gradient that the optimizer gets. The sum, unless a wrapper says otherwise."""
         return {name: forget[name] + retain[name] if name in retain else forget[name] for name in forget}
+
+    @property
+    def disturbs(self) -> bool:
+        """Is the forget loss taken of another model than the one that is trained?"""
+        kind = type(self)
+        return kind.around is not Wrapper.around or kind.forget_gradient is not Wrapper.forget_gradient
 
     @property
     def combines(self) -> bool:
@@ -63,6 +72,7 @@ def add(name: str) -> Callable[[W], W]:
     """Register a wrapper class under `name`."""
 
     def register(wrapper: W) -> W:
+        wrapper.name = name
         wrappers.put(name, wrapper)
         return wrapper
 

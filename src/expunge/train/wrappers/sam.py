@@ -20,6 +20,7 @@ from expunge.train.wrappers import Gradient, Parameters, Wrapper, add
 class SAM(Wrapper):
     """`rho`: the radius, in the norm over all trained parameters."""
 
+    nudges = True
     rho: Positive = 0.01
 
     @torch.no_grad()

@@ -1,0 +1,48 @@
+"""Settings that cannot do what they promise on this model or these sets, refused before anything is trained."""
+
+from expunge.config import TrainConfig
+from expunge.errors import ConfigError
+from expunge.models.model import Model
+from expunge.objectives import objectives
+from expunge.train.wrappers import bind_wrappers
+
+NARROW = (
+    "weights in float16 are not trained: their gradients are float16, too, in which what is smaller than 6e-8 is lost. "
+    "Load the model in float32 or bfloat16 (`--dtype`)"
+)
+
+
+def dtype_of(model: Model) -> str:
+    """Of the weights in memory: "float32"."""
+    return str(next(model.network.parameters()).dtype).removeprefix("torch.")
+
+
+def check_dtype(dtype: str, config: TrainConfig | None = None) -> None:
+    """ConfigError where gradients, or the small steps of a wrapper, are lost in the type of the model's weights."""
+    if dtype == "float16":
+        raise ConfigError(NARROW)
+    if config is None or config.lora is not None or dtype in ("float32", "float64"):  # adapters are float32
+        return
+    for wrapper in bind_wrappers(config.wrap):
+        if wrapper.nudges:
+            raise ConfigError(
+                f"`wrap`: {wrapper.name!r} moves the weights by less than {dtype} can hold: load the model in float32 "
+                "(`--dtype`), or train an adapter (`--lora`)"
+            )
+
+
+def check_retain(config: TrainConfig, *, retain: bool) -> None:
+    """ConfigError for a method or wrapper that goes by the retain loss, where there is none."""
+    if retain and config.retain_loss is not None:
+        return
+    without = "there is no retain set" if not retain else "`retain_loss` is none"
+    for wrapper in bind_wrappers(config.wrap):
+        if wrapper.combines:
+            raise ConfigError(
+                f"`wrap`: {wrapper.name!r} weighs the forget gradient against the retain gradient, and {without}: give "
+                "both, or leave it out"
+            )
+    if config.method in objectives and objectives.get(config.method).state is not None:
+        raise ConfigError(
+            f"{config.method!r} keeps the retain loss below a bound, and {without}: give both, or choose another method"
+        )
