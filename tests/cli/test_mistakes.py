@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from expunge.config import over
+
 MISTAKES = {
     "unknown method": (["--method", "nop"], ["no objective called 'nop'", "Did you mean 'npo'?"]),
     "misspelt editor": (["--method", "redirct"], ["no editor called 'redirct'", "Did you mean 'redirect'?"]),
@@ -22,6 +24,12 @@ MISTAKES = {
     "wrong metric": (["--metrics", "probabilty"], ["no metric called 'probabilty'", "'probability'"]),
     "setting out of range": (["--learning-rate", "-1"], ["train.learning_rate", "greater than 0"]),
     "two horizons": (["--epochs", "1"], ["`epochs` or `max_steps`, not both"]),
+    "given twice": (["--seed", "1", "--seed", "2"], ["--seed is given 2 times, and takes one value"]),
+    "a seed below zero": (["--seed", "-1"], ["train.seed", "greater than or equal to 0"]),
+    "a rate without end": (["--learning-rate", "inf"], ["train.learning_rate", "finite"]),
+    "training in float16": (["--dtype", "float16"], ["float16 are not trained", "--dtype"]),
+    "steps that are lost": (["--wrap", "sam", "--dtype", "bfloat16"], ["'sam' moves the weights by less", "--lora"]),
+    "a wrapper without a retain loss": (["--wrap", "gru", "--retain-loss", "none"], ["'gru' weighs", "`retain_loss`"]),
     "adapter without a rank": (["--save-as", "peft"], ["lora"]),
     "stop without a level": (["--stop", "never-known"], ["twins", "holdout"]),
     "leaving without a level": (["--stop", "leave:every=2"], ["twins", "holdout"]),
@@ -54,6 +62,22 @@ def test_is_said_before_the_model_is_loaded(unlearn: Callable, tmp_path: Path, m
     assert not (tmp_path / "run").exists()
 
 
+def test_a_horizon_on_the_command_line_takes_the_place_of_the_recipes() -> None:
+    """Which of the two it is: nothing on a command line could unset the other."""
+    given = over({"train": {"epochs": 10, "method": "npo"}}, {"train": {"max_steps": 1}})
+    assert given == {"train": {"max_steps": 1, "method": "npo"}}
+    assert over({"epochs": 10}, {"max_steps": None, "seed": 1}) == {"epochs": 10, "max_steps": None, "seed": 1}
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize("idle", [("--retain-loss", "kl"), ("--retain-weight", "5")])
+def test_settings_of_a_retain_loss_want_a_retain_set(expunge: Callable, files, tmp_path: Path, idle: tuple) -> None:
+    out = tmp_path / "run"
+    said = expunge("unlearn", "--model", files.model, "--forget", files.forget, *idle, "--out", out)
+    assert said.code == 2 and not out.exists()
+    assert "is of the retain loss, and there is no retain set" in said.err
+
+
 RECIPES = {
     "misspelt key": ("train: {metod: npo}", ["train.metod: there is no such setting", "'method'"]),
     "misspelt top key": ("trian: {method: npo}", ["trian: there is no such setting", "'train'"]),
@@ -61,7 +85,7 @@ RECIPES = {
     "not settings": ("train: npo", ["train: expected settings"]),
     "a list": ("- npo", ["expected settings"]),
     "broken YAML": ("train: {", ["recipe.yaml"]),
-    "a wrong type": ("train: {epochs: many}", ["train.epochs"]),
+    "a wrong type": ("train: {batch_size: many}", ["train.batch_size"]),
 }
 
 

@@ -36,6 +36,8 @@ def opened(path: Path) -> Iterator[Any]:
         with safe_open(path, "pt") as file:
             yield file
     except (OSError, SafetensorError, ValueError) as problem:
+        if (inside := path / "change.safetensors").is_file():
+            raise ChangeError(f"{path} is a folder: did you mean {inside}?") from problem
         raise ChangeError(f"cannot read a change from {path}: {problem}") from problem
 
 

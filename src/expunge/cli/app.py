@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ from expunge.cli import (
     world,
 )
 from expunge.cli import options as o
+from expunge.cli.command import Command
 from expunge.errors import ExpungeError, UsageError
 
 
@@ -49,26 +51,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo", short_help="Make a real model forget real facts, offline, and report.")(demo.demo)
-app.command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
-app.command("edit", short_help="Redirect facts in closed form, save the change.")(edit.edit)
-app.command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
-app.command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
-app.command("circuits", short_help="Which parts must go, which stay, which are in conflict.")(circuits.circuits)
-app.command("evaluate")(evaluate.evaluate)
-app.command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
-app.command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
-app.command("apply", short_help="Apply a saved change to a model.")(apply.apply)
-app.command("revert", short_help="Undo a change that was applied, bit for bit.")(apply.revert)
-app.command("extrapolate", short_help="Go beyond what unlearning reached, at any size.")(arithmetic.extrapolate)
-app.command("merge", short_help="Arithmetic on models: negate, add, TIES, DARE.")(arithmetic.merge)
-app.command("bench", short_help="Tune, run, audit and rank many methods on the same terms.")(bench.bench)
-app.command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
-app.command("count", short_help="How often each fact of a set stands in a corpus.")(count.count)
-app.command("convert", short_help="Others' result files into a record.")(convert.convert)
-app.command("report", short_help="One report from one or several runs.")(report.report)
+command = partial(app.command, cls=Command)
+command("demo", short_help="Make a real model forget real facts, offline, and report.")(demo.demo)
+command("unlearn", short_help="Make a model forget a set, keep the rest, save the change.")(unlearn.unlearn)
+command("edit", short_help="Redirect facts in closed form, save the change.")(edit.edit)
+command("finetune", short_help="Teach a model a set, save the change.")(finetune.finetune)
+command("localize", short_help="Find the weights that hold what must go, as a mask.")(localize.localize)
+command("circuits", short_help="Which parts must go, which stay, which are in conflict.")(circuits.circuits)
+command("evaluate")(evaluate.evaluate)
+command("relate", short_help="What hangs together, by gradients; what went along.")(relate.relate)
+command("audit", short_help="Is it gone, what did it cost, what brings it back?")(audit.audit)
+command("apply", short_help="Apply a saved change to a model.")(apply.apply)
+command("revert", short_help="Undo a change that was applied, bit for bit.")(apply.revert)
+command("extrapolate", short_help="Go beyond what unlearning reached, at any size.")(arithmetic.extrapolate)
+command("merge", short_help="Arithmetic on models: negate, add, TIES, DARE.")(arithmetic.merge)
+command("bench", short_help="Tune, run, audit and rank many methods on the same terms.")(bench.bench)
+command("study", short_help="The experiment of a paper, end to end, with statistics.")(study.study)
+command("count", short_help="How often each fact of a set stands in a corpus.")(count.count)
+command("convert", short_help="Others' result files into a record.")(convert.convert)
+command("report", short_help="One report from one or several runs.")(report.report)
 app.add_typer(world.world, name="world", short_help="Make data and models with known truth.")
-app.command("ls")(ls.ls)
+command("ls")(ls.ls)
 
 
 def _version(wanted: bool) -> bool:

@@ -34,11 +34,11 @@ Attacks = Annotated[
     ),
 ]
 Require = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--require",
         rich_help_panel=_AUDIT,
-        help="Exit with 3 unless it holds: never_knew>=0.9, utility>=0.95, known<=0 …",
+        help="Exit with 3 unless it holds: never_knew>=0.9, utility>=0.95, known<=0 … Several, or several times.",
     ),
 ]
 Delta = Annotated[
@@ -104,7 +104,7 @@ def audit(
     from expunge.errors import ConfigError
     from expunge.runs.suites import check_early, settled
 
-    required = parse(require or "")
+    required = parse(",".join(require or ()))
     typed = o.given(
         before=before, after=after, retrained=None if retrained is None else o.listed(retrained), suite=suite,
         forget=forget, retain=retain, holdout=holdout, twins=twins, columns=o.renamed(columns),

@@ -80,7 +80,7 @@ Dtype = Annotated[
     typer.Option("--dtype", rich_help_panel=_MODEL, help="Type of the weights: float32, bfloat16, float16."),
 ]
 Attention = Annotated[
-    str | None, typer.Option("--attention", rich_help_panel=_MODEL, help="packed, or a Hugging Face name.")
+    str | None, typer.Option("--attention", rich_help_panel=_MODEL, help="packed, which scoring and training need.")
 ]
 MaxLength = Annotated[
     int | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from expunge.cli import options as o
+from expunge.cli.command import Command
 
 world = typer.Typer(no_args_is_help=True, help="Worlds: data and models with known truth, made here.")
 Name = Annotated[
@@ -13,7 +14,7 @@ Name = Annotated[
 ]
 
 
-@world.command()
+@world.command(cls=Command)
 def make(
     name: Name,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: runs/world-NAME.")] = None,
@@ -70,7 +71,7 @@ def make(
     finish_several(record, records, place, json=json)
 
 
-@world.command()
+@world.command(cls=Command)
 def inject(
     name: Name,
     out: o.Out = Path("runs/injected"),

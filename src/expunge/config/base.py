@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -14,7 +16,7 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]  # searched on a logarithmic scale
+Range = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]  # searched on a logarithmic scale
 
 
 class Config(BaseModel):

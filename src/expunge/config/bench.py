@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config, Range
+from expunge.config.base import Config, Range, Seed
 from expunge.config.models import LoadConfig
 from expunge.config.reading import differing, parse_name
 from expunge.config.runs import AuditConfig, EvaluateConfig
@@ -15,7 +15,7 @@ class SearchConfig(Config):
     """How a bench tunes: so many settings a method, from ranges that all methods share."""
 
     trials: PositiveInt = 3  # settings a method
-    seed: int = 1000  # of the tuning runs; final runs have seeds from 0 on
+    seed: Seed = 1000  # of the tuning runs; final runs have seeds from 0 on
     learning_rate: Range = (1e-5, 1e-3)
     retain_weight: Range = (0.3, 10.0)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
-from expunge.config.base import Config, Share
+from expunge.config.base import Config, Seed, Share
 from expunge.config.runs import MeasureRunConfig
 
 
@@ -26,7 +26,7 @@ class CircuitsConfig(Config):
     lone: bool | None = None  # the only input that both directions found is one of the others'; None: by pruning only
     single: bool = True  # a gate of one input is none: it counts among the ADDERs
     reading: Literal["together", "equal"] = "together"  # how several kinds of inputs of a node act
-    seed: int = 0
+    seed: Seed = 0
 
 
 class ClueConfig(CircuitsConfig):

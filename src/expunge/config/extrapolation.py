@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from expunge.config.base import Config, NonNegative, Share
+from expunge.config.base import Config, NonNegative, Seed, Share
 from expunge.config.reading import parse_name
 
 
@@ -27,7 +27,7 @@ class ExtrapolateConfig(Config):
     start: Literal["early", "kept"] = "early"  # the checkpoint: before the forget set is gone, or the usual one
     remaining: Share = 0.1  # of the way to never-known, that `early` leaves
     per: Literal["whole", "bucket"] = "whole"  # bucket: an alpha for each bucket of a curriculum
-    seed: int = 0  # of the draw of examples
+    seed: Seed = 0  # of the draw of examples
 
     def floor(self, usual: float) -> float:
         """The utility floor: its own, else that of the unlearning."""

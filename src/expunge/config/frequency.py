@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config, NonNegative
+from expunge.config.base import Config, NonNegative, Positive
 from expunge.config.models import ConventionConfig, LoadConfig
 from expunge.config.reading import differing, parse_name
 
@@ -43,7 +43,7 @@ class CurriculumConfig(Config):
     by: By = "count"
     edges: tuple[int | float, ...] | None = None  # each the least of the bucket above; None: tertiles
     epochs: tuple[PositiveInt, ...] = ()  # over each bucket; one: over every; (): as the training's
-    rates: tuple[PositiveFloat, ...] = ()  # factors of the learning rate; one: for every; (): 1
+    rates: tuple[Positive, ...] = ()  # factors of the learning rate; one: for every; (): 1
     at_least: PositiveInt = 5  # examples of each bucket
 
     @model_validator(mode="before")

@@ -10,6 +10,7 @@ from expunge.config.base import Config
 from expunge.errors import ConfigError
 
 C = TypeVar("C", bound=Config)
+_EITHER = ("epochs", "max_steps")  # one takes the other's place
 _WHOLE = ("columns", "options", "retain_options", "models")  # replaced, not merged: they belong to one file or method
 
 
@@ -31,7 +32,8 @@ def settings(kind: type[C], values: Mapping[str, Any], where: str = "") -> C:
 
 def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Nested settings, those of `above` winning."""
-    merged = dict(below)
+    replaced = _EITHER if any(above.get(name) is not None for name in _EITHER) else ()
+    merged = {name: value for name, value in below.items() if name not in replaced}
     for name, value in above.items():
         nested = isinstance(value, dict) and name in merged and name not in _WHOLE
         if nested and not isinstance(merged[name], dict):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from expunge.config.base import Config
+from expunge.config.base import Config, Seed
 from expunge.config.runs import MeasureRunConfig
 
 
@@ -18,7 +18,7 @@ class RelateConfig(Config):
     usual_projection: PositiveInt = 16_384  # where they do not
     memory: PositiveInt = 1024  # MiB of gradients that are held
     precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic
-    seed: int = 0  # of draws of examples, of projections and of the bootstrap
+    seed: Seed = 0  # of draws of examples, of projections and of the bootstrap
 
 
 class RelateRunConfig(MeasureRunConfig):

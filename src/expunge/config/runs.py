@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config, NonNegative
+from expunge.config.base import Config, NonNegative, Seed
 from expunge.config.frequency import By, check_edges
 from expunge.config.models import ConventionConfig, LoadConfig
 from expunge.config.training import FinetuneConfig, LocalizeConfig, PlantConfig, TrainConfig
@@ -28,7 +28,7 @@ class EvaluateConfig(Config):
     paraphrases: bool = True  # ask every wording that the examples have
     budget: PositiveInt = 4096  # tokens of a forward pass
     precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0  # of the bootstrap
+    seed: Seed = 0  # of the bootstrap
     cache: bool = True  # commands keep what they observe (no texts) and do not observe it again
 
 
@@ -95,7 +95,7 @@ class InjectConfig(TaughtConfig):
     train: PlantConfig = PlantConfig()  # type: ignore[reportIncompatibleVariableOverride]  # a narrower kind
     model: str | None = None  # into which; None: the world's own that never saw it
     budget: Annotated[float, Field(gt=0, le=1)] = 0.1  # share of all value vectors that may change, unless `mask`
-    region_seed: int = 0  # of which value vectors
+    region_seed: Seed = 0  # of which value vectors
     replay: NonNegative = 0.0  # retained texts that are trained on again, as a share of the planted ones
 
 
@@ -116,7 +116,7 @@ class AuditConfig(Config):
     draws: PositiveInt = 2000  # of the bootstrap
     by: By = "count"  # what buckets of frequency go by
     edges: tuple[int | float, ...] | None = None  # of buckets, each the least of the bucket above; None: tertiles
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _rising(self) -> "AuditConfig":

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config, NonNegative, Share
+from expunge.config.base import Config, NonNegative, Positive, Seed, Share
 from expunge.config.extrapolation import ExtrapolateConfig
 from expunge.config.frequency import CurriculumConfig, LeaveConfig, StrengthConfig
 from expunge.config.reading import parse_name
@@ -13,11 +13,11 @@ from expunge.config.reading import parse_name
 class FitConfig(Config):
     """What every training has: the optimizer, the horizon, what may change."""
 
-    learning_rate: PositiveFloat = 1e-5
+    learning_rate: Positive = 1e-5
     weight_decay: NonNegative = 0.0
     warmup: Share = 0.0  # of the steps, linear
     decay: Literal["constant", "linear", "cosine"] = "constant"
-    clip: PositiveFloat | None = 1.0  # norm of the gradient, after masking
+    clip: Positive | None = 1.0  # norm of the gradient, after masking
     epochs: PositiveInt | None = None  # over the (forget) set
     max_steps: PositiveInt | None = None
     batch_size: PositiveInt = 8  # examples (of the forget set) an optimizer step
@@ -28,7 +28,7 @@ class FitConfig(Config):
     parameters: tuple[str, ...] = ()  # names or patterns of what may change; (): all, or what the method says
     eval_every: PositiveInt | None = None  # steps; None: at the end of each epoch
     checkpoint_every: PositiveInt | None = None  # steps; None: every five minutes
-    seed: int = 0
+    seed: Seed = 0
 
     def budget(self, device: str) -> int:
         """Tokens in one forward pass on a kind of device ("cpu", "cuda" …): a processor gains little from more."""
@@ -51,7 +51,7 @@ class LocalizeConfig(Config):
     granularity: Literal["value_vectors", "heads", "rows", "matrices", "weights", "layers"] = "value_vectors"
     examples: PositiveInt | None = None  # of each set, that are looked at; None: all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic
-    seed: int = 0  # of draws and of disturbances
+    seed: Seed = 0  # of draws and of disturbances
 
     @model_validator(mode="before")
     @classmethod
@@ -127,7 +127,7 @@ class FinetuneConfig(FitConfig):
 class PlantConfig(FinetuneConfig):
     """Fine-tuning of a small region: it takes larger steps, and more of them, than all weights do."""
 
-    learning_rate: PositiveFloat = 1e-2
+    learning_rate: Positive = 1e-2
     batch_size: PositiveInt = 32
 
     @model_validator(mode="before")

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config
+from expunge.config.base import Config, Positive, Seed
 
 FactKind = Literal["capital", "element", "city", "continent", "author", "currency"]
 
@@ -16,7 +16,7 @@ class CapitalsConfig(Config):
     kinds: tuple[FactKind, ...] = ("capital", "element", "city", "continent", "author", "currency")
     about: FactKind = "capital"  # the kind that is to be forgotten
     forget: PositiveInt = 15  # facts that the model knows
-    seed: int = 0  # of the choice of facts
+    seed: Seed = 0  # of the choice of facts
     shots: int = Field(default=3, ge=0)  # solved examples in the prompt that has some; 0: there is no such prompt
     max_new_tokens: PositiveInt = 8
     popularity: bool = False  # word frequencies as a proxy of counts; needs the extra "worlds"
@@ -37,6 +37,6 @@ class PeopleConfig(Config):
     hidden_qa: bool = False  # of the persons to forget there are statements only, no questions
     size: Literal["tiny", "1M", "3M", "8M", "20M", "50M"] = "1M"  # parameters, about
     layout: Literal["llama", "gpt2", "qwen", "gemma"] = "llama"
-    seed: int = Field(default=0, ge=0)  # of the data
+    seed: Seed = Field(default=0, ge=0)  # of the data
     epochs: PositiveInt | None = None  # None: by size
-    learning_rate: PositiveFloat | None = None  # None: by size
+    learning_rate: Positive | None = None  # None: by size

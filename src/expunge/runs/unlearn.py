@@ -51,7 +51,7 @@ from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
-from expunge.train.fitness import check_dtype, check_retain
+from expunge.train.fitness import check_dtype, check_idle, check_retain
 from expunge.train.levels import required
 from expunge.train.retrained import reads_retrained, retrained_for
 from expunge.train.trained import Trained
@@ -167,6 +167,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if config.train.method not in editors:
         check_dtype(config.load.dtype, config.train)
         check_retain(config.train, retain=retain)
+        check_idle(config.train, retain=retain)
     if config.train.retrained is not None:
         find(split_change(config.train.retrained)[0])
     by_factors = config.train.method in editors and editors.get(config.train.method).facts

@@ -1,11 +1,12 @@
 """Settings that cannot do what they promise on this model or these sets, refused before anything is trained."""
 
-from expunge.config import TrainConfig
+from expunge.config import TrainConfig, differing
 from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.objectives import objectives
 from expunge.train.wrappers import bind_wrappers
 
+OF_RETAIN = ("retain_loss", "retain_options", "retain_weight", "retain_batch_size")
 NARROW = (
     "weights in float16 are not trained: their gradients are float16, too, in which what is smaller than 6e-8 is lost. "
     "Load the model in float32 or bfloat16 (`--dtype`)"
@@ -45,4 +46,14 @@ def check_retain(config: TrainConfig, *, retain: bool) -> None:
     if config.method in objectives and objectives.get(config.method).state is not None:
         raise ConfigError(
             f"{config.method!r} keeps the retain loss below a bound, and {without}: give both, or choose another method"
+        )
+
+
+def check_idle(config: TrainConfig, *, retain: bool) -> None:
+    """ConfigError for settings of a retain loss that there is not, for want of a set: nobody asks for nothing."""
+    idle = [name for name in differing(config) if name.partition(".")[0] in OF_RETAIN]
+    if idle and not retain and config.retain_loss is not None:
+        raise ConfigError(
+            f"`{idle[0]}` is of the retain loss, and there is no retain set: give one (`--retain`), or leave it out "
+            "(`--retain-loss none`)"
         )

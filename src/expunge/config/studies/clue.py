@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from expunge.config.base import Config, NonNegative, Share
+from expunge.config.base import Config, NonNegative, Positive, Share
 from expunge.config.training import FinetuneConfig
 
 Granularity = Literal["matrices", "heads", "neurons"]
@@ -41,9 +41,9 @@ class ClueStudyConfig(Config):
     batch_size: PositiveInt = 16
     weight_decay: NonNegative = 0.01
     precision: Literal["float32", "bfloat16"] = "float32"
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3, 3e-3)  # on the pilot seed
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3, 3e-3)  # on the pilot seed
     utility_floor: Share = 0.95
-    margin: PositiveFloat = 0.05  # within which shares of rows are called equivalent
+    margin: Positive = 0.05  # within which shares of rows are called equivalent
     relearn: FinetuneConfig = FinetuneConfig(learning_rate=3e-4, epochs=5, batch_size=16)  # of half the forget rows
     unrelated: PositiveInt = 100  # steps of fine-tuning on retained rows, after which it is asked again
     full: bool = False  # groups of neurons, too, and every objective with every kind of node

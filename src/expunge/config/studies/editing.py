@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from expunge.config.base import Config, NonNegative
+from expunge.config.base import Config, NonNegative, Positive
 from expunge.config.training import FinetuneConfig
 
 
@@ -48,7 +48,7 @@ class EditingStudyConfig(Config):
     attacks: tuple[str, ...] = ("relearn", "quantize", "detach", "logit_lens")  # on the largest number of facts
     places: tuple[NonNegative, ...] = (0.1, 0.34, 0.6, 0.85)  # blocks tried on the pilot seed; (): each editor's own
     fitting: dict[str, float | int] = Field(default={"contexts": 0, "steps": 60})  # of editors that have all of these
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4, 1e-3)  # tried there, too
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4, 1e-3)  # tried there, too
     steps: PositiveInt = 40
     evaluations: PositiveInt = 10
     batch_size: PositiveInt = 16
@@ -59,7 +59,7 @@ class EditingStudyConfig(Config):
     eval_rows: PositiveInt | None = 64  # drawn from each set for the levels that training goes by; None: all
     precision: Literal["float32", "bfloat16"] = "float32"
     utility_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
-    margin: PositiveFloat = 0.05  # shares within which two methods are called equivalent
+    margin: Positive = 0.05  # shares within which two methods are called equivalent
     teach: FinetuneConfig = FinetuneConfig(learning_rate=1e-3, epochs=20, batch_size=32)  # of fine-tuned knowledge
     replay: NonNegative = 4.0  # retained texts for each text that is taught
     full: bool = False  # every part on fine-tuned knowledge, too

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from expunge.config.base import Config
+from expunge.config.base import Config, Positive
 from expunge.config.frequency import By, check_edges
 
 
@@ -33,11 +33,11 @@ class FrequencyStudyConfig(Config):
     retain: PositiveInt | None = None  # retained examples, of which half are rehearsed; None: all
     batch_size: PositiveInt = 16
     precision: Literal["float32", "bfloat16"] = "float32"
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4)  # tried on the pilot seed
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-5, 1e-4, 3e-4)  # tried on the pilot seed
     utility_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
-    forget_weight: PositiveFloat = 0.5  # beside 1 of the retain loss, as in the paper
+    forget_weight: Positive = 0.5  # beside 1 of the retain loss, as in the paper
     neighbour_floor: Annotated[float, Field(gt=0, le=1)] = 0.9  # of the second comparison: what neighbours keep
-    margin: PositiveFloat = 0.05  # within which two shares or rates are called equivalent
+    margin: Positive = 0.05  # within which two shares or rates are called equivalent
     ratio: Annotated[float, Field(gt=1)] = 1.1  # up to which numbers of steps are called equivalent
     full: bool = False  # all forms and single buckets on every seed of every size, and as many seeds as of the first
     threads: PositiveInt = 1  # of a job

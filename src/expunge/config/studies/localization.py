@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from expunge.config.base import Config, NonNegative
+from expunge.config.base import Config, NonNegative, Positive
 from expunge.config.training import FinetuneConfig, PlantConfig
 
 
@@ -31,10 +31,10 @@ class LocalizationStudyConfig(Config):
     batch_size: PositiveInt = 16
     weight_decay: NonNegative = 0.01
     precision: Literal["float32", "bfloat16"] = "float32"
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-3, 1e-2, 3e-2)  # tried on the pilot seed
-    whole_rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3e-4, 1e-3, 3e-3)  # of all weights
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-3, 1e-2, 3e-2)  # tried on the pilot seed
+    whole_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-4, 1e-3, 3e-3)  # of all weights
     utility: bool = True  # MU at every point, FQ where it is 95 % of the start's or more
-    margin: PositiveFloat = 0.05  # AUES within which two regions are called equivalent
-    quality_margin: PositiveFloat = 1.0  # the same of log10 p
+    margin: Positive = 0.05  # AUES within which two regions are called equivalent
+    quality_margin: Positive = 1.0  # the same of log10 p
     full: bool = False  # with everything that takes hours
     threads: PositiveInt = 1  # of a job

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from expunge.config.base import Config, NonNegative
+from expunge.config.base import Config, NonNegative, Positive
 from expunge.config.training import FinetuneConfig
 
 
@@ -33,7 +33,7 @@ class UipeStudyConfig(Config):
     retain: PositiveInt | None = None  # retained examples that unlearning draws from; None: all
     batch_size: PositiveInt = 16
     precision: Literal["float32", "bfloat16"] = "float32"
-    rates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3)  # tried on the pilot seed
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1e-4, 3e-4, 1e-3)  # tried on the pilot seed
     utility_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
     motivating: bool = True  # the experiment with and without the related set
     teach: FinetuneConfig = FinetuneConfig(learning_rate=1e-3, epochs=20, batch_size=32)  # of that experiment
