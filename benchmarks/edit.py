@@ -70,7 +70,7 @@ def said(model: "Model", facts: "Sequence[Example]") -> list[str]:
     from expunge.models.generating import generate
 
     encoder = Encoder(model.tokenizer, ConventionConfig(template="plain"))
-    return generate(model, [encoder.encode_prompt(fact) for fact in facts], max_new_tokens=TOKENS)
+    return generate(model, [encoder.encode_prompt(fact) for fact in facts], encoder=encoder, max_new_tokens=TOKENS)
 
 
 def holds(text: str, answer: str) -> bool:

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from architectures import tiny_network
 from byte_tokenizer import CHATML, byte_tokenizer
 from expunge.attacks import Finding, Target, attacks
@@ -59,6 +61,25 @@ def answering(reply: Callable[[str], str]) -> Iterator[list[str]]:
 
     with patch("expunge.attacks.saying.generate", generate):
         yield asked
+
+
+@contextmanager
+def saying(model: Model, tokens: list[int]) -> Iterator[None]:
+    """Within the block the network goes on with these tokens, one after another, whatever it is given."""
+    place = -1
+
+    def write(_: object, __: object, named: dict[str, Any], output: Any) -> Any:
+        nonlocal place
+        place = 0 if named["input_ids"].shape[1] > 1 else place + 1
+        output.logits = torch.full_like(output.logits, -100.0)
+        output.logits[..., tokens[place]] = 100.0
+        return output
+
+    handle = model.network.register_forward_hook(write, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def found(name: str, target: Target, reply: Callable[[str], str] = lambda _: "", **options: Any) -> list[Finding]:

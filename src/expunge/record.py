@@ -6,6 +6,7 @@
     ├── versions, platform, seeds           no host name, no path that the user did not type
     ├── model: ModelInfo                    name as typed, digest of the weights
     ├── sets: {set: SetInfo}                role, source as typed, digest, rows in the data's order
+    ├── max_new_tokens                      that generated answers could have
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
     ├── between: {metric: Measured}         the same model, forget against holdout set: AUCs of membership
     ├── methods: {method: Outcome}          one for `unlearn`, several side by side for a comparison
@@ -224,6 +225,7 @@ class Record(_Part):
     seeds: dict[str, int] = {}
     model: ModelInfo | None = None
     sets: dict[str, SetInfo] = {}
+    max_new_tokens: int | None = None  # that generated answers could have, whether the settings gave it or the sets
     before: dict[str, dict[str, Measured]] = {}
     between: dict[str, Measured] = {}  # forget against holdout set, told from both together; `per_example`: of forget
     generations: dict[str, tuple[str, ...]] = {}

@@ -1,5 +1,6 @@
 """`expunge audit` on the smallest world: verdict, cells, requirements, nothing done twice, mistakes said early."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,34 @@ def test_a_saved_evaluation_must_be_made_alike(expunge: Callable, tmp_path: Path
     for name, message in (("form", "another options of metrics"), ("short", "another max_new_tokens")):
         said = audit(expunge, tmp_path / "run", "--retrained", tmp_path / name, *ONE)
         assert said.code == 2 and message in said.err
+
+
+def test_every_model_and_attack_has_room_for_the_longest_answer(expunge: Callable, files, tmp_path: Path) -> None:
+    """An evaluation with another number, from other sets, cannot stand for a model; one from these can."""
+    answers = {"long": "bexton " * 40, "short": "bexton"}
+    sets = {name: tmp_path / f"{name}.jsonl" for name in answers}
+    for name, answer in answers.items():
+        rows = [{"prompt": f"the city of {place}", "answer": f"{answer} {place}"} for place in ("arland", name)]
+        sets[name].write_text("\n".join(map(json.dumps, rows)) + "\n")
+    given = ("--forget", sets["short"], "--retain", sets["long"])
+    for name, some in (("both", given), ("one", given[:2])):
+        usual = ("evaluate", "--model", files.model, *some, "--metrics", "generated_contains")
+        assert expunge(*usual, "--out", tmp_path / name).code == 0
+    assert [load_record(tmp_path / name).max_new_tokens for name in ("both", "one")] == [41 + 1 + 8, 32]
+    tiny_model(attention="sdpa", seed=5).save(tmp_path / "after")
+    usual = ("audit", "--before", files.model, "--after", tmp_path / "after", *given, *ONE)
+    refused = expunge(*usual, "--retrained", tmp_path / "one", "--out", tmp_path / "run")
+    assert refused.code == 2 and "another max_new_tokens, 32 and not 50" in refused.err
+    said = expunge(*usual, "--retrained", tmp_path / "both", "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "run")
+    assert record.max_new_tokens == 50 and record.audit is not None
+    assert not any("max_new_tokens" in line for line in (*record.warnings, *record.audit.cannot_say))
+    said = expunge(*usual, "--max-new-tokens", 1, "--out", tmp_path / "cut")
+    assert said.code == 0, said.err
+    record, note = load_record(tmp_path / "cut"), "forget: 2 of 2 answers are longer than max_new_tokens=1"
+    assert note in record.warnings and record.audit is not None
+    assert f"How long answers go on: {note}." in record.audit.cannot_say
 
 
 def test_requirements(expunge: Callable, tmp_path: Path, no_model: None) -> None:

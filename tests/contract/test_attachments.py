@@ -64,12 +64,16 @@ def prompts() -> list[list[int]]:
     return [*plain[:3], [*plain[3], *plain[0]], *plain[3:]]
 
 
+def answers(model: Model, asked: list[list[int]]) -> list[str]:
+    return generate(model, asked, encoder=Encoder(model.tokenizer), max_new_tokens=NEW)
+
+
 @both
 @everywhere
 def test_the_edit_leaves_the_model_alone_and_acts_when_attached(name: str, arch: str) -> None:
     """It acts on the edited prompts, and on others just where its rule says so; detached, all is as it was."""
     model, found = tiny_model(arch=arch), attachment(name, arch)
-    before, said = bits(model), generate(model, prompts(), max_new_tokens=NEW)
+    before, said = bits(model), answers(model, prompts())
     plain = [_logits(model, prompt) for prompt in prompts()]
     assert untouched(model) and not attached_to(model)
     expected = [_acts(model, found, prompt) for prompt in prompts()]
@@ -79,7 +83,7 @@ def test_the_edit_leaves_the_model_alone_and_acts_when_attached(name: str, arch:
     now = [_logits(model, prompt) for prompt in prompts()]
     found.detach(model)
     assert [not torch.equal(a, b) for a, b in zip(plain, now)] == expected
-    assert generate(model, prompts(), max_new_tokens=NEW) == said
+    assert answers(model, prompts()) == said
     assert_same_bits(before, bits(model))
     assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.network.modules())
 
@@ -106,8 +110,8 @@ def test_with_the_cache_and_without_alone_and_in_company(name: str, arch: str) -
     """Left padding, rows that end and leave, one token at a time: what is said is what whole passes say."""
     model = tiny_model(arch=arch)
     with attachment(name, arch).applied_to(model):
-        together = generate(model, prompts(), max_new_tokens=NEW)
-        assert together == [generate(model, [prompt], max_new_tokens=NEW)[0] for prompt in prompts()]
+        together = answers(model, prompts())
+        assert together == [answers(model, [prompt])[0] for prompt in prompts()]
         assert together == [_without_cache(model, prompt) for prompt in prompts()]
 
 
@@ -137,7 +141,7 @@ def test_transformers_own_generation_is_ours(name: str) -> None:
     with attachment(name).applied_to(model):
         theirs = model.network.generate(ids, **settings)
         said = [str(model.tokenizer.decode(row, skip_special_tokens=True)) for row in theirs[:, longest:]]
-        assert said == generate(model, prompts(), max_new_tokens=NEW)
+        assert said == answers(model, prompts())
         beams = model.network.generate(ids, num_beams=3, **settings)  # rows are copied and change places
         alone = [
             model.network.generate(ids[i : i + 1], **{**settings, "attention_mask": mask[i : i + 1]}, num_beams=3)
@@ -155,22 +159,23 @@ def test_samples_go_with_their_prompt(name: str) -> None:
     model = tiny_model()
     with attachment(name).applied_to(model):
         draws = [np.random.default_rng(i) for i in range(len(prompts()))]
-        found = sample(model, prompts(), draws, samples=2, max_new_tokens=NEW, temperature=1e-4)
-        assert found == [[text] * 2 for text in generate(model, prompts(), max_new_tokens=NEW)]
+        encoder = Encoder(model.tokenizer)
+        found = sample(model, prompts(), draws, encoder=encoder, samples=2, max_new_tokens=NEW, temperature=1e-4)
+        assert found == [[text] * 2 for text in answers(model, prompts())]
 
 
 @both
 def test_a_copied_network_has_it_and_loses_it_alone(name: str) -> None:
     model, found = tiny_model(), attachment(name)
     with found.applied_to(model):
-        said = generate(model, prompts(), max_new_tokens=NEW)
+        said = answers(model, prompts())
         copied = replace(model, network=copy.deepcopy(model.network))
         assert [each.digest for each in attached_to(copied)] == [found.digest]
-        assert generate(copied, prompts(), max_new_tokens=NEW) == said
+        assert answers(copied, prompts()) == said
         found.detach(copied)
         assert not attached_to(copied) and attached_to(model)
-        assert generate(model, prompts(), max_new_tokens=NEW) == said
-        assert generate(copied, prompts(), max_new_tokens=NEW) != said
+        assert answers(model, prompts()) == said
+        assert answers(copied, prompts()) != said
 
 
 @both

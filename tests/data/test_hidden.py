@@ -11,7 +11,7 @@ from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example, Turn
 from expunge.data.forest import plant
 from expunge.errors import ConfigError
-from expunge.models.generating import _decode, generate
+from expunge.models.generating import generate_tokens
 from expunge.models.model import Model
 from expunge.models.scoring import score
 from tiny import ARCHITECTURES, tiny_model
@@ -83,8 +83,14 @@ def test_generation_hides_them_and_does_not_count_them(arch: str) -> None:
                 eos_token_id=[1],
             )  # fmt: skip
         expected.append([token for token in output[0, len(prompt) :].tolist() if token != 1])
-    assert _decode(model, prompts, 8, lambda logits, *_: logits.argmax(-1), hidden=HIDDEN) == expected
-    assert generate(model, prompts, max_new_tokens=8, hidden=30) == generate(model, prompts, max_new_tokens=8)
+
+    def said(hidden: int | None) -> list[list[int]]:
+        encoder = Encoder(model.tokenizer)
+        encoder.hidden = hidden
+        return generate_tokens(model, prompts, encoder=encoder, max_new_tokens=8)
+
+    assert said(HIDDEN) == expected
+    assert said(30) == said(None)
 
 
 def chat_tokenizer():

@@ -257,9 +257,10 @@ def test_a_later_request_replaces_the_target_of_a_prompt(tmp_path: Path) -> None
     both: Codebook = grace(work, **LONG, earlier=str(path)).change  # type: ignore[assignment]
     assert both.ids == ("corvia/name", "arland/answer") and both.chains == ((0,), (1,))
     assert any("1 facts of the earlier request have new targets" in note for note in work.notes)
-    prompts = [Encoder(model.tokenizer, PLAIN).encode_prompt(asked(each, "").example) for each in ("arland", "corvia")]
+    encoder = Encoder(model.tokenizer, PLAIN)
+    prompts = [encoder.encode_prompt(asked(each, "").example) for each in ("arland", "corvia")]
     with both.applied_to(model):
-        assert generate(model, prompts, max_new_tokens=1) == ["answer", "name"]
+        assert generate(model, prompts, encoder=encoder, max_new_tokens=1) == ["answer", "name"]
     fresh: Codebook = grace(job(model, [asked("arland", "answer")]), **LONG).change  # type: ignore[assignment]
     torch.testing.assert_close(both.balls.radii[1], fresh.balls.radii[0])  # nothing of the earlier ball is in the way
     again = job(model, [asked("arland", "name")])

@@ -27,7 +27,7 @@ def said(model: Model, examples: tuple[Example, ...]) -> list[str]:
     """The first word of each answer."""
     encoder = Encoder(model.tokenizer, PLAIN)
     prompts = [encoder.encode_prompt(example) for example in examples]
-    return [text.split()[0] for text in generate(model, prompts, max_new_tokens=1)]
+    return [text.split()[0] for text in generate(model, prompts, encoder=encoder, max_new_tokens=1)]
 
 
 @pytest.mark.parametrize("name", list(HOW))

@@ -27,7 +27,7 @@ def test_a_document_is_cut_after_so_many_tokens_or_in_its_middle(prefix: int, ke
     seen = observe(model, [DOCUMENT], encoder, NEEDS, prefix_tokens=prefix, continued_tokens=3)
     ids = encoder.encode(DOCUMENT).ids
     assert seen.continued == ["".join(WORDS[kept : kept + 3])]  # the tiny tokenizer joins words
-    assert seen.continuations == generate(model, [ids[:kept]], max_new_tokens=3)
+    assert seen.continuations == generate(model, [ids[:kept]], encoder=encoder, max_new_tokens=3)
     assert seen.within("all")["continued"] == seen.continued
 
 
@@ -53,7 +53,7 @@ def test_a_text_is_continued_no_longer_than_it_goes_on() -> None:
     for n in (4, 6, 8):
         short = replace(DOCUMENT, answer=" ".join(WORDS[:n]))
         seen = observe(model, [short], encoder, NEEDS, prefix_tokens=1)
-        expected = generate(model, [encoder.encode(short).ids[:2]], max_new_tokens=n - 2)
+        expected = generate(model, [encoder.encode(short).ids[:2]], encoder=encoder, max_new_tokens=n - 2)
         assert seen.continuations == expected
 
 
@@ -69,7 +69,7 @@ def test_neighbours_and_batches_change_nothing() -> None:
 
 def test_questions_have_no_verbatim_memory_and_texts_no_knowledge_memory() -> None:
     model = taught_model()
-    config = EvaluateConfig(metrics=("verbatim_memory", "knowledge_memory"), max_new_tokens=2, continued_tokens=2)
+    config = EvaluateConfig(metrics=("verbatim_memory", "knowledge_memory"), max_new_tokens=4, continued_tokens=2)
     sets = {"questions": unequal_sets().forget, "documents": [DOCUMENT]}
     found = measure(model, sets, Encoder(model.tokenizer), config)
     assert (list(found["questions"]), list(found["documents"])) == (["knowledge_memory"], ["verbatim_memory"])

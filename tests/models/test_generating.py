@@ -12,7 +12,8 @@ from transformers import DynamicCache
 
 from expunge.data.convention import Encoder
 from expunge.errors import ConfigError
-from expunge.models.generating import _draw, end_tokens, generate, generate_tokens, sample
+from expunge.models import generating
+from expunge.models.generating import _draw
 from expunge.models.key_values import cached_tokens, reserved_cache
 from expunge.models.model import Model
 from steps import taught_model, unequal_sets
@@ -31,6 +32,22 @@ def theirs(model: Model, prompt: Sequence[int], ends: Sequence[int]) -> list[int
             eos_token_id=list(ends),
         )  # fmt: skip
     return [token for token in output[0, len(prompt) :].tolist() if token not in ends]
+
+
+def encoder(model: Model) -> Encoder:
+    return Encoder(model.tokenizer)
+
+
+def generate(model: Model, prompts: Sequence[Sequence[int]], **options: Any) -> list[str]:
+    return generating.generate(model, prompts, encoder=encoder(model), **{"max_new_tokens": NEW, **options})
+
+
+def generate_tokens(model: Model, prompts: Sequence[Sequence[int]], **options: Any) -> list[list[int]]:
+    return generating.generate_tokens(model, prompts, encoder=encoder(model), **options)
+
+
+def end_tokens(model: Model) -> set[int]:
+    return generating.end_tokens(model, encoder(model))
 
 
 def spoken(model: Model, tokens: Sequence[int]) -> str:
@@ -82,7 +99,7 @@ def test_a_finished_answer_leaves_its_batch_and_the_others_go_on(arch: str) -> N
     stop = next(said[0][i] for i in range(2, NEW) if said[0].index(said[0][i]) == i)
     lengths = [row.index(stop) if stop in row else NEW for row in said]
     assert len(set(lengths)) > 1
-    with patch("expunge.models.generating.end_tokens", lambda _: {*ends, stop}):
+    with patch("expunge.models.generating.end_tokens", lambda *_: {*ends, stop}):
         got = generate(model, PROMPTS, max_new_tokens=NEW)
         rows = widths(model, PROMPTS, max_new_tokens=NEW)
     assert got == [spoken(model, row[:length]) for row, length in zip(said, lengths)]
@@ -183,7 +200,8 @@ def drawn(
     model: Model, prompts: Sequence[Sequence[int]] = PROMPTS, seeds: Sequence[int] = range(4), **options: Any
 ) -> list[list[str]]:
     draws = [np.random.default_rng(seed) for seed in seeds]
-    return sample(model, prompts, draws, **{"samples": 5, "max_new_tokens": NEW, "temperature": 1.5, **options})
+    usual = {"encoder": encoder(model), "samples": 5, "max_new_tokens": NEW, "temperature": 1.5}
+    return generating.sample(model, prompts, draws, **{**usual, **options})
 
 
 @pytest.mark.parametrize("arch", ["llama", "gemma2", "gpt2", "opt", "mistral"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError
 from expunge.models.generating import generate
@@ -59,8 +60,9 @@ def test_an_early_stop_needs_a_level_to_stop_at() -> None:
 
 
 def test_more_tokens_than_positions_are_refused() -> None:
+    model = tiny_model(arch="gpt2")
     with pytest.raises(ConfigError, match="positions"):
-        generate(tiny_model(arch="gpt2"), [[3, 4]], max_new_tokens=300)
+        generate(model, [[3, 4]], encoder=Encoder(model.tokenizer), max_new_tokens=300)
 
 
 def test_nothing_is_said_of_a_utility_that_was_not_measured() -> None:

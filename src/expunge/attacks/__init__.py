@@ -18,6 +18,7 @@ import torch
 from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.room import is_text, room
 from expunge.models.model import Model
 from expunge.registry import Registry, options_of, summary_of
 
@@ -41,12 +42,17 @@ class Target:
     encoder: Encoder
     sets: Sets = field(default_factory=Sets)  # what else an attack may train on or compare with: retain, holdout
     seed: int = 0
-    max_new_tokens: int = 32
+    max_new_tokens: int | None = None  # None: as these examples need (see `data/room.py`)
     budget: int = 4096  # tokens of a forward pass
     bf16: bool = False
     peers: Mapping[str, Model] = field(default_factory=dict)  # "original", "retrained", where an attack needs them
     attached: tuple[Attachment, ...] = ()  # side memories that stand beside the model's weights now
     tick: Callable[..., object] = lambda *_: None
+
+    @property
+    def room(self) -> int:
+        """How many tokens an answer may have."""
+        return self.max_new_tokens or room([self.examples], self.encoder)
 
 
 @dataclass(frozen=True)
@@ -135,4 +141,4 @@ _LACKS: Mapping[Need, Callable[[Target], str]] = {
 
 def asks(example: Example) -> bool:
     """It is a question: neither a document nor a passage cut in two."""
-    return example.prompt is not None and not example.passage
+    return not is_text(example)

@@ -50,8 +50,8 @@ def drawn_scores(target: Target, samples: int, temperature: float) -> np.ndarray
         target.model,
         prompt_tokens(target, [Question(e) for e in target.examples]),
         [generator_of(target, e, "sampling") for e in target.examples],
-        samples=samples, max_new_tokens=target.max_new_tokens, temperature=temperature, budget=target.budget,
-        bf16=target.bf16, hidden=target.encoder.hidden, tick=target.tick,
+        encoder=target.encoder, samples=samples, max_new_tokens=target.room, temperature=temperature,
+        budget=target.budget, bf16=target.bf16, tick=target.tick,
     )  # fmt: skip
     rows = []
     for example, drawn in zip(target.examples, replies, strict=True):

@@ -65,8 +65,8 @@ def prompt_tokens(target: Target, questions: Sequence[Question]) -> list[list[in
 def answers_to(target: Target, prompts: Sequence[Sequence[int]]) -> list[str]:
     """The greedy continuations of tokenized prompts, batched: none depends on another."""
     return generate(
-        target.model, prompts, max_new_tokens=target.max_new_tokens, budget=target.budget, bf16=target.bf16,
-        hidden=target.encoder.hidden, tick=target.tick,
+        target.model, prompts, encoder=target.encoder, max_new_tokens=target.room, budget=target.budget,
+        bf16=target.bf16, tick=target.tick,
     )  # fmt: skip
 
 

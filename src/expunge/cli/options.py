@@ -69,7 +69,9 @@ EvalRows = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", rich_help_panel=_METHOD)]
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; see `expunge ls metrics`.")]
-MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Of the answers that are generated.")]
+MaxNewTokens = Annotated[
+    int | None, typer.Option("--max-new-tokens", help="Of a generated answer; else the longest right one has room.")
+]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Measure all anew, and keep nothing of it for the next time.")
 ]

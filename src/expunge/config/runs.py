@@ -22,7 +22,7 @@ class EvaluateConfig(Config):
         "generated_contains",
         "perplexity",
     )
-    max_new_tokens: PositiveInt = 32
+    max_new_tokens: PositiveInt | None = None  # of an answer; None: the longest right one has room (`data/room.py`)
     prefix_tokens: PositiveInt = 50  # of a document, given to be continued; of a short one its first half
     continued_tokens: PositiveInt = 128  # of a document or passage
     paraphrases: bool = True  # ask every wording that the examples have

@@ -11,12 +11,15 @@
 - A document (an example without prompt) is its whole text. Every token is scored but the first (BOS).
 - There is no padding and no attention mask: forests of tokens are packed. So a padding token that equals the
   end token can hide nothing.
+- `ends` are the tokens at which a generated answer is over: eos, the end token above, and that of the tokenizer's
+  own chat template, under whatever template it is asked.
 - Nothing is ever cut off: what exceeds `max_length` is an error (`data/lengths.py` finds all at once).
 
 `compat="openunlearning"` does as OpenUnlearning (d3d7cf9) does, in order to compare numbers with it:
 - an answer is closed by all that the template writes after it, and by one more end token unless that is
   the last already (SmolLM2: end, newline, end); a document by nothing;
 - all of these are scored, and "without the end" (extraction strength …) leaves out the last token only;
+- a generated answer is over at eos only;
 - the padding token, which is the end token unless the tokenizer has one of its own, is hidden from
   attention wherever it stands: its mask is `ids != padding`. Positions stay when scoring, and do not count
   hidden tokens when generating.
@@ -33,7 +36,7 @@ from transformers import PreTrainedTokenizerBase
 
 from expunge.config import ConventionConfig
 from expunge.data.example import Example, Turn
-from expunge.data.templates import template_of
+from expunge.data.templates import ending_tokens, template_of
 from expunge.errors import ConfigError, DataError, ModelError
 
 Convention = ConventionConfig
@@ -90,6 +93,7 @@ class Encoder:
         self._template = template_of(
             tokenizer, self.convention.template, self.convention.system_prompt, whole=self._as_theirs
         )
+        self.ends = frozenset(self._eos) | self._turn_ends()  # tokens at which a generated answer is over
         self._front = self._front_tokens()
         self._before: dict[tuple[tuple[Turn, ...], str], str] = {}
         closes = self._template.kind == "chat" and self._template.after
@@ -252,6 +256,13 @@ class Encoder:
             return_token_type_ids=False, padding=False, truncation=False, verbose=False,
         )  # fmt: skip
         return list(zip(result["input_ids"], result["offset_mapping"], strict=True))  # type: ignore[arg-type]
+
+    def _turn_ends(self) -> frozenset[int]:
+        """What ends an answer beside eos."""
+        if self._as_theirs:
+            return frozenset()
+        known: Any = self.tokenizer
+        return frozenset(map(known.convert_tokens_to_ids, ending_tokens(self.tokenizer, self._template.after)))
 
     def _front_tokens(self) -> tuple[int, ...]:
         """What this tokenizer puts in front of a text (BOS, or nothing)."""

@@ -17,6 +17,7 @@ message in the example itself wins over the convention's system prompt.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from jinja2 import TemplateError
@@ -59,6 +60,16 @@ def template_of(
     return _custom(name, system_prompt)
 
 
+def ending_tokens(tokenizer: PreTrainedTokenizerBase, after: str) -> list[str]:
+    """The special tokens by which an answer is over: the one in `after`, and the one by which the tokenizer's own chat
+    template closes a turn: a model that knows the template may write it under any other, too."""
+    texts = [after]
+    if tokenizer.chat_template:
+        with suppress(ConfigError):  # one that refuses every conversation closes none
+            texts.append(_around(tokenizer)[1])
+    return [token for text in texts if (token := _first_special(tokenizer, text)[1])]
+
+
 def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, keep: bool) -> Template:
     if not tokenizer.chat_template:
         raise ConfigError('template "chat": this tokenizer has no chat template; use "plain" or your own string')
@@ -67,23 +78,35 @@ def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, keep: b
         return _render(tokenizer, [*_with_system(turns, system_prompt), Turn("user", prompt)], answering=True)
 
     opening = _render(tokenizer, [Turn("user", "question")], answering=True)
-    whole = _render(tokenizer, [Turn("user", "question"), Turn("assistant", _MARK)], answering=False)
-    head, _, tail = whole.partition(_MARK)
+    head, tail = _around(tokenizer)
     gap = head.removeprefix(opening)
     blank = gap if head.startswith(opening) and gap.isspace() else ""
     after = tail if keep else _end(tokenizer, tail)
     return Template("chat", before, lambda _, answer: "" if answer[:1].isspace() else blank, after)
 
 
+def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
+    """What a chat template writes before an answer, and after it."""
+    whole = _render(tokenizer, [Turn("user", "question"), Turn("assistant", _MARK)], answering=False)
+    head, _, tail = whole.partition(_MARK)
+    return head, tail
+
+
 def _end(tokenizer: PreTrainedTokenizerBase, tail: str) -> str:
     """The end of turn: `tail` up to the end of its first special token, else "" (the caller uses eos)."""
+    before, token = _first_special(tokenizer, tail)
+    return before + token if not before.strip() else token
+
+
+def _first_special(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[str, str]:
+    """What stands before the first special token of a text, and the token; both "" where there is none."""
     known: Any = tokenizer
     special = {*known.all_special_tokens, *known.get_added_vocab()}
-    found = [(tail.find(token), -len(token), token) for token in special if token.strip() and token in tail]
+    found = [(text.find(token), -len(token), token) for token in special if token.strip() and token in text]
     if not found:
-        return ""
+        return "", ""
     place, _, token = min(found)
-    return tail[:place] + token if not tail[:place].strip() else token
+    return text[:place], token
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, answering: bool) -> str:

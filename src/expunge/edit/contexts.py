@@ -26,7 +26,9 @@ def contexts(model: Model, count: int, lengths: tuple[int, ...], seed: int) -> t
     for number in range(count):
         length, opening = lengths[number % len(lengths)], OPENINGS[number // len(lengths) % len(OPENINGS)]
         prompt = encoder.encode_prompt(Example("", opening, ""))
-        (text,) = generate(model, [prompt], max_new_tokens=length - 1, temperature=1.0, generator=generator)
+        (text,) = generate(
+            model, [prompt], encoder=encoder, max_new_tokens=length - 1, temperature=1.0, generator=generator
+        )
         gap = " " if text[:1].isalnum() else ""  # some tokenizers lose the blank of a continuation
         found.append(f"{' '.join((opening + gap + text).split())}. ")
     return tuple(found)

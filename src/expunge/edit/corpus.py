@@ -94,7 +94,7 @@ def _own(model: Model, tokens: int, seed: int) -> Iterator[str]:
     for start in range(0, texts, 64):
         asked = [prompts[i % len(prompts)] for i in range(start, min(start + 64, texts))]
         told = generate(
-            model, asked, max_new_tokens=OWN_TOKENS, temperature=1.0, generator=generator,
+            model, asked, encoder=encoder, max_new_tokens=OWN_TOKENS, temperature=1.0, generator=generator,
             budget=64 * (OWN_TOKENS + 8),
         )  # fmt: skip
         for i, text in enumerate(told, start):

@@ -91,7 +91,7 @@ def _improved(model: Model, examples: Sequence[Example], refuses: Callable[[str]
     shots = "\n".join(f"Q: {question}\nA: {answer}" for question, answer in EXEMPLARS)
     prompts = [f"{INSTRUCTION}\n\n{shots}\nQ: {example.prompt}\nA:" for example in examples]
     asked = [encoder.encode_prompt(Example(example.id, prompt, "")) for example, prompt in zip(examples, prompts)]
-    replies = [_first_line(reply) for reply in generate(model, asked, max_new_tokens=40)]
+    replies = [_first_line(reply) for reply in generate(model, asked, encoder=encoder, max_new_tokens=40)]
     kept = [good(reply, example, refuses) for reply, example in zip(replies, examples)]
     texts = tuple(reply if keep else REFUSAL for reply, keep in zip(replies, kept))
     note = (

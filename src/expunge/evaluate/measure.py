@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from expunge.config import EvaluateConfig, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.data.room import cut_off, room
 from expunge.errors import ConfigError
 from expunge.evaluate import MetricEntry, metrics
 from expunge.evaluate.interval import Resampling
@@ -28,6 +29,7 @@ class Evaluation:
     generations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be measured, and why
     between: dict[str, Metric] = field(default_factory=dict)  # forget against holdout: AUC by membership score
+    max_new_tokens: int | None = None  # that answers could have; None: nothing was asked
 
     def __getitem__(self, name: str) -> dict[str, Metric]:
         return self.metrics[name]
@@ -48,17 +50,23 @@ def measure(
     forget and a holdout set the AUCs of the membership scores among the metrics come too; of loss and Min-K if there
     are none.
 
+    Without `config.max_new_tokens` the longest right answer of all sets has room; where a number cuts some, `notes` say
+    how many.
+
     With `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and
     all of it only where texts may be kept.
     """
     chosen = [_chosen(text) for text in config.metrics]
-    result = Evaluation()
+    limit = (config.max_new_tokens or room(sets.values(), encoder)) if _asks(chosen) else None
+    config, result = config.model_copy(update={"max_new_tokens": limit}), Evaluation(max_new_tokens=limit)
     pair: dict[str, _Asked] = {}
     for name, examples in sets.items():
         usable = _usable(name, examples, chosen, result.notes)
         if not usable:
             result.metrics[name] = {}
             continue
+        if limit and _asks(usable) and (cut := cut_off(examples, encoder, limit)):
+            result.notes.append(f"{name}: {cut}")
         asked = _Asked(Shelf(kept or Kept(), Question.of(model, examples, encoder, config)), usable)
         result.metrics[name], said = asked.metrics(Resampling.of(examples, config.seed), tick)
         if name in ("forget", "holdout"):
@@ -126,6 +134,11 @@ def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes
     if took and all(example.paraphrased_answer is None for example in examples):
         notes.append(f"{name}: has no paraphrased answers, so {', '.join(took)} takes the answer itself")
     return usable
+
+
+def _asks(chosen: list[_Chosen]) -> bool:
+    """Whether an answer is generated for one of the metrics."""
+    return any("generations" in entry.needs for entry, _ in chosen)
 
 
 def check_metrics(config: EvaluateConfig) -> None:

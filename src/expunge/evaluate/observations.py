@@ -13,6 +13,7 @@ import numpy as np
 
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.data.room import is_text, room
 from expunge.models.generating import generate
 from expunge.models.gradient_norms import gradient_norms
 from expunge.models.key_values import cached_tokens
@@ -83,14 +84,17 @@ def observe(
     encoder: Encoder,
     needs: Collection[str],
     *,
-    max_new_tokens: int = 32,
+    max_new_tokens: int | None = None,
     prefix_tokens: int = 50,
     continued_tokens: int = 128,
     budget: int = 4096,
     bf16: bool = False,
     tick: Tick = lambda _: None,
 ) -> Observed:
-    """Score and answer a set. `needs` are names of `OBSERVATIONS`; `tick` is told how many examples are done."""
+    """Score and answer a set. `needs` are names of `OBSERVATIONS`; `tick` is told how many examples are done.
+
+    `max_new_tokens` are of an answer; None: as these examples need (see `data/room.py`).
+    """
     answers = [[example.answer, *example.aliases] for example in examples]
     seen = Observed(answers=answers)
     if SCORED & set(needs):
@@ -101,8 +105,8 @@ def observe(
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
         texts = generate(
-            model, prompts, max_new_tokens=max_new_tokens, budget=cached_tokens(model, budget), bf16=bf16,
-            hidden=encoder.hidden, tick=tick,
+            model, prompts, encoder=encoder, max_new_tokens=max_new_tokens or room([examples], encoder),
+            budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
         )  # fmt: skip
         seen = replace(seen, generations=texts)
     if "answer_texts" in needs:
@@ -116,8 +120,8 @@ def observe(
             rows = [i for i, (_, length, _) in enumerate(cut) if length == limit]
             prefixes = [cut[i][0] for i in rows]
             found = generate(
-                model, prefixes, max_new_tokens=limit, budget=cached_tokens(model, budget), bf16=bf16,
-                hidden=encoder.hidden, tick=tick,
+                model, prefixes, encoder=encoder, max_new_tokens=limit, budget=cached_tokens(model, budget),
+                bf16=bf16, tick=tick,
             )  # fmt: skip
             for i, text in zip(rows, found, strict=True):
                 texts[i] = text
@@ -191,7 +195,7 @@ def why_not(need: str, examples: Sequence[Example]) -> str:
     example has a paraphrased answer the answer itself stands for it.
     """
     if need in ("generations", "continuations", "continued"):
-        texts = sum(_is_text(example) for example in examples)
+        texts = sum(is_text(example) for example in examples)
         if need == "generations":
             return "holds documents, which ask nothing" if texts else ""
         return "" if texts == len(examples) else "holds questions, which are no texts to go on with"
@@ -204,11 +208,6 @@ def why_not(need: str, examples: Sequence[Example]) -> str:
     if need == "paraphrased_logprobs":
         return "" if without == len(examples) else f"{without} of {len(examples)} examples have no paraphrased answer"
     return f"{without} of {len(examples)} examples have no perturbed answers"
-
-
-def _is_text(example: Example) -> bool:
-    """A document, or a passage cut in two."""
-    return example.prompt is None or example.passage
 
 
 def reworded(examples: Sequence[Example], number: int) -> list[Example]:

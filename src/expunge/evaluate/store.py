@@ -27,6 +27,7 @@ import pyarrow as pa
 from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
+from expunge.data.room import room
 from expunge.evaluate import MetricEntry
 from expunge.evaluate.columns import Columns, columns_of, fields_of, read_columns, write_columns
 from expunge.evaluate.identity import observation_key, untouched
@@ -74,7 +75,7 @@ class Question:
     model: Model
     examples: Sequence[Example]
     encoder: Encoder
-    max_new_tokens: int = 32
+    max_new_tokens: int | None = None  # None: as these examples need
     prefix_tokens: int = 50
     continued_tokens: int = 128
     budget: int = 4096
@@ -90,7 +91,7 @@ class Question:
     def length(self, kind: str) -> dict[str, int]:
         """What a kind of generated text depends on besides all else."""
         if kind == "generations":
-            return {"max_new_tokens": self.max_new_tokens}
+            return {"max_new_tokens": self.max_new_tokens or room([self.examples], self.encoder)}
         return {"prefix_tokens": self.prefix_tokens, "continued_tokens": self.continued_tokens}
 
     def ask(self, needs: Collection[str], tick: Tick) -> Observed:

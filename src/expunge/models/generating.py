@@ -1,6 +1,6 @@
 """Greedy and sampled answers, batched by prompt length."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from expunge.data.convention import Encoder
 from expunge.data.forest import pack
 from expunge.errors import ConfigError, NotANumberError
 from expunge.models.key_values import reserved_cache
@@ -19,31 +20,26 @@ def generate(
     model: Model,
     prompts: Sequence[Sequence[int]],
     *,
-    max_new_tokens: int = 32,
+    encoder: Encoder,
+    max_new_tokens: int,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
     budget: int = 2048,
     bf16: bool = False,
-    hidden: int | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> list[str]:
     """The model's continuations of tokenized prompts, in the order given, special tokens left out.
 
-    Temperature 0 is greedy; otherwise `generator` makes the draw repeatable. Prompts are padded on the left to the
-    longest of their batch and masked, so neighbours do not change an answer; a finished answer leaves its batch.
-    `budget` bounds prompt plus new tokens of a batch. `hidden` is a token that attention does not see and positions do
-    not count (see `data/convention.py`).
+    `encoder` is the one that made the prompts: it knows what ends an answer, and which token attention does not see
+    and positions do not count (see `data/convention.py`). Temperature 0 is greedy; otherwise `generator` makes the draw
+    repeatable. Prompts are padded on the left to the longest of their batch and masked, so neighbours do not change an
+    answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a batch.
     """
-    _check_room(model, prompts, max_new_tokens)
-    if temperature and generator is None:
-        raise ValueError("sampling needs a `generator`, so that it can be repeated")
-    choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
-    answers = [""] * len(prompts)
-    for batch, tokens in _batches(model, prompts, max_new_tokens, choose, budget, bf16, hidden):
-        for i, ids in zip(batch, tokens):
-            answers[i] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
-        tick(len(batch))
-    return answers
+    tokens = generate_tokens(
+        model, prompts, encoder=encoder, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator,
+        budget=budget, bf16=bf16, tick=tick,
+    )  # fmt: skip
+    return [_text(model, ids) for ids in tokens]
 
 
 @torch.inference_mode()
@@ -51,33 +47,27 @@ def generate_tokens(
     model: Model,
     prompts: Sequence[Sequence[int]],
     *,
+    encoder: Encoder,
     max_new_tokens: int,
+    temperature: float = 0.0,
+    generator: torch.Generator | None = None,
     budget: int = 2048,
-    hidden: int | None = None,
+    bf16: bool = False,
+    tick: Callable[[int], object] = lambda _: None,
 ) -> list[list[int]]:
-    """Greedy answers as `generate` gives them, as tokens: the first n are those of a shorter answer."""
+    """What `generate` gives, as tokens without the end: fewer than `max_new_tokens` if the answer came to one."""
     _check_room(model, prompts, max_new_tokens)
+    if temperature and generator is None:
+        raise ValueError("sampling needs a `generator`, so that it can be repeated")
+    choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
     answers: list[list[int]] = [[] for _ in prompts]
-    choose = lambda logits, _rows, _step: _choose(logits, 0.0, None)
-    for batch, tokens in _batches(model, prompts, max_new_tokens, choose, budget, False, hidden):
+    for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, choose, encoder)
         for i, ids in zip(batch, tokens):
             answers[i] = ids
+        tick(len(batch))
     return answers
-
-
-def _batches(
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    limit: int,
-    choose: Callable[[Tensor, list[int], int], Tensor],
-    budget: int,
-    bf16: bool,
-    hidden: int | None,
-) -> Iterator[tuple[Sequence[int], list[list[int]]]]:
-    """Which prompts, and their answers."""
-    for batch in pack([len(p) + limit for p in prompts], budget):
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            yield batch, _decode(model, [list(prompts[i]) for i in batch], limit, choose, hidden=hidden)
 
 
 @torch.inference_mode()
@@ -86,12 +76,12 @@ def sample(
     prompts: Sequence[Sequence[int]],
     draws: Sequence[np.random.Generator],
     *,
+    encoder: Encoder,
     samples: int,
-    max_new_tokens: int = 32,
+    max_new_tokens: int,
     temperature: float = 1.0,
     budget: int = 2048,
     bf16: bool = False,
-    hidden: int | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> list[list[str]]:
     """Several drawn continuations of each prompt, in the order given, special tokens left out.
@@ -119,9 +109,9 @@ def sample(
         copies = [share.stop - share.first for share in asked]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             given = [list(prompts[s.prompt]) for s in asked]
-            tokens = _decode(model, given, max_new_tokens, choose, copies, hidden)
+            tokens = _decode(model, given, max_new_tokens, choose, encoder, copies)
         for (share, number), ids in zip(owners, tokens, strict=True):
-            answers[share.prompt][number] = str(model.tokenizer.decode(ids, skip_special_tokens=True))
+            answers[share.prompt][number] = _text(model, ids)
         tick(sum(share.stop == samples for share in asked))
     return answers
 
@@ -139,7 +129,7 @@ def _check_room(model: Model, prompts: Sequence[Sequence[int]], new: int) -> Non
     if room is not None and (longest := max(map(len, prompts), default=0)) + new > room:
         raise ConfigError(
             f"a prompt of {longest:,} tokens and {new:,} new ones do not fit into the model's {room:,} "
-            "positions: lower `max_new_tokens`, or leave out the metrics that generate"
+            "positions: set a lower `max_new_tokens`, or leave out the metrics that generate"
         )
 
 
@@ -148,8 +138,8 @@ def _decode(
     prompts: list[list[int]],
     limit: int,
     choose: Callable[[Tensor, list[int], int], Tensor],
+    encoder: Encoder,
     copies: Sequence[int] | None = None,
-    hidden: int | None = None,
 ) -> list[list[int]]:
     """The loop itself: one key-value cache, from which finished rows are dropped.
 
@@ -157,10 +147,10 @@ def _decode(
     after the pass over the prompts.
     """
     longest = max(map(len, prompts))
-    ends = end_tokens(model)
+    ends = end_tokens(model, encoder)
     device = model.device
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-    seen = [[int(token != hidden) for token in p] for p in prompts]
+    seen = [[int(token != encoder.hidden) for token in p] for p in prompts]
     mask = torch.tensor([[0] * (longest - len(p)) + p for p in seen], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
@@ -216,11 +206,14 @@ def _draw(logits: Float[Tensor, "rows vocab"], numbers: Float[Tensor, " rows"]) 
     return places.clamp(max=heights.shape[1] - 1).to(logits.device)
 
 
-def end_tokens(model: Model) -> set[int]:
-    """Every id that ends an answer: the tokenizer's, the configuration's, the generation configuration's."""
-    found: set[int] = set()
-    settings = getattr(model.network, "generation_config", None)
-    for holder in (model.tokenizer, model.network.config, settings):
+def _text(model: Model, ids: list[int]) -> str:
+    return str(model.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def end_tokens(model: Model, encoder: Encoder) -> set[int]:
+    """Every id that ends an answer: the encoder's, the configuration's, the generation configuration's."""
+    found = set(encoder.ends)
+    for holder in (model.network.config, getattr(model.network, "generation_config", None)):
         ids = getattr(holder, "eos_token_id", None)
         found.update([ids] if isinstance(ids, int) else ids or [])
     return found

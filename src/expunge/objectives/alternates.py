@@ -1,11 +1,12 @@
 """Plausible other answers for AltPO, made by the model that is to forget; kept if they hide the true one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
+from expunge.config import ConventionConfig
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError
 from expunge.models.model import Model
@@ -25,16 +26,19 @@ def make_alternates(
     model: Model,
     sets: Sets,
     generator: torch.Generator,
+    convention: ConventionConfig,
     *,
     temperature: Positive = 1.0,
-    max_new_tokens: AtLeastOne = 64,
+    max_new_tokens: AtLeastOne | None = None,
     tries: AtLeastOne = 4,
 ) -> Prepared:
     """Gives each forget example without an `alternate` one.
 
-    The model is asked up to `tries` times; an example for which it only repeats the true answer gets the
-    answer of another example (forget set first, then retain), which is plausible because it is of the same
-    kind. Raises ConfigError for documents, which ask nothing, and when there is no other answer to borrow.
+    The model is asked up to `tries` times, under the run's convention; a reply must come to its end, for which there
+    are `max_new_tokens` (None: as many as the true answers need, see `data/room.py`). An example for which it only
+    repeats the true answer gets the answer of another example (forget set first, then retain), which is plausible
+    because it is of the same kind. Raises ConfigError for documents, which ask nothing, and when there is no other
+    answer to borrow.
     """
     documents = [example.id for example in sets.forget if example.prompt is None and example.alternate is None]
     if documents:
@@ -45,14 +49,14 @@ def make_alternates(
         )
     found: dict[int, str] = {i: e.alternate for i, e in enumerate(sets.forget) if e.alternate is not None}
     open_ones = [i for i in range(len(sets.forget)) if i not in found]
+    ask = _asking(model, sets, generator, convention, temperature, max_new_tokens)
     for _ in range(tries):
         if not open_ones:
             break
         asked = [sets.forget[i] for i in open_ones]
-        replies = _ask(model, asked, temperature=temperature, max_new_tokens=max_new_tokens, generator=generator)
-        for i, example, reply in zip(open_ones, asked, replies, strict=True):
-            if not tells(cleaned := clean(reply), example.answer):
-                found[i] = cleaned
+        for i, example, reply in zip(open_ones, asked, ask(asked), strict=True):
+            if not tells(reply, example.answer):
+                found[i] = reply
         open_ones = [i for i in open_ones if i not in found]
     for i in open_ones:
         found[i] = _borrow(sets, sets.forget[i], generator)
@@ -61,9 +65,14 @@ def make_alternates(
     return Prepared(replace(sets, forget=forget), notes=(note,) if open_ones else ())
 
 
-def clean(reply: str) -> str:
-    """The first paragraph of a reply, up to a further question, without quotes or a label."""
-    text = re.split(r"\n\s*\n|\n?\s*(?:Question|Q)\s*:", reply.strip(), maxsplit=1)[0]
+def clean(reply: str, *, ended: bool = True) -> str:
+    """The first paragraph of a reply, up to a further question, without quotes or a label.
+
+    Nothing, where the limit cut the reply off (not `ended`) within it.
+    """
+    text, *rest = re.split(r"\n\s*\n|\n?\s*(?:Question|Q)\s*:", reply.strip(), maxsplit=1)
+    if not (ended or rest):
+        return ""
     text = re.sub(r"^(?:invented |alternate )?answer\s*:\s*", "", text.strip(), flags=re.IGNORECASE)
     return " ".join(text.split()).strip("\"'“”‘’ ")
 
@@ -81,23 +90,33 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _ask(
+def _asking(
     model: Model,
-    examples: Sequence[Example],
-    *,
-    temperature: float,
-    max_new_tokens: int,
+    sets: Sets,
     generator: torch.Generator,
-) -> list[str]:
+    convention: ConventionConfig,
+    temperature: float,
+    max_new_tokens: int | None,
+) -> Callable[[Sequence[Example]], list[str]]:
+    """What gives a cleaned reply for each example, or nothing where it did not end."""
     # imported here: listing the objectives needs neither a tokenizer nor a decoding loop
     from expunge.data.convention import Encoder
-    from expunge.models.generating import generate
+    from expunge.data.room import room
+    from expunge.models.generating import generate_tokens
 
-    encoder = Encoder(model.tokenizer)
-    prompts = [
-        encoder.encode_prompt(replace(e, turns=()), REQUEST.format(prompt=e.prompt, answer=e.answer)) for e in examples
-    ]
-    return generate(model, prompts, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator)
+    encoder = Encoder(model.tokenizer, convention)
+    limit = max_new_tokens or room([sets.forget], encoder)
+
+    def ask(examples: Sequence[Example]) -> list[str]:
+        requests = [REQUEST.format(prompt=each.prompt, answer=each.answer) for each in examples]
+        replies = generate_tokens(
+            model, [encoder.encode_prompt(replace(e, turns=()), text) for e, text in zip(examples, requests)],
+            encoder=encoder, max_new_tokens=limit, temperature=temperature, generator=generator,
+        )  # fmt: skip
+        texts = (str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in replies)
+        return [clean(text, ended=len(ids) < limit) for text, ids in zip(texts, replies)]
+
+    return ask
 
 
 def _borrow(sets: Sets, example: Example, generator: torch.Generator) -> str:

@@ -4,8 +4,9 @@
 
 y_alt is another plausible answer, which the model makes up before training (`alternates.py`), so that it goes
 on to answer as before, with other facts. An example that comes with an `alternate` keeps it.
-Deviations: one alternate per example (the authors draw five); alternates that give the true answer away are
-drawn again, and at last replaced by the answer of another example. The wording of the request is ours.
+Deviations: one alternate per example (the authors draw five); alternates that give the true answer away, or do not
+come to an end, are drawn again, and at last replaced by the answer of another example. The wording of the request is
+ours.
 """
 
 from jaxtyping import Float

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from expunge.config import ConventionConfig
 from expunge.data.example import Sets
 from expunge.errors import ConfigError
 from expunge.models.layout import Layout
@@ -38,10 +39,14 @@ class Bound:
         """The block whose output is measured as `hidden`, or None when it reads none."""
         return block_at(self.options["layer"], layout.depth) if "layer" in self.options else None
 
-    def prepare(self, model: Model, sets: Sets, generator: torch.Generator) -> Prepared:
+    def prepare(
+        self, model: Model, sets: Sets, generator: torch.Generator, convention: ConventionConfig | None = None
+    ) -> Prepared:
         """What has to be done before training; nothing, for most."""
         prepare = self.objective.prepare
-        return prepare(model, sets, generator, **self._of(prepare)) if prepare else Prepared(sets)
+        if prepare is None:
+            return Prepared(sets)
+        return prepare(model, sets, generator, convention or ConventionConfig(), **self._of(prepare))
 
     def trains(self, layout: Layout) -> list[str] | None:
         """The parameters to train when the user gives no mask; None for all."""

@@ -31,8 +31,8 @@ class Objective:
     """A forget or retain loss with all that the loop must know of it.
 
     The optional parts, which take those of the options that they declare as keywords: `prepare(model, sets,
-    generator) -> Prepared` before training; `trains(layout) -> [parameter names]` that train unless the user
-    gives a mask; `state() -> dict` and `step(state, retain_loss) -> dict` for what changes from step to step
+    generator, convention) -> Prepared` before training; `trains(layout) -> [parameter names]` that train unless
+    the user gives a mask; `state() -> dict` and `step(state, retain_loss) -> dict` for what changes from step to step
     (`state["retain_weight"]` replaces the configured weight); `counts(measurements) -> Bool[tokens]`, the
     tokens that enter the average (all when there is none).
     """

@@ -2,6 +2,7 @@
 
 import torch
 
+from expunge.config import ConventionConfig
 from expunge.data.example import Sets
 from expunge.errors import ConfigError
 from expunge.models.layout import Layout
@@ -32,7 +33,7 @@ def down_projections(layout: Layout, *, layer: Layer) -> list[str]:
     return [f"{layout.mlp_out(block)}.weight" for block in range(max(last - 2, 0), last + 1)]
 
 
-def control_direction(model: Model, sets: Sets, generator: torch.Generator) -> Prepared:
+def control_direction(model: Model, sets: Sets, generator: torch.Generator, _convention: ConventionConfig) -> Prepared:
     """`control`: u = r / ‖r‖ with the entries of r uniform in [0, 1), one for the whole run."""
     drawn = torch.rand(model.layout.width, generator=generator, device=generator.device)
     return Prepared(sets, {"control": (drawn / drawn.norm()).to(model.device)})

@@ -139,6 +139,8 @@ def _said(said: Said) -> str:
 def _provenance(group: Group) -> Iterable[tuple[str, str]]:
     for record in group.records:
         yield "Configuration", record.configuration_hash or "–"
+        if record.max_new_tokens:
+            yield "Room for an answer", f"{record.max_new_tokens} tokens"
         if record.model:
             yield "Starting weights", f"{record.model.name} {record.model.digest}".strip()
         yield from ((f"Set {name}", info.digest) for name, info in record.sets.items() if info.digest)

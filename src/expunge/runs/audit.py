@@ -11,6 +11,7 @@ from expunge.config import AuditConfig, AuditRunConfig, differing, parse_name
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
+from expunge.data.room import cut_off, room
 from expunge.errors import ConfigError
 from expunge.evaluate.measure import check_metrics
 from expunge.frequency.ordering import required_values
@@ -25,7 +26,7 @@ from expunge.record_audit import Audit, Control
 from expunge.record_file import load_record, save_record
 from expunge.runs.examining import Examined, Examiner, Peers, chosen, digest_of_model
 from expunge.runs.folder import check, check_inputs, claim
-from expunge.runs.judging import AllSeen, Setting, audited, seen_of_record
+from expunge.runs.judging import AllSeen, Setting, audited, check_room, seen_of_record
 from expunge.runs.measuring import as_json, between_json, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, evenly
@@ -129,10 +130,14 @@ def audit_models(
     store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)
     apart = models.beside or models.unmerged is not None
     texts = panel.attacks if not apart or _named(panel.attacks, DETACH) else (*panel.attacks, DETACH)
-    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases))
     with phases.phase("loading the original model"):
         original = peers["original"]
-    check_lengths(Encoder(original.tokenizer, config.convention), sets, *only_measured(suite))
+    encoder = Encoder(original.tokenizer, config.convention)
+    check_lengths(encoder, sets, *only_measured(suite))
+    asked, setting = _with_room(asked, setting, encoder)
+    for each in models.saved:
+        check_room(each, asked.evaluate.max_new_tokens)
+    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases))
     info = model_info(original)
     before = stage.examined("original model", original, info.digest, setting.measured)
     stand_in = None
@@ -195,6 +200,16 @@ def _setting(measured: Mapping[str, Measured], sets: Sets, models: Models) -> Se
     )  # fmt: skip
     notes = (*notes, _OPEN) if models.beside else notes
     return Setting(measured, forget, attacked, members, control, notes)
+
+
+def _with_room(config: AuditRunConfig, setting: Setting, encoder: Encoder) -> tuple[AuditRunConfig, Setting]:
+    """One number of new tokens for every set, model and attack; what it cuts off an audit cannot say."""
+    sets = {title: each.examples for title, each in setting.measured.items()}
+    limit = config.evaluate.max_new_tokens or room(sets.values(), encoder)
+    evaluate = config.evaluate.model_copy(update={"max_new_tokens": limit})
+    cut = "; ".join(f"{title}: {text}" for title in setting.forget if (text := cut_off(sets[title], encoder, limit)))
+    notes = (*setting.notes, f"How long answers go on: {cut}.") if cut else setting.notes
+    return config.model_copy(update={"evaluate": evaluate}), replace(setting, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -271,6 +286,7 @@ def _record(
         changed=differing(config), versions=versions(), platform=platform_facts(str(device)),
         seeds={"audit": config.audit.seed}, model=info,
         sets={name: each.info(include_text=config.include_text) for name, each in setting.measured.items()},
+        max_new_tokens=was.evaluation.max_new_tokens,
         before=as_json(was.evaluation), between=between_json(was.evaluation), methods={"unlearned": outcome},
         audit=audit, glossary=dict(sorted(glossary.items())),
         generations=was.evaluation.generations if config.include_text else {}, seconds=phases.seconds,

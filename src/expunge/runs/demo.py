@@ -93,7 +93,8 @@ def run_demo(
         command="demo", arguments=tuple(arguments), configuration=configuration, versions=versions(),
         platform=platform_facts(str(model.device)), seeds={"choice of facts": seed}, model=info,
         sets={name: each.info(include_text=True) for name, each in measured.items()}, before=as_json(before),
-        generations=before.generations, glossary=readings(EVALUATE.metrics), include_text=True,
+        max_new_tokens=before.max_new_tokens, generations=before.generations, include_text=True,
+        glossary=readings(EVALUATE.metrics),
     )  # fmt: skip
     outcomes: dict[str, Outcome] = {}
     for name, settings in methods.items():

@@ -61,7 +61,8 @@ def run_evaluate(
         command="evaluate", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
         seeds={"bootstrap": config.evaluate.seed}, model=info,
-        sets={**sizes, **beside.sets}, before={**as_json(seen), **beside.metrics}, between=between_json(seen),
+        sets={**sizes, **beside.sets}, max_new_tokens=seen.max_new_tokens,
+        before={**as_json(seen), **beside.metrics}, between=between_json(seen),
         generations=seen.generations if config.include_text else {},
         glossary=readings({metric for metrics in (*seen.metrics.values(), seen.between) for metric in metrics})
         | beside.glossary,

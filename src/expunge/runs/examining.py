@@ -143,7 +143,7 @@ class Examiner:
         )
         return {
             **observed, "attacked": digest_of(target.examples), "retain": digest_of(self.sets.retain),
-            "seed": target.seed, "max_new_tokens": target.max_new_tokens, "code": code_digest(),
+            "seed": target.seed, "max_new_tokens": target.room, "code": code_digest(),
         }  # fmt: skip
 
 

@@ -133,6 +133,7 @@ def taught(record: Record, config: TaughtConfig, lesson: Lesson, out: Path, phas
     return record.updated(
         status="done",
         sets={name: each.info(include_text=config.include_text) for name, each in measured.items()},
+        max_new_tokens=before.max_new_tokens,
         before=as_json(before),
         generations=before.generations if config.include_text else {},
         methods={METHOD: _outcome(config, trained, change, after)},

@@ -21,7 +21,7 @@ from expunge.runs.examining import Examined, chosen
 from expunge.runs.sets import Measured
 
 STAY = ("retain", "test")
-_SAME = ("max_new_tokens", "precision", "prefix_tokens", "continued_tokens")  # of EvaluateConfig, for saved evaluations
+_SAME = ("precision", "prefix_tokens", "continued_tokens")  # of EvaluateConfig, for saved evaluations
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Setting:
     attacked: str  # of the one that attacks are made on
     members: str  # of the one whose membership is tested
     control: Control
-    notes: tuple[str, ...] = ()  # about the models, for what the audit cannot say
+    notes: tuple[str, ...] = ()  # for what the audit cannot say
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ def seen_of_record(record: Record, config: AuditRunConfig, setting: Setting) -> 
     if differing or [text for text in evaluate.get("metrics", ()) if parse_name(text)[1]]:
         what = differing[0] if differing else "options of metrics"
         raise DataError(f"the saved evaluation of {name} has another {what}: evaluate it as this audit does")
+    check_room(record, config.evaluate.max_new_tokens)
     if not any(title in record.before for title in setting.forget):
         raise DataError(f"the saved evaluation of {name} is not of the forget set")
     found: dict[str, dict[str, tuple[float, ...]]] = {}
@@ -148,6 +149,20 @@ def seen_of_record(record: Record, config: AuditRunConfig, setting: Setting) -> 
         per_example = {metric: each.per_example for metric, each in record.before[title].items()}
         found[title] = {metric: each for metric, each in per_example.items() if None not in each}  # type: ignore[misc]
     return Seen(found)
+
+
+def check_room(record: Record, limit: int | None) -> None:
+    """Raises DataError if answers of a saved evaluation had another limit than those of the audit; None: not yet known.
+
+    Older records say it in their settings only.
+    """
+    had = record.max_new_tokens or record.configuration.get("evaluate", {}).get("max_new_tokens")
+    if limit is not None and had is not None and had != limit:
+        name = record.model.name if record.model else "the model"
+        raise DataError(
+            f"the saved evaluation of {name} has another max_new_tokens, {had} and not {limit}: evaluate it as this "
+            f"audit does, or set {had} for the audit"
+        )
 
 
 def _sources(setting: Setting, models: AllSeen) -> Sources:

@@ -247,6 +247,7 @@ def _work(
     return record.updated(
         status="done",
         sets={name: each.info(include_text=config.include_text) for name, each in measured.items()},
+        max_new_tokens=before.max_new_tokens,
         before=as_json(before),
         between=between_json(before),
         generations=before.generations if config.include_text else {},

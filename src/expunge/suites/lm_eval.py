@@ -6,9 +6,10 @@
 
 A set whose examples all have wrong answers is `multiple_choice` (metric `acc`, our `choice_accuracy`), choices in a
 seeded order; any other set of questions is `generate_until`, judged by the rules of `generated_exact` and
-`generated_contains`, with `max_gen_toks` from the suite's settings. Prompt, blank and answer are the text of the
-"plain" template; `--apply_chat_template` of lm-eval dresses the same prompt. The rows are read by the task itself, so
-that `datasets` puts no copy of them into its cache. Documents and conversations are left out.
+`generated_contains`, with `max_gen_toks` from the suite's settings, else enough of them for any tokenizer. Prompt,
+blank and answer are the text of the "plain" template; `--apply_chat_template` of lm-eval dresses the same prompt. The
+rows are read by the task itself, so that `datasets` puts no copy of them into its cache. Documents and conversations
+are left out.
 
 Where lm-eval and `choice_accuracy` differ: it takes an answer's tokens to be those behind the tokens of the prompt
 alone, we those that reach beyond the prompt's characters, so a token that spans the border is scored here and not
@@ -66,7 +67,7 @@ def write_tasks(suite: Suite, folder: Path, *, seed: int = 0) -> Written:
 
     Raises ConfigError when no set can be written.
     """
-    tag = f"expunge_{_slug(suite.name)}"
+    tag, limit = f"expunge_{_slug(suite.name)}", suite.evaluate.max_new_tokens or _enough(suite)
     names, notes = [], []
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for title, examples in suite.measured().items():
@@ -75,7 +76,7 @@ def write_tasks(suite: Suite, folder: Path, *, seed: int = 0) -> Written:
             continue
         name = f"{tag}_{_slug(title)}"
         choice = all(example.perturbed_answers for example in examples)
-        task, rows = _choices(examples, seed) if choice else _open(examples, suite.evaluate.max_new_tokens)
+        task, rows = _choices(examples, seed) if choice else _open(examples, limit)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         (folder / f"{name}.yaml").write_text(_dumped({**_task(name, tag), **task}), encoding="utf-8")
@@ -108,6 +109,12 @@ def _choices(examples: Sequence[Example], seed: int) -> tuple[dict[str, Any], li
         "target_delimiter": blank, "metric_list": _metrics("acc"),
     }  # fmt: skip
     return task, rows
+
+
+def _enough(suite: Suite) -> int:
+    """Room for the longest answer and its end: a text has no more tokens than bytes."""
+    asked = [example for several in suite.measured().values() for example in several if not _why_not([example])]
+    return 2 + max((len(text.encode()) for e in asked for text in (e.answer, *e.aliases)), default=0)
 
 
 def _open(examples: Sequence[Example], limit: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

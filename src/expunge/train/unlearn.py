@@ -83,7 +83,7 @@ def train(
     for wrapper in wrappers:
         wrapper.check(model.layout, loss.layer(model.layout))
     generator = torch.Generator().manual_seed(config.seed)
-    prepared = loss.prepare(model, sets, generator)
+    prepared = loss.prepare(model, sets, generator, convention)
     sets = _with_alternates(prepared.sets, loss, generator)
     encoder = Encoder(model.tokenizer, convention)
     level = since.never_known if since else starting_level(model, sets, encoder, config)

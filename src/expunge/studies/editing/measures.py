@@ -130,7 +130,7 @@ def _levels(scene: Scene, model: Model, groups: dict[str, Sequence[Example]]) ->
 def _answers(scene: Scene, model: Model, rows: Sequence[Example], limit: int) -> list[_Answer]:
     prompts = [scene.encoder.encode_prompt(row) for row in rows]
     found = generate_tokens(
-        model, prompts, max_new_tokens=limit, budget=cached_tokens(model, BUDGET), hidden=scene.encoder.hidden
+        model, prompts, encoder=scene.encoder, max_new_tokens=limit, budget=cached_tokens(model, BUDGET)
     )
     text = lambda ids: str(model.tokenizer.decode(ids, skip_special_tokens=True))
     return [_Answer(text(ids[: scene.tokens]), text(ids)) for ids in found]

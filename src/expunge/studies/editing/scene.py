@@ -11,6 +11,7 @@ from expunge.change import WeightChange
 from expunge.config import EditingStudyConfig, LoadConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.data.room import room
 from expunge.data.sampling import sample_of
 from expunge.edit.facts import subject_of
 from expunge.evaluate.observations import reworded
@@ -110,7 +111,8 @@ def scene_on(model: Model, suite: Suite, config: EditingStudyConfig, seed: int) 
     seen = 2 if world else _given(sets)
     facts = tuple(_cut(sets.forget[i], seen) for i in order)
     wordings, further, stays = (_in_the_world if world else _elsewhere)(suite, sets, config, seed)
-    encoder, tokens = Encoder(model.tokenizer, suite.convention), config.tokens or suite.evaluate.max_new_tokens
+    encoder = Encoder(model.tokenizer, suite.convention)
+    tokens = config.tokens or suite.evaluate.max_new_tokens or room(suite.measured().values(), encoder)
     return Scene(model, suite, sets, facts, further, stays, wordings, encoder, seed, tokens, config.soft)
 
 
