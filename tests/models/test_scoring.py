@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import log_softmax
 
-from expunge.data.convention import Encoded
+from expunge.data.convention import Encoded, Encoder
 from expunge.data.forest import pack, plant
 from expunge.errors import NotANumberError
 from expunge.models.generating import generate, sample
@@ -41,12 +41,13 @@ def test_a_forest_gives_what_each_example_gives_alone(arch: str) -> None:
 def test_a_model_that_gives_nan_is_not_taken_for_one_that_knows_nothing() -> None:
     model = tiny_model()
     model.network.lm_head.weight.data[3, 0] = float("nan")
+    answers = {"encoder": Encoder(model.tokenizer), "max_new_tokens": 4}
     with pytest.raises(NotANumberError, match="NaN where answers are scored"):
         score(model, [[A]])
     with pytest.raises(NotANumberError, match="NaN where it answers"):
-        generate(model, [[5, 6, 7]])
+        generate(model, [[5, 6, 7]], **answers)
     with pytest.raises(NotANumberError, match="NaN where it answers"):
-        sample(model, [[5, 6, 7]], [np.random.default_rng(0)], samples=2)
+        sample(model, [[5, 6, 7]], [np.random.default_rng(0)], samples=2, **answers)
 
 
 def test_shared_tokens_stand_once() -> None:
