@@ -196,6 +196,8 @@ def test_nothing_to_audit(expunge: Callable, tmp_path: Path, no_model: None) -> 
     assert said.code == 2 and "before" in said.err
 
 
+        (("--metrics", "min_k:k=0.2,mink"), "the metric 'min_k' is named twice"),
+        (("--retrained", f"{WORLD}@full"), "give each model once"),
 def test_by_frequency(expunge: Callable, tmp_path: Path) -> None:
     world = "world:people:persons=12,size=tiny,epochs=1,frequency=true"
     given = (

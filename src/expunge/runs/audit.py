@@ -13,6 +13,7 @@ from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.data.room import cut_off, room
 from expunge.errors import ConfigError
+from expunge.evaluate import metrics
 from expunge.evaluate.measure import check_metrics
 from expunge.frequency.ordering import required_values
 from expunge.models.cache import cache_folder
@@ -90,7 +91,7 @@ def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
     for text in panel_of(config.audit.panel, config.audit.attacks).attacks:
         chosen(text)
     cells = {name for several in METRICS.values() for name in several} | set(MEMBERSHIP)
-    if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and parse_name(text)[0] in cells]:
+    if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and _metric(text) in cells]:
         raise ConfigError(f"{own[0]!r}: an audit judges this metric as it is by default; leave its options out")
     if not loaded:
         for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
@@ -259,7 +260,7 @@ class _Stage:
 
 def all_metrics(config: AuditRunConfig, cells: Sequence[str]) -> list[str]:
     """Those of the settings, with their options, and those that cells are made of."""
-    own = {parse_name(text)[0]: text for text in config.evaluate.metrics}
+    own = {_metric(text): text for text in config.evaluate.metrics}
     return [*own.values(), *(name for name in cells if name not in own)]
 
 
@@ -270,6 +271,11 @@ def _record(
     (info, was), (became, now) = before, after
     measures = {name for each in (*was.evaluation.metrics.values(), was.evaluation.between) for name in each}
     glossary = readings(measures)
+def _metric(text: str) -> str:
+    """The registered name, whatever it is called by."""
+    return metrics.get(parse_name(text)[0]).name
+
+
     for name in {cell.name for cell in audit.cells if cell.name in attacks}:
         entry = attacks.get(name)
         glossary[name] = Reading(title=entry.title, better="higher", reads=entry.reads)
