@@ -165,6 +165,14 @@ def check_room(record: Record, limit: int | None) -> None:
         )
 
 
+def weights_of_record(record: Record) -> tuple[str, str]:
+    """Name and digest of the model that was measured. Raises DataError for a record that does not say."""
+    if record.model is None or not record.model.digest:
+        name = record.model.name if record.model else "a model"
+        raise DataError(f"the saved evaluation of {name} does not say of which weights it is: evaluate it again")
+    return record.model.name, record.model.digest
+
+
 def _sources(setting: Setting, models: AllSeen) -> Sources:
     original = seen(models.original)
     only_members = setting.members if setting.members != setting.attacked and "holdout" in setting.measured else None
