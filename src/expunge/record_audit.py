@@ -84,8 +84,10 @@ class Audit(_Part):
     control: Control
     cells: tuple[Cell, ...] = ()
     families: dict[str, FamilyResult] = {}
+    left_out: tuple[str, ...] = ()  # of the panel: what gave no cell with a control
     rate: Number = None  # None: the panel is not whole, or nothing is informative
-    rate_name: str = "never-knew rate"  # says so where twins or a holdout stand in for retrained models
+    rate_name: str = "never-knew rate"  # says so where twins or a holdout stand in, or the panel is incomplete
+    not_headline: tuple[str, ...] = ()  # why the rate is no headline, in words
     ceiling: Ceiling | None = None
     worst: str = ""  # the cell with the largest excess over the control, named
     utility_kept: dict[str, Number] = {}  # set → share of the original's utility

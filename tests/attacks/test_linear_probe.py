@@ -10,13 +10,18 @@ from attacked import attacked_sets, target
 from expunge.attacks import attacks
 from expunge.attacks.linear_probe import crossed, embedded, first_half, fitted, scores, states
 from expunge.data.example import Example
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, RunError
 from steps import taught_model
 from tiny import tiny_model
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_states_that_are_no_numbers_are_no_ignorance() -> None:
+    with pytest.raises(RunError, match="the linear probe"):
+        scores(torch.full((1, 2), torch.nan, dtype=torch.float64), [drawn(3, 2)])
 
 
 def test_the_regression_is_ridge() -> None:

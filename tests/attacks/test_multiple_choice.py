@@ -12,6 +12,7 @@ import torch
 from asking import FACTS, target_of
 from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.multiple_choice import options_of, question_of, rotations
+from expunge.errors import RunError
 
 
 def judged(target: Target, log_prob: Callable[[str, str], float]) -> Finding:
@@ -32,6 +33,11 @@ def test_the_question() -> None:
         "Bram Lunt lives in\nA. Quarhaven\nB. Wexford\nThe letter of the right answer is"
     )
     assert rotations(["x", "y", "z"]) == [["x", "y", "z"], ["y", "z", "x"], ["z", "x", "y"]]
+
+
+def test_a_score_that_is_no_number_is_no_knowledge() -> None:
+    with pytest.raises(RunError, match="the attack 'multiple_choice' is not a finite number in 3 places"):
+        judged(target_of(), lambda _, letter: float("nan"))
 
 
 def test_a_preference_for_letters_is_chance_exactly() -> None:

@@ -11,7 +11,7 @@ from expunge.attacks import attacks
 from expunge.attacks.patching import cost_of_kept, costs, uds
 from expunge.data.convention import Encoder
 from expunge.data.example import Sets
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, RunError
 from expunge.models.layout import layout_of
 from expunge.models.model import Model
 from steps import taught_model
@@ -44,6 +44,15 @@ def test_sanity_values() -> None:
     assert as_retrained.scores == (0.0,) * len(as_original.rows)
     assert {value for _, value in as_original.curve} == {1.0}
     assert {value for _, value in as_retrained.curve} == {0.0}
+
+
+def test_states_that_are_no_numbers_are_no_knowledge() -> None:
+    full, never, broken = taught_model(), never_taught_model(), taught_model()
+    with torch.no_grad():
+        next(broken.network.parameters()).fill_(torch.nan)
+    for under, retrained in ((broken, never), (full, broken)):
+        with pytest.raises(RunError, match="what patching costs is not a finite number"):
+            attacks.get("patching")(target(under, peers={"original": full, "retrained": retrained}))
 
 
 def test_half_way_is_between() -> None:

@@ -10,6 +10,7 @@ from expunge.attacks import Target, true_false
 from expunge.attacks.true_false import WORDS, statement
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example, Sets
+from expunge.errors import RunError
 from expunge.models.scoring import Scores
 from tiny import tiny_model
 
@@ -54,6 +55,14 @@ def test_always_the_same_word_is_one_half(target: Target, monkeypatch: pytest.Mo
     judge(monkeypatch, lambda example, text: word)
     (found,) = true_false.true_false(target)
     assert found.scores == (0.5,) * 6 and found.rows == tuple(range(6))
+
+
+def test_a_log_probability_that_is_no_number_is_no_answer(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge(monkeypatch, lambda example, text: "True")
+    nan = lambda model, groups, **_: [[Scores(torch.tensor([torch.nan]), torch.tensor([True]))] * 2 for _ in groups]
+    monkeypatch.setattr("expunge.attacks.true_false.score", nan)
+    with pytest.raises(RunError, match="true or false is not a finite number"):
+        true_false.true_false(target)
 
 
 def test_who_knows_scores_one(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from expunge.audit.draws import Draws, Sample
 from expunge.audit.never_knew import Scored, ceiling, families, judge, rate
+from expunge.errors import RunError
 from expunge.record_audit import FamilyResult
 
 PER, GROUPS = 4, 50
@@ -52,6 +53,24 @@ def test_a_wide_interval_cannot_pass() -> None:
     one, other = Sample((0.0, 0.6, 0.1, 0.5, 0.3), names), Sample((0.5, 0.1, 0.6, 0.0, 0.3), names)
     few = Scored("attack", "form", Sample((0.9, 1.0, 0.9, 1.0, 0.9), names), one, {"retrained#0": other})
     assert judge(few, Draws({"forget": names})).status == "unresolved"
+
+
+@pytest.mark.parametrize("who", ["the unlearned model", "retrained#1", "the original"])
+def test_a_score_that_is_no_number_leaves_nothing_to_judge(who: str) -> None:
+    """Its draws would be left out, and the other models would decide."""
+    broken = Sample((float("nan"), *(0.1,) * (PER * GROUPS - 1)), NAMES)
+    pick = lambda label, level: broken if label == who else flat(level)
+    controls = {label: pick(label, 0.1) for label in ("retrained#0", "retrained#1")}
+    with pytest.raises(RunError, match=f"relearn, probability: a score of {who} is not a number"):
+        Scored("relearn", "relearning", pick("the original", 1.0), pick("the unlearned model", 0.4), controls,
+               part="probability")  # fmt: skip
+
+
+def test_infinite_membership_scores_can_be_compared() -> None:
+    outside = tuple(f"h{i}" for i in range(len(NAMES)))
+    auc = lambda score: Sample((score,) * len(NAMES), NAMES, (0.0,) * len(NAMES), outside)
+    made = Scored("loss", "membership", auc(1.0), auc(float("-inf")), {"retrained#0": auc(0.0)})
+    assert judge(made, Draws({"forget": NAMES, "holdout": outside}, draws=100)).status == "over-forgotten"
 
 
 def test_rate_is_the_mean_over_families() -> None:

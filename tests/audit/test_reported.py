@@ -34,6 +34,22 @@ def test_by_hand() -> None:
     assert found["Mem"].unlearned == pytest.approx(mem)
 
 
+def test_the_reference_is_what_never_saw_it() -> None:
+    """Losses of two forget and two holdout examples, less the mean of those of two retrained models."""
+    loss = lambda forget, holdout: {"forget": {"loss": forget}, "holdout": {"loss": holdout}}
+    retrained = [loss([1.0, 3.0], [2.0, 2.0]), loss([3.0, 5.0], [4.0, 4.0])]  # on the mean: [2, 4] and [3, 3]
+    original, unlearned = loss([1.0, 2.0], [3.0, 3.0]), loss([2.0, 5.0], [3.0, 3.0])
+    (found,) = reported(original, unlearned, retrained, forget="forget", members="forget")
+    assert found.name == "reference, AUC"
+    assert found.original == 1.0  # -1 and -2 against 0 and 0: easier than the reference finds them
+    assert found.unlearned == pytest.approx(1 / 4)  # 0 ties twice, 1 loses twice
+    assert found.retrained == 0.5  # each is the other, but for a shift
+    (alone,) = reported(original, unlearned, retrained[:1], forget="forget", members="forget")
+    assert alone.retrained is None
+    assert reported(original, unlearned, [], forget="forget", members="forget") == ()
+    assert reported(original, loss([float("inf")], [1.0]), retrained, forget="forget", members="forget") == ()
+
+
 def test_a_perfect_memorizer_has_no_mem() -> None:
     known = model(0.0, 0.0)
     known["forget"] |= {name: [1.0] * 6 for name in ("extraction_strength", "exact_memorization")}

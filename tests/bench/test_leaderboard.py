@@ -41,6 +41,12 @@ def test_means_and_counts() -> None:
     assert ranked[2].score == Spread(0.9, 0.0, 3)
 
 
+def test_what_keeps_rates_from_being_headlines_stands_above_them() -> None:
+    rows = [final("a", seed, rate=0.5, not_headline="160 items, of 200 that it takes") for seed in range(2)]
+    assert "Sorted by never-knew rate (not a headline: 160 items, of 200 that it takes);" in to_markdown(rows, 0.95)
+    assert "headline" not in to_markdown([final("a", 0, rate=0.5)], 0.95)
+
+
 def test_nobody_is_hidden() -> None:
     text = to_markdown(ROWS, 0.95)
     for method in ("good", "strict", "quick", "harmful", "broken", "lost", "npo"):

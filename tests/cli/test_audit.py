@@ -94,8 +94,9 @@ def test_every_model_and_attack_has_room_for_the_longest_answer(expunge: Callabl
         rows = [{"prompt": f"the city of {place}", "answer": f"{answer} {place}"} for place in ("arland", name)]
         sets[name].write_text("\n".join(map(json.dumps, rows)) + "\n")
     given = ("--forget", sets["short"], "--retain", sets["long"])
+    tiny_model(attention="sdpa", seed=6).save(tmp_path / "gold")
     for name, some in (("both", given), ("one", given[:2])):
-        usual = ("evaluate", "--model", files.model, *some, "--metrics", "generated_contains")
+        usual = ("evaluate", "--model", tmp_path / "gold", *some, "--metrics", "generated_contains")
         assert expunge(*usual, "--out", tmp_path / name).code == 0
     assert [load_record(tmp_path / name).max_new_tokens for name in ("both", "one")] == [41 + 1 + 8, 32]
     tiny_model(attention="sdpa", seed=5).save(tmp_path / "after")
@@ -112,6 +113,28 @@ def test_every_model_and_attack_has_room_for_the_longest_answer(expunge: Callabl
     record, note = load_record(tmp_path / "cut"), "forget: 2 of 2 answers are longer than max_new_tokens=1"
     assert note in record.warnings and record.audit is not None
     assert f"How long answers go on: {note}." in record.audit.cannot_say
+
+
+def test_saved_evaluations_are_told_apart_by_their_weights(
+    expunge: Callable, tmp_path: Path, no_model: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same folder twice, and another evaluation of the same model, are refused before a model is loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("expunge.runs.evaluate.load_model", load_model)
+        for name, kind in (("gold", "retrained"), ("again", "retrained"), ("itself", "full")):
+            usual = ("evaluate", "--model", f"{WORLD}@{kind}", "--suite", WORLD, "--metrics", "probability")
+            assert expunge(*usual, "--out", tmp_path / name).code == 0
+    gold, again, itself = (tmp_path / name for name in ("gold", "again", "itself"))
+    said = audit(expunge, tmp_path / "run", "--retrained", f"{gold},{gold}", *ONE)
+    assert said.code == 2 and "is named twice" in said.err
+    said = audit(expunge, tmp_path / "run", "--retrained", f"{gold},{again}", *ONE)
+    assert said.code == 2 and "saved evaluation 1" in said.err and "has the weights of saved evaluation 0" in said.err
+    monkeypatch.setattr("expunge.runs.audit.load_model", load_model)
+    said = audit(expunge, tmp_path / "run", "--retrained", f"{gold},{WORLD}@retrained", *ONE)
+    assert said.code == 2 and "retrained model 0 has the weights of saved evaluation 0" in said.err
+    said = audit(expunge, tmp_path / "run", "--retrained", f"{gold},{itself}", *ONE)
+    assert said.code == 2 and "the original has the weights of saved evaluation 1" in said.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_requirements(expunge: Callable, tmp_path: Path, no_model: None) -> None:
@@ -174,6 +197,8 @@ def test_the_same_model_twice_is_refused(expunge: Callable, tmp_path: Path) -> N
         (("--attacks", "quantise"), "Did you mean 'quantize'"),
         (("--attacks", "quantize,quantize:code=nf4"), "named twice"),
         (("--metrics", "truth_ratio:form=forget"), "leave its options out"),
+        (("--metrics", "min_k:k=0.2,mink"), "the metric 'min_k' is named twice"),
+        (("--retrained", f"{WORLD}@full"), "give each model once"),
         (("--after", "/nowhere/model"), "no model at"),
         (("--attacks", "quantize:bit=4"), "no option 'bit'"),
         (("--require", "gone>=1"), "there is no 'gone'"),

@@ -6,7 +6,8 @@ import pytest
 
 from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
-from expunge.evaluate.measure import Evaluation, measure
+from expunge.errors import ConfigError
+from expunge.evaluate.measure import Evaluation, check_metrics, measure
 from expunge.evaluate.membership import membership
 from steps import taught_model, unequal_sets
 from tiny import tiny_model
@@ -55,3 +56,15 @@ def test_options_hold_for_both_sets(k: float) -> None:
     found = seen(f"min_k:k={k}")
     ours, theirs = (found[part]["min_k"].per_example for part in ("forget", "holdout"))
     assert found.between["min_k_auc"].per_example == membership(ours, theirs).auc.per_example
+    for each in (found["forget"]["min_k"], found.between["min_k_auc"]):
+        assert each.note.startswith(f"k={k}")
+    assert "k=" not in seen("min_k:k=0.4")["forget"]["min_k"].note  # that is the usual one
+
+
+def test_a_metric_with_two_options_is_refused() -> None:
+    """Results go by names: one of the two would be lost."""
+    for metrics in (("min_k:k=0.2", "min_k:k=1.0"), ("min_k", "mink"), ("loss", "loss")):
+        with pytest.raises(ConfigError, match="is named twice"):
+            check_metrics(EvaluateConfig(metrics=metrics))
+        with pytest.raises(ConfigError, match="is named twice"):
+            seen(*metrics)

@@ -8,9 +8,10 @@ one (without those, on never-seen twins instead of the forget set). What a model
 attack is its control: an attack that *teaches* the fact raises both, one that *recovers* it raises only the other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
+from math import isfinite
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.data.room import is_text, room
+from expunge.errors import RunError
 from expunge.models.model import Model
 from expunge.registry import Registry, options_of, summary_of
 
@@ -91,7 +93,11 @@ class AttackEntry:
         return summary_of(self.function.__module__)
 
     def __call__(self, target: Target, **options: Any) -> Sequence[Finding]:
-        return self.function(target, **options)
+        """Raises RunError for a score that is no number or infinite: nothing could be judged by it."""
+        findings: Sequence[Finding] = self.function(target, **options)
+        for each in findings:
+            check_finite(f"the score of the attack {self.name!r}", each.scores)
+        return findings
 
 
 class _Attacks(Registry[AttackEntry]):
@@ -114,6 +120,12 @@ class _Attacks(Registry[AttackEntry]):
 
 
 attacks = _Attacks("attack", "expunge.attacks")
+
+
+def check_finite(what: str, values: Iterable[float]) -> None:
+    """RunError for a value that is no number or infinite, before a comparison makes knowledge of it."""
+    if bad := [i for i, value in enumerate(values) if not isfinite(value)]:
+        raise RunError(f"{what} is not a finite number in {len(bad)} places, the first of them {bad[0]}")
 
 
 def why_not(entry: AttackEntry, target: Target) -> str:

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from expunge.attacks import Finding, Target, attacks
+from expunge.attacks import Finding, Target, attacks, check_finite
 from expunge.attacks.residuals import batches, see
 from expunge.data.convention import Encoded
 from expunge.data.example import Example
@@ -94,6 +94,7 @@ def scores(
     found = []
     for each, several in zip(said, options, strict=True):
         near = torch.cosine_similarity(several, each[None])
+        check_finite("how near the linear probe comes", near.tolist())
         right, wrong = near[0], near[1:]
         found.append(((right > wrong).double() + 0.5 * (right == wrong).double()).mean())
     return torch.stack(found)

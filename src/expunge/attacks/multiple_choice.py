@@ -49,7 +49,7 @@ def multiple_choice(target: Target) -> list[Finding]:
         _share([float(s.log_probs[: len(s.log_probs) - e.tail].double().sum()) for s, e in zip(scores, group)], place)
         for scores, group, place in zip(found, groups, right, strict=True)
     )
-    scores = tuple(min(1.0, float(np.mean([next(shares) for _ in options]))) for *_, options in asked)
+    scores = tuple(float(np.minimum(1.0, np.mean([next(shares) for _ in options]))) for *_, options in asked)
     target.tick(len(target.examples))
     chance = float(np.mean([1 / len(options) for *_, options in asked]))
     return [Finding(scores, rows=tuple(row for row, *_ in asked), note=f"chance reads {chance:.2f}")]

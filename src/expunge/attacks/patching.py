@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from expunge.attacks import Finding, Target, attacks
+from expunge.attacks import Finding, Target, attacks, check_finite
 from expunge.attacks.residuals import batches, means, see
 from expunge.data.convention import Encoded
 from expunge.data.forest import Forest
@@ -102,6 +102,8 @@ def costs(
                 [plain - _patched(full, layer, state, forest, bf16) for layer, state in enumerate(states)]
             )
             table[:, batch] = means(lost, forest, tails).cpu()
+    for table in tables:
+        check_finite("what patching costs", table.flatten().tolist())
     return tables
 
 

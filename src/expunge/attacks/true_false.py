@@ -13,7 +13,7 @@ wrongly; both are mended here.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from expunge.attacks import Finding, Target, attacks
+from expunge.attacks import Finding, Target, attacks, check_finite
 from expunge.attacks.saying import accepted, generator_of
 from expunge.data.convention import Encoded
 from expunge.data.example import Example
@@ -53,6 +53,7 @@ def true_false(target: Target, *, shots: AtLeastOne = 10) -> list[Finding]:
     hits: dict[int, list[float]] = {}
     for each, (true, false), (one, two) in zip(asked, groups, scored, strict=True):
         said = [_open(scores, tokens) for scores, tokens in ((one, true), (two, false))]
+        check_finite("the log-probability of true or false", said)
         hits.setdefault(each.row, []).append(float(said[each.right] > said[1 - each.right]))
     target.tick(len(target.examples))
     scores = tuple(sum(both) / len(both) for both in hits.values())

@@ -16,6 +16,7 @@ Clopper–Pearson argument, one-sided); the bounds are widened by p times the ra
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,6 +35,11 @@ class Sample:
     control: tuple[float, ...] = ()
     control_groups: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()  # places of the scores in their set; (): all of them, in order
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether a score is no number: no draw would be one, and the other models' would be taken for it."""
+        return any(isnan(score) for score in (*self.scores, *self.control))
 
     @property
     def each(self) -> Float[np.ndarray, " rows"]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from expunge.audit.draws import Draws, Sample, Values, bounds, is_constant
+from expunge.errors import RunError
 from expunge.record_audit import Ceiling, FamilyResult, Status
 
 GAP = 0.10  # the smallest gap of an informative cell
@@ -35,6 +36,12 @@ class Scored:
     of: str = "forget"  # the set that original and unlearned were scored on
     controls_of: str = "forget"  # "twins" or "holdout": other examples, so unpaired
     part: str = ""
+
+    def __post_init__(self) -> None:
+        samples = {"the original": self.original, "the unlearned model": self.unlearned, **self.controls}
+        if bad := [label for label, each in samples.items() if each.has_nan]:
+            where = f"{self.name}{f', {self.part}' if self.part else ''}"
+            raise RunError(f"{where}: a score of {bad[0]} is not a number, so that nothing can be judged there")
 
     @property
     def groups(self) -> int:

@@ -2,6 +2,7 @@
 
     forget quality   KS test of the truth ratios against each retrained model's, the median      TOFU, arXiv:2401.06121
     PrivLeak         100 (A_u - A_r) / A_r of Min-K, A_r the retrained models' mean              MUSE, arXiv:2407.06460
+    reference, AUC   membership by loss less that of the retrained models  Carlini et al., arXiv:2012.07805
     Mem, Priv        harmonic means of what is forgotten, and of closeness in membership         arXiv:2506.12618
     model utility    harmonic mean of nine, where the sets of TOFU are measured                  TOFU
 
@@ -11,11 +12,13 @@ computed is left out. Deviations: one number for several retrained models, which
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from math import isfinite
 from statistics import fmean, median
 
 from expunge.audit.draws import Sample
 from expunge.evaluate.aggregates import ATTACKS, memorization, privacy
 from expunge.evaluate.forget_quality import ForgetQuality, forget_quality
+from expunge.evaluate.membership import reference_scores
 from expunge.evaluate.privleak import privleak
 from expunge.record_audit import Reported
 
@@ -37,6 +40,7 @@ def reported(
     found = [
         *_forget_quality(original, unlearned, retrained, forget),
         *_membership(original, unlearned, retrained, members),
+        *_reference(original, unlearned, retrained, members),
     ]
     mems = [_mem(each, forget) for each in (original, unlearned)]
     if None not in mems:
@@ -92,6 +96,37 @@ def _membership(
         near = [privacy(each, gold) for each in (before, after)]
         found.append(Reported(name="Priv", original=near[0], unlearned=near[1], retrained=1.0, goal="1"))
     return found
+
+
+def _reference(
+    original: PerExample, unlearned: PerExample, retrained: Sequence[PerExample], members: str
+) -> list[Reported]:
+    """The reference is the mean loss of the retrained models, for each of them that of the others."""
+    losses = [_losses(each, members) for each in (original, unlearned, *retrained)]
+    if not retrained or not all(losses):
+        return []
+    before, after, *golds = losses
+    others = [golds[:i] + golds[i + 1 :] for i in range(len(golds))]
+    return [
+        Reported(
+            name="reference, AUC", original=_against(before, golds), unlearned=_against(after, golds),
+            retrained=fmean(map(_against, golds, others)) if len(golds) > 1 else None,
+            goal="that of a retrained model against the others",
+        )
+    ]  # fmt: skip
+
+
+def _losses(model: PerExample, members: str) -> tuple[Sequence[float], ...]:
+    """Of members and holdout; empty unless both are there and finite."""
+    found = tuple(model.get(title, {}).get("loss", ()) for title in (members, "holdout"))
+    return found if all(found) and all(isfinite(x) for each in found for x in each) else ()
+
+
+def _against(losses: Sequence[Sequence[float]], references: Sequence[Sequence[Sequence[float]]]) -> float:
+    """The AUC of a model's losses less the mean of others'."""
+    means = [list(map(fmean, zip(*several, strict=True))) for several in zip(*references, strict=True)]
+    inside, outside = (reference_scores(own, mean) for own, mean in zip(losses, means, strict=True))
+    return Sample(tuple(-x for x in inside), (), tuple(-x for x in outside)).knowledge
 
 
 def _aucs(model: PerExample, members: str) -> dict[str, float]:

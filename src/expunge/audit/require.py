@@ -12,7 +12,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
 _VALUES: Mapping[str, Callable[[Audit], float | None]] = {
-    "never_knew": lambda audit: audit.rate,
+    "never_knew": lambda audit: None if audit.left_out else audit.rate,
     "utility": lambda audit: min((x for x in audit.utility_kept.values() if x is not None), default=None),
     "known": lambda audit: _count(audit, "known"),
     "over_forgotten": lambda audit: _count(audit, "over_forgotten"),
@@ -41,6 +41,8 @@ class Requirement:
         """What was asked and what there is, for a person."""
         found = _VALUES[self.name](audit)
         there = "cannot be said" if found is None else f"is {found:.3g}"
+        if found is None and self.needs_rate and audit.left_out:
+            there += f": the panel is incomplete, without {', '.join(audit.left_out)}"
         return f"required {self.name}{self.sign}{self.value:g}, and {self.name} {there}"
 
 

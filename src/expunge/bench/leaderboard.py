@@ -48,6 +48,7 @@ class Standing:
     holds: bool  # the floor, on average
     problems: tuple[str, ...]  # what went wrong, in words
     rate_name: str = RATE
+    not_headline: tuple[str, ...] = ()  # why the rate is none, of any of its runs
 
     @property
     def failed(self) -> bool:
@@ -87,6 +88,7 @@ def _standing(contender: Contender, rows: Sequence[Row], floor: float) -> Standi
         of("seconds_training"), of("seconds_audit"), max(peaks) if peaks else None, done[0].settings if done else None,
         kept is None or kept.mean >= floor, tuple(_problems(rows)),
         next((row.rate_name for row in done if row.rate_name), RATE),
+        tuple(dict.fromkeys(row.not_headline for row in done if row.not_headline)),
     )  # fmt: skip
 
 
@@ -159,6 +161,8 @@ def caption(found: Sequence[Standing], floor: float) -> str:
     name = next((s.rate_name for s in found if s.rate), RATE)
     rates = f"Sorted by {name}" if any(s.rate for s in found) else f"No rate, which needs the full panel: by {SHARE}"
     seeds = found[0].seeds
+    if reasons := dict.fromkeys(reason for s in found for reason in s.not_headline):
+        rates += f" (not a headline: {'; '.join(reasons)})"
     return (
         f"{rates}; mean ± standard deviation over {seeds} seed{'s' * (seeds != 1)}. The goal is the ceiling, the rate "
         "of a retrained model that is left out. Utility kept is that of the retain set, which methods are told "

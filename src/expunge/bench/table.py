@@ -48,6 +48,7 @@ class Row:
     worst_set: str | None = None
     rate: float | None = None  # the never-knew rate, where the whole panel was run
     rate_name: str | None = None
+    not_headline: str | None = None  # why the rate is none
     ceiling: float | None = None
     panel: str | None = None
     passed: int | None = None  # cells of the first audit: those that never knew, of the informative ones
@@ -143,6 +144,7 @@ def _audited(first: Audit | None, full: Audit | None) -> dict[str, object]:
         "passed": sum(cell.status == "never-knew" for cell in first.cells),
         "informative": sum(cell.status != "uninformative" for cell in first.cells),
         "rate": whole.rate, "rate_name": whole.rate_name if whole.rate is not None else None,
+        "not_headline": "; ".join(whole.not_headline) or None,
         "ceiling": whole.ceiling.rate if whole.ceiling and whole.rate is not None else None,
     }  # fmt: skip
 

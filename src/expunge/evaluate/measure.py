@@ -1,7 +1,7 @@
 """Metrics over sets: observe once, compute all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from expunge.config import EvaluateConfig, parse_name
 from expunge.data.convention import Encoder
@@ -56,7 +56,7 @@ def measure(
     With `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and
     all of it only where texts may be kept.
     """
-    chosen = [_chosen(text) for text in config.metrics]
+    chosen = _all_chosen(config)
     limit = (config.max_new_tokens or room(sets.values(), encoder)) if _asks(chosen) else None
     config, result = config.model_copy(update={"max_new_tokens": limit}), Evaluation(max_new_tokens=limit)
     pair: dict[str, _Asked] = {}
@@ -80,7 +80,9 @@ def measure(
         scores = [_membership_scores(result.metrics[name], pair[name], chosen, drawn[name]) for name in drawn]
         for score in scores[0]:
             if score in scores[1]:
-                result.between[score + SUFFIX] = membership(scores[0][score], scores[1][score], *drawn.values()).auc
+                auc = membership(scores[0][score], scores[1][score], *drawn.values()).auc
+                options = next((o for entry, o in chosen if entry.name == score), {})
+                result.between[score + SUFFIX] = _noted(auc, metrics.get(score), options)
     return result
 
 
@@ -102,7 +104,8 @@ class _Asked:
             if found[i] is None:
                 found[i] = metric = entry(seen.within(entry.span), resampling=resampling, **options)
                 self.shelf.keep_metric(entry, asked[i], metric)
-        return {e.name: m for (e, _), m in zip(self.usable, found) if m is not None}, seen.generations
+        told = {e.name: _noted(m, e, options) for (e, options), m in zip(self.usable, found) if m is not None}
+        return told, seen.generations
 
     @property
     def scored(self) -> bool:
@@ -142,9 +145,25 @@ def _asks(chosen: list[_Chosen]) -> bool:
 
 
 def check_metrics(config: EvaluateConfig) -> None:
-    """Raises UnknownNameError or ConfigError for a metric that does not exist or an option that it does not have."""
-    for text in config.metrics:
-        _chosen(text)
+    """Raises UnknownNameError or ConfigError for a metric that does not exist or is named twice, and for an option that
+    it does not have.
+    """
+    _all_chosen(config)
+
+
+def _all_chosen(config: EvaluateConfig) -> list[_Chosen]:
+    """ConfigError for a metric that is named twice: results go by names, so one of the two would be lost."""
+    chosen = [_chosen(text) for text in config.metrics]
+    names = [entry.name for entry, _ in chosen]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"the metric {twice[0]!r} is named twice: measure one of them in a run of its own")
+    return chosen
+
+
+def _noted(metric: Metric, entry: MetricEntry, options: Mapping[str, object]) -> Metric:
+    """With the options that are not the usual ones in its note."""
+    own = [f"{key}={value}" for key, value in options.items() if value != entry.options[key].default]
+    return replace(metric, note="; ".join(filter(None, (*own, metric.note))))
 
 
 def _chosen(text: str) -> _Chosen:

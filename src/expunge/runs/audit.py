@@ -13,6 +13,7 @@ from expunge.data.example import Example, Sets
 from expunge.data.lengths import check_lengths
 from expunge.data.room import cut_off, room
 from expunge.errors import ConfigError
+from expunge.evaluate import metrics
 from expunge.evaluate.measure import check_metrics
 from expunge.frequency.ordering import required_values
 from expunge.models.cache import cache_folder
@@ -26,7 +27,8 @@ from expunge.record_audit import Audit, Control
 from expunge.record_file import load_record, save_record
 from expunge.runs.examining import Examined, Examiner, Peers, chosen, digest_of_model
 from expunge.runs.folder import check, check_inputs, claim
-from expunge.runs.judging import AllSeen, Setting, audited, check_room, seen_of_record
+from expunge.runs.identities import Identities
+from expunge.runs.judging import AllSeen, Setting, audited, check_room, seen_of_record, weights_of_record
 from expunge.runs.measuring import as_json, between_json, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured, evenly
@@ -90,9 +92,12 @@ def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
     for text in panel_of(config.audit.panel, config.audit.attacks).attacks:
         chosen(text)
     cells = {name for several in METRICS.values() for name in several} | set(MEMBERSHIP)
-    if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and parse_name(text)[0] in cells]:
+    if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and _metric(text) in cells]:
         raise ConfigError(f"{own[0]!r}: an audit judges this metric as it is by default; leave its options out")
     if not loaded:
+        given = (*config.retrained, config.after, config.before)
+        if twice := [name for name in config.retrained if given.count(name) > 1]:
+            raise ConfigError(f"{twice[0]} is named twice, once as a control: give each model once")
         for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
             find(split_change(name)[0])
 
@@ -126,6 +131,9 @@ def audit_models(
         measured = {t: replace(each, examples=evenly(each.examples, rows, seed)) for t, each in measured.items()}
     setting = _setting(measured, sets, models)
     saved = tuple(seen_of_record(each, asked, setting) for each in models.saved)
+    identities = Identities()
+    for number, (name, digest) in enumerate(map(weights_of_record, models.saved)):
+        identities.add(f"saved evaluation {number} ({name})", digest)
     peers = Peers({"original": models.original, **({"retrained": models.retrained[0]} if models.retrained else {})})
     store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)
     apart = models.beside or models.unmerged is not None
@@ -137,17 +145,19 @@ def audit_models(
     asked, setting = _with_room(asked, setting, encoder)
     for each in models.saved:
         check_room(each, asked.evaluate.max_new_tokens)
-    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases))
+    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases), identities)
     info = model_info(original)
+    identities.add("the original", info.digest, control=False)
     before = stage.examined("original model", original, info.digest, setting.measured)
     stand_in = None
     if setting.control in ("twins", "holdout"):
         other = setting.measured[setting.control].examples
         stand_in = stage.examiner.attack(f"original model ({setting.control})", original, info.digest, other)
-    retrained = tuple(stage.retrained(models, before))
+    retrained = tuple(stage.retrained(models))
     with phases.phase("loading the unlearned model"):
         unlearned = models.unlearned()
     became = model_info(unlearned)
+    identities.add("the unlearned model", became.digest, control=False)
     after = stage.examined("unlearned model", unlearned, became.digest, setting.measured, leave=DETACH)
     if apart:
         after.findings.update(stage.detached(models.unmerged or (lambda: unlearned)).findings)
@@ -218,6 +228,7 @@ class _Stage:
 
     setting: Setting
     examiner: Examiner
+    identities: Identities
 
     def examined(
         self, label: str, model: Model, digest: str, measured: Mapping[str, Measured], *, cells_only: bool = False,
@@ -228,18 +239,15 @@ class _Stage:
         texts = [text for text in self.examiner.attacks if text != leave]
         return replace(self.examiner.attack(label, model, digest, self._attacked, texts), evaluation=evaluation)
 
-    def retrained(self, models: Models, before: Examined) -> Iterator[Examined]:
+    def retrained(self, models: Models) -> Iterator[Examined]:
         """Retrained models are only measured where cells need it."""
         needed = {t: each for t, each in self.setting.measured.items() if t in (*self.setting.forget, "holdout")}
-        seen = {before.digest: "the original"}
         peer = any("retrained" in chosen(text)[0].needs for text in self.examiner.attacks)
         for number, load in enumerate(models.retrained):
             with self.examiner.phases.phase(f"loading retrained model {number}"):
                 model = self.examiner.peers["retrained"] if number == 0 and peer else load()
             digest = digest_of_model(model)
-            if digest in seen:
-                raise ConfigError(f"retrained model {number} has the weights of {seen[digest]}: give each model once")
-            seen[digest] = f"retrained model {number}"
+            self.identities.add(f"retrained model {number}", digest)
             yield self.examined(f"retrained model {number}", model, digest, needed, cells_only=True)
 
     def detached(self, load: Loader) -> Examined:
@@ -259,8 +267,13 @@ class _Stage:
 
 def all_metrics(config: AuditRunConfig, cells: Sequence[str]) -> list[str]:
     """Those of the settings, with their options, and those that cells are made of."""
-    own = {parse_name(text)[0]: text for text in config.evaluate.metrics}
+    own = {_metric(text): text for text in config.evaluate.metrics}
     return [*own.values(), *(name for name in cells if name not in own)]
+
+
+def _metric(text: str) -> str:
+    """The registered name, whatever it is called by."""
+    return metrics.get(parse_name(text)[0]).name
 
 
 def _record(

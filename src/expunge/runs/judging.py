@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from expunge.audit.cells import Seen, Sources, draws_of, has_few_groups, judged, scored_cells
+from expunge.audit.headline import left_out, not_a_headline
 from expunge.audit.misaligned import misaligned
-from expunge.audit.never_knew import Scored, ceiling, families, rate
+from expunge.audit.never_knew import ceiling, families, rate
 from expunge.audit.panel import DELTA, FAMILIES, Panel
 from expunge.audit.reported import reported
 from expunge.audit.strata import strata_of
@@ -17,7 +18,7 @@ from expunge.evaluate.measure import Evaluation
 from expunge.evaluate.model_utility import model_utility
 from expunge.record import Record
 from expunge.record_audit import Audit, Cell, Control, Reported
-from expunge.runs.examining import Examined, chosen
+from expunge.runs.examining import Examined
 from expunge.runs.sets import Measured
 
 STAY = ("retain", "test")
@@ -78,12 +79,14 @@ def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen
     results = families([(cell.family, cell.status) for cell in cells])
     results = {name: each.model_copy(update={"verdict": of_family(name, each)}) for name, each in results.items()}
     stay = [title for title, each in setting.measured.items() if each.role in STAY]
-    left_out = _left_out(panel, scored)
+    lost = left_out(panel, sources, scored)
     whole = panel.whole and {cell.family for cell in scored if cell.controls} >= set(FAMILIES)
+    share = rate(results) if whole else None
     audit = Audit(
-        panel=f"{panel.name}, without {', '.join(left_out)}" if left_out else panel.name, delta=config.delta,
+        panel=f"{panel.name}, without {', '.join(lost)}" if lost else panel.name, left_out=lost, delta=config.delta,
         draws=config.draws, control=setting.control, cells=cells, families=results,
-        rate=rate(results) if whole else None, rate_name=_rate_name(setting.control, config.delta),
+        rate=share, rate_name=_rate_name(setting.control, config.delta, () if share is None else lost),
+        not_headline=() if share is None else not_a_headline(lost, sources, scored),
         ceiling=ceiling([each for each in scored if each.controls], draws, config.delta) if whole else None,
         worst=_worst(cells), missing=models.missing, seconds=models.seconds,
         utility_kept=utility_kept(_means(models.original.evaluation), _means(models.unlearned.evaluation), stay),
@@ -101,19 +104,10 @@ def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen
     return audit.model_copy(update=words)
 
 
-def _left_out(panel: Panel, scored: Sequence[Scored]) -> list[str]:
-    """What of the panel gave no cell with a control."""
-    there = {cell.name for cell in scored if cell.controls}
-    names = [chosen(text)[0].name for text in panel.attacks]
-    lost = [name for name in names if name not in there]
-    if not any(cell.family == "membership" and cell.controls for cell in scored):
-        lost.append("membership")
-    return lost
-
-
-def _rate_name(control: Control, delta: float) -> str:
+def _rate_name(control: Control, delta: float, lost: Sequence[str]) -> str:
     against = {"twins": " (against never-seen twins)", "holdout": " (against the holdout set)"}
-    return f"never-knew rate{against.get(control, '')}{'' if delta == DELTA else f', δ = {delta:g}'}"
+    marks = ("" if delta == DELTA else f", δ = {delta:g}", f", incomplete: without {', '.join(lost)}" if lost else "")
+    return f"never-knew rate{against.get(control, '')}{''.join(marks)}"
 
 
 def seen(examined: Examined) -> Seen:
@@ -163,6 +157,14 @@ def check_room(record: Record, limit: int | None) -> None:
             f"the saved evaluation of {name} has another max_new_tokens, {had} and not {limit}: evaluate it as this "
             f"audit does, or set {had} for the audit"
         )
+
+
+def weights_of_record(record: Record) -> tuple[str, str]:
+    """Name and digest of the model that was measured. Raises DataError for a record that does not say."""
+    if record.model is None or not record.model.digest:
+        name = record.model.name if record.model else "a model"
+        raise DataError(f"the saved evaluation of {name} does not say of which weights it is: evaluate it again")
+    return record.model.name, record.model.digest
 
 
 def _sources(setting: Setting, models: AllSeen) -> Sources:

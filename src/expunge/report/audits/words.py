@@ -21,9 +21,10 @@ def no_rate(audit: Audit) -> str:
     if audit.rate is not None:
         return ""
     if "," in audit.panel:
-        part = audit.panel.rpartition(", ")[2]
+        part = audit.panel.partition(", ")[2]
         return (
-            f"the panel is {part}, and a rate of a part of the panel could be made to say anything. Run the full panel."
+            f"the panel is {part}, and a rate of a part of the panel could be made to say anything. Run the full panel"
+            + (", with a control in every family." if part.startswith("without") else ".")
         )
     if audit.control == "none":
         return "there is no model that never knew, and no twins or holdout set, to compare with."
@@ -48,6 +49,7 @@ def facts(audited: Audited) -> list[Line]:
     """What stands beside the rate, always."""
     audit = audited.audit
     lines = [
+        Line("Not a headline", f"{'; '.join(audit.not_headline)}.") if audit.not_headline else None,
         _asked(audited),
         Line("Utility kept", kept(audited)) if audit.utility_kept else None,
         Line("Worst cell", audit.worst) if audit.worst else None,
