@@ -1,0 +1,96 @@
+"""What is there is replaced only where that is asked for, and what a command reads never."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from expunge.mask import Mask
+from expunge.record import Record
+from expunge.record_file import load_record, save_record
+from expunge.report import write_report
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def localize(expunge: Run, files: Any, no_model: None, tmp_path: Path) -> Run:
+    """`expunge localize` into `tmp_path/facts.safetensors`, on facts.json beside it."""
+    (tmp_path / "facts.json").write_text(f"[{','.join(Path(files.forget).read_text().splitlines())}]")
+
+    def call(*arguments: object) -> Any:
+        forget = () if "--forget" in arguments else ("--forget", tmp_path / "facts.json")
+        out = () if "--out" in arguments else ("--out", tmp_path / "facts.safetensors")
+        return expunge("localize", "--model", files.model, "--localizer", "random", *forget, *out, *arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_what_stands_beside_a_mask_stays(localize: Run, files: Any, tmp_path: Path, more: tuple[str, ...]) -> None:
+    facts = (tmp_path / "facts.json").read_bytes()
+    said = localize(*more)
+    assert said.code == 2 and f"its record would be {tmp_path / 'facts.json'}" in said.err
+    assert (tmp_path / "facts.json").read_bytes() == facts
+    (tmp_path / "mask.html").write_text("mine")
+    said = localize("--out", tmp_path / "mask.safetensors", *more)
+    assert said.code == 2 and "mask.html" in said.err
+    assert (tmp_path / "mask.html").read_text() == "mine"
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_mask_that_is_read_is_not_replaced_and_an_earlier_one_is(localize: Run, files: Any, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.safetensors"
+    Mask.everything({"a": torch.ones(2)}).save(mask)
+    save_record(Record(command="localize"), tmp_path / "mask.json")
+    write_report(Record(command="localize"), tmp_path / "mask.html")
+    given = ("--forget", files.forget, "--out", mask)
+    said = localize(*given)
+    assert said.code == 2 and "add --overwrite" in said.err
+    for read in (("--truth", mask), ("--localizer", f"random:outside={mask}")):
+        said = localize(*given, *read, "--overwrite")
+        assert said.code == 2 and "which this run reads" in said.err
+    with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
+        localize(*given, "--overwrite")
+
+
+@pytest.mark.parametrize("kind", ["html", "md", "json"])
+def test_a_report_replaces_reports_and_what_it_is_told_to(expunge: Run, tmp_path: Path, kind: str) -> None:
+    save_record(Record(command="evaluate", status="done"), tmp_path / "run")
+    out = tmp_path / f"report.{kind}"
+    out.write_text('{"mine": 1}')
+    given = ("report", tmp_path / "run", "--out", out)
+    said = expunge(*given)
+    assert said.code == 2 and "--overwrite" in said.err
+    assert out.read_text() == '{"mine": 1}'
+    assert expunge(*given, "--overwrite").code == 0
+    assert expunge(*given).code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_a_report_never_replaces_a_record(expunge: Run, tmp_path: Path, more: tuple[str, ...]) -> None:
+    save_record(Record(command="evaluate", status="done"), tmp_path / "one")
+    keep = save_record(Record(command="evaluate", status="done"), tmp_path / "keep.json")
+    keep.write_text(json.dumps(dict(reversed(json.loads(keep.read_text()).items()))))  # as another program writes it
+    before = keep.read_bytes()
+    for run in (tmp_path / "one", keep):
+        assert expunge("report", run, "--out", keep, *more).code == 2
+        assert keep.read_bytes() == before
+
+
+def test_a_record_never_replaces_what_is_converted(expunge: Run, tmp_path: Path) -> None:
+    file = tmp_path / "TOFU_EVAL.json"
+    file.write_text(json.dumps({"forget_Q_A_Prob": {"agg_value": 0.3}}))
+    before = file.read_bytes()
+    (tmp_path / "link.json").symlink_to(file)
+    for place in (file, tmp_path / "link.json"):
+        said = expunge("convert", file, "--out", place, "--overwrite")
+        assert said.code == 2 and "would replace the file that is read" in said.err
+    other = save_record(Record(command="unlearn"), tmp_path / "run")
+    for place in (other, other.parent):
+        said = expunge("convert", file, "--out", place, "--overwrite")
+        assert said.code == 2 and "is no record of `expunge convert`" in said.err
+    assert file.read_bytes() == before and load_record(other).command == "unlearn"
