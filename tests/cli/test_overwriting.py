@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from expunge.errors import ChangeError
 from expunge.mask import Mask
 from expunge.record import Record
 from expunge.record_file import load_record, save_record
 from expunge.report import write_report
 
+SUITE = "world:people:persons=6,size=tiny"
 Run = Callable[..., Any]
 
 
@@ -94,3 +96,38 @@ def test_a_record_never_replaces_what_is_converted(expunge: Run, tmp_path: Path)
         said = expunge("convert", file, "--out", place, "--overwrite")
         assert said.code == 2 and "is no record of `expunge convert`" in said.err
     assert file.read_bytes() == before and load_record(other).command == "unlearn"
+
+
+def test_an_out_that_is_a_link(expunge: Run, tmp_path: Path) -> None:
+    """What it points to is emptied, not the link, and not what lies behind links in it."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.txt").write_text("mine")
+    out = tmp_path / "tasks"
+    out.symlink_to(tmp_path / "disk")
+    given = ("convert", SUITE, "--to", "lm-eval", "--out", out)
+    assert expunge(*given).code == 0
+    (out / "old.txt").write_text("old")
+    (out / "elsewhere").symlink_to(tmp_path / "data")
+    said = expunge(*given, "--overwrite")
+    assert said.code == 0, said.err
+    assert out.is_symlink() and load_record(tmp_path / "disk").status == "done"
+    assert not (out / "old.txt").exists() and not (out / "elsewhere").is_symlink()
+    assert (tmp_path / "data" / "mine.txt").read_text() == "mine"
+    out.unlink()
+    out.symlink_to(tmp_path / "new" / "disk")  # of a folder that there is not yet
+    said = expunge(*given)
+    assert said.code == 0, said.err
+    assert load_record(tmp_path / "new" / "disk").status == "done"
+
+
+def test_a_run_that_fails_at_its_end_can_be_replaced(unlearn: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ChangeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("expunge.runs.unlearn.save_model", refuse)
+        assert unlearn().code == 2
+    assert load_record(tmp_path / "run").status == "failed"
+    assert (tmp_path / "run" / "change.safetensors").exists()
+    assert unlearn("--overwrite", "--max-steps", 1).code == 0
