@@ -121,6 +121,48 @@ def test_an_out_that_is_a_link(expunge: Run, tmp_path: Path) -> None:
     assert load_record(tmp_path / "new" / "disk").status == "done"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("demo",),
+        ("convert", SUITE, "--to", "lm-eval"),
+        ("extrapolate", "--base", "a", "--tuned", "b", "--alpha", "1"),
+        ("merge", "--base", "a", "--tuned", "b", "--method", "add"),
+        ("apply", "--model", "a", "--change", "b"),
+        ("revert", "--model", "a", "--change", "b"),
+    ],
+)
+def test_only_options_that_there_are_are_named(expunge: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    said = expunge(*command, "--out", tmp_path)
+    assert said.code == 2 and "the folder is not empty" in said.err
+    assert "--overwrite" in said.err and "--resume" not in said.err
+    said = expunge(*command, "--out", tmp_path, "--overwrite")
+    assert said.code == 2 and "no record.json" in said.err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "says"),
+    [
+        ("unlearn", (), "interrupted; the same command with --resume goes on\n"),
+        ("unlearn", ("--overwrite",), "interrupted; the same command with --resume in place of --overwrite goes on\n"),
+        ("evaluate", (), "interrupted; the same command goes on\n"),
+        ("evaluate", ("--overwrite",), "interrupted; the same command goes on\n"),
+        ("evaluate", ("--no-cache",), "interrupted\n"),
+    ],
+)
+def test_what_an_interruption_says(
+    expunge: Run, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, more: Any, says: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"expunge.runs.{command}.run_{command}", interrupt)
+    said = expunge(command, "--model", files.model, "--forget", files.forget, "--out", tmp_path / "out", *more)
+    assert (said.code, said.err) == (130, says)
+
+
 def test_a_run_that_fails_at_its_end_can_be_replaced(unlearn: Run, tmp_path: Path, monkeypatch: Any) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ChangeError("no")
