@@ -264,7 +264,8 @@ def audit(
 def report(records: Record | PathLike | Sequence[Record | PathLike], path: PathLike) -> Path:
     """One report on one or several runs: HTML, Markdown or JSON by the ending of `path`, which it returns.
 
-    A run is its record or its folder. Raises DataError for what is no record, ConfigError for another ending.
+    A run is its record or its folder. Raises DataError for what is no record, ConfigError for another ending,
+    OutputError where `path` is a record.
     """
     several = [records] if isinstance(records, Record | str | os.PathLike) else list(records)
     found = [each if isinstance(each, Record) else load_record(each) for each in several]

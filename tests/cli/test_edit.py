@@ -93,6 +93,21 @@ def test_as_an_adapter_and_under_unlearn(edit: Run, unlearn: Run, expunge: Run, 
     assert any("own texts" in warning for warning in record.methods["rome"].warnings)  # no corpus was given
 
 
+def test_an_adapter_of_so_many_facts_that_whole_matrices_would_be_smaller(edit: Run, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{name} lives in", "answer": f"{name}land"} for name in map(str, range(30))]
+    (tmp_path / "many.json").write_text(json.dumps(rows))
+    given = ("--forget", tmp_path / "many.json", "--editor", "memit:steps=1,contexts=0,layers=1")
+    weights = []
+    for kind in ("change", "peft"):
+        said = edit(*given, "--save-as", kind, "--out", tmp_path / kind)
+        assert said.code == 0, said.err
+        change = WeightChange.load(tmp_path / kind / "change.safetensors")
+        assert (change.kind == "low-rank") == (kind == "peft")
+        weights.append(change.result_id)
+    assert weights[0] == weights[1]
+    assert (tmp_path / "peft" / "adapter" / "adapter_model.safetensors").exists()
+
+
 @pytest.mark.usefixtures("no_model")
 def test_an_editor_without_facts_has_no_cache_to_leave_out(expunge: Run, files: Any, tmp_path: Path) -> None:
     given = ("--model", files.model, "--forget", files.forget, "--out", tmp_path / "run", "--no-cache")
@@ -123,6 +138,7 @@ def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
         (("--editor", "alphaedit:inserted=1.5"), "'inserted' of 'alphaedit' cannot be 1.5"),
         (("--editor", "rome:steps=0"), "'steps' of 'rome' cannot be 0"),
         (("--editor", "rome:layer=1.5"), "'layer' of 'rome' cannot be 1.5"),
+        (("--editor", "redirect", "--save-as", "peft"), "choose change or full"),
         (("--editor", "memit", "--merge-queries", "0"), "merge_queries"),
         (("--editor", "memit", "--merge-by", "luck"), "merge_by"),
         (("--editor", "memit", "--corpus", "nowhere.txt"), "nowhere.txt"),

@@ -81,6 +81,20 @@ def test_apply_and_revert_are_exact(unlearn, expunge, files, tmp_path) -> None:
     assert reverted.code == 0, reverted.err
     assert json.loads(reverted.out)["tensors"] > 0
     assert same_bits(weights(tmp_path / "back"), weights(files.model))
+    record = load_record(tmp_path / "back")
+    assert (record.command, record.status) == ("revert", "done")
+    assert record.configuration == {"model": str(tmp_path / "forgot"), "change": str(change)}
+    assert record.headline[0] in applied.out.replace("applied", "reverted")
+    report = expunge("report", tmp_path / "forgot", tmp_path / "back", "--out", tmp_path / "both.html")
+    assert report.code == 0, report.err
+    again = ("apply", "--model", files.model, "--change", change, "--out", tmp_path / "back")
+    assert expunge(*again).code == 2
+    assert expunge(*again, "--overwrite").code == 0
+    assert load_record(tmp_path / "back").command == "apply"
+    assert same_bits(weights(tmp_path / "back"), weights(tmp_path / "forgot"))
+    for place in (change.parent, tmp_path / "back"):  # what is read is not replaced
+        said = expunge("revert", "--model", tmp_path / "back", "--change", change, "--out", place, "--overwrite")
+        assert said.code == 2 and "which this run reads" in said.err
 
 
 def test_apply_refuses_another_base_and_a_full_folder(unlearn, expunge, files, tmp_path) -> None:

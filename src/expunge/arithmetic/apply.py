@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from expunge.arithmetic.folder import Folder, Rule, config_in, rewrite
+from expunge.arithmetic.folder import Finish, Folder, Rule, config_in, rewrite
 from expunge.arithmetic.naming import counterparts
 from expunge.change import Attachment, Fingerprint, WeightChange
 from expunge.change.bits import exactly, type_name
@@ -24,9 +24,13 @@ from expunge.parameters import Parameters
 _NOTE, _CONFIG = "expunge.json", "config.json"
 
 
-def apply_to_folder(source: str | Path, change: WeightChange | Attachment, out: str | Path) -> None:
+def apply_to_folder(
+    source: str | Path, change: WeightChange | Attachment, out: str | Path,
+    *, replace: bool = False, finish: Finish = lambda _: None,
+) -> None:  # fmt: skip
     """Write the changed model to `out`, a folder that plain Transformers loads.
 
+    With `replace` a folder that is there goes when the new one is whole; `finish` may put something into it before.
     ChangeError, and nothing written, if `source` is not the model that the change is for.
     """
     weights, folder = _weight_change(change), Folder(source)
@@ -34,18 +38,21 @@ def apply_to_folder(source: str | Path, change: WeightChange | Attachment, out: 
     _check(view, weights, applied=False)
     # logits that were stored to recognize the model are not those of the changed one
     files = {STORED_LOGITS: None, **(_noted(view) if view.widened else {})}
-    rewrite(folder, Path(out), _applying(view, weights), view.widened, files)
+    rewrite(folder, Path(out), _applying(view, weights), view.widened, files, replace=replace, finish=finish)
 
 
-def revert_from_folder(source: str | Path, change: WeightChange | Attachment, out: str | Path) -> None:
-    """Write the model as it was before the change: the very bits."""
+def revert_from_folder(
+    source: str | Path, change: WeightChange | Attachment, out: str | Path,
+    *, replace: bool = False, finish: Finish = lambda _: None,
+) -> None:  # fmt: skip
+    """Write the model as it was before the change: the very bits. Options as above."""
     weights, folder = _weight_change(change), Folder(source)
     view = OwnNames(folder, weights.base)
     _check(view, weights, applied=True)
     note = json.loads((folder.path / _NOTE).read_text()) if (folder.path / _NOTE).is_file() else {}
     former = {name: getattr(torch, dtype) for name, dtype in note.get("dtypes", {}).items() if name in folder}
     files = {_NOTE: None, **note.get("files", {})}
-    rewrite(folder, Path(out), _reverting(view, weights, former), former, files)
+    rewrite(folder, Path(out), _reverting(view, weights, former), former, files, replace=replace, finish=finish)
 
 
 class OwnNames(Mapping[str, Tensor]):

@@ -19,9 +19,11 @@ _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ALL = ""  # in place of a tensor's name, where one file holds all
 _WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.gguf", "*.h5",
             "*.msgpack", "*.onnx", "*.onnx_data", ".git", ".cache", ".*.partial")  # fmt: skip
+_RECORD = {"record.json": None, "report.html": None}
 _TYPE_KEYS = ("dtype", "torch_dtype")  # transformers wrote the second until version 5
 
 Rule = Callable[[str, Tensor], Tensor]
+Finish = Callable[[Path], object]  # puts something into a folder before it takes its place
 Pieces = Callable[[str], Iterable[Tensor]]  # name → the tensor, in one or several pieces
 
 
@@ -109,16 +111,18 @@ def _check_index(path: Path, index: Mapping[str, str], shards: Iterable[Shard]) 
 
 
 def rewrite(
-    source: Folder, out: Path, rule: Rule, dtypes: Mapping[str, torch.dtype], files: Mapping[str, str | None]
-) -> None:
+    source: Folder, out: Path, rule: Rule, dtypes: Mapping[str, torch.dtype], files: Mapping[str, str | None],
+    *, replace: bool = False, finish: Finish = lambda _: None,
+) -> None:  # fmt: skip
     """A folder like `source` with `rule(name, tensor)` for each tensor; there whole or not at all.
 
     `dtypes` names the tensors that the rule returns in another type than it gets. Files that hold no weights
-    are copied, but those in `files` get that text (None: they are left out).
+    are copied, but those in `files` get that text (None: they are left out), and the record of `source` stays behind.
     """
     check_apart(out, source)
-    with atomic_folder(out) as partial:
-        fill(source, partial, lambda name: [rule(name, source[name])], dtypes, files, depth=0)
+    with atomic_folder(out, replace=replace) as partial:
+        fill(source, partial, lambda name: [rule(name, source[name])], dtypes, {**_RECORD, **files}, depth=0)
+        finish(partial)
 
 
 def check_apart(out: Path, *sources: Folder) -> None:

@@ -96,8 +96,8 @@ class WeightChange:
                 save_adapter(stored.scaled_factors(factor), Path(folder), base_name, dtype)
             case _:
                 raise ChangeError(
-                    f"a {self.kind} change is not a low-rank one: train with `--lora` to get an adapter, "
-                    "or save a full model with `--save-as full`"
+                    f"a {self.kind} change is not a low-rank one: get an adapter by training with `--lora`, or by an "
+                    "editor of facts with `--save-as peft`; or save a full model with `--save-as full`"
                 )
 
     # ---- what it is

@@ -113,11 +113,20 @@ def run(arguments: Sequence[str]) -> int:
             return 2
         raise
     if code == 130:
-        way = (
-            "; the same command with --resume goes on"
-            if {"unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count", "circuits"}
-            & {*arguments[:1]}
-            else ""
-        )
-        print(f"interrupted{way}", file=sys.stderr)
+        print(f"interrupted{_way_on(arguments)}", file=sys.stderr)
     return code
+
+
+_RESUMED = {
+    "unlearn", "edit", "finetune", "world", "audit", "bench", "study", "relate", "count", "circuits",
+}  # fmt: skip
+
+
+def _way_on(arguments: Sequence[str]) -> str:
+    """How a command that was interrupted is taken up again."""
+    command = arguments[0] if arguments else ""
+    if command == "evaluate" and "--no-cache" not in arguments:  # keeps what it observes, and its folder comes last
+        return "; the same command goes on"
+    if command not in _RESUMED:
+        return ""
+    return f"; the same command with --resume{' in place of --overwrite' if '--overwrite' in arguments else ''} goes on"

@@ -27,9 +27,10 @@ def finish_file(record: Record, out: Path, *, json: bool) -> None:
     """The same for a command that makes one file: record and page stand beside it, with its name."""
     from expunge.record_file import save_record, to_json
     from expunge.report import write_report
+    from expunge.runs.files import page_at, record_at
 
-    save_record(record, out.with_suffix(".json"))
-    page = write_report([record], out.with_suffix(".html"))
+    save_record(record, record_at(out))
+    page = write_report([record], page_at(out))
     if json:
         print(to_json(record), end="")
         return

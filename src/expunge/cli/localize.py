@@ -80,7 +80,7 @@ def localize(
     }  # fmt: skip
 
     def first(given: LocalizeRunConfig) -> None:
-        check_out(out, overwrite=overwrite)
+        check_out(given, out, overwrite=overwrite)
         check_localize(given.localize)
 
     resolved, found = settled(LocalizeRunConfig, over(o.recipe(config), typed), first)

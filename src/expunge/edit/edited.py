@@ -16,6 +16,7 @@ from torch import Tensor
 from expunge.change import Change, Factors, WeightChange
 from expunge.edit.facts import Fact
 from expunge.edit.values import Value
+from expunge.edit.work import Work
 from expunge.errors import ChangeError, RunError
 from expunge.models.model import Model
 from expunge.parameters import parameters_of
@@ -66,9 +67,11 @@ def factors_of(model: Model, layer: int, a: Tensor, wanted: Tensor) -> tuple[str
     return name, Factors(a.contiguous(), wanted.T.contiguous(), transposed=axis == 0)
 
 
-def change_of(model: Model, changes: Changes) -> WeightChange:
-    """A change by factors; as whole matrices where the factors would take more room."""
-    if all(sum(f.a.shape[1:] + f.b.shape[:1]) * len(f.a) < f.a.shape[1] * f.b.shape[0] for f in changes.values()):
+def change_of(work: Work, changes: Changes) -> WeightChange:
+    """A change by factors; as whole matrices where the factors would take more room and nobody needs them."""
+    model = work.model
+    small = (sum(f.a.shape[1:] + f.b.shape[:1]) * len(f.a) < f.a.shape[1] * f.b.shape[0] for f in changes.values())
+    if work.as_factors or all(small):
         return replace(WeightChange.low_rank(model.network, changes), origin=model.network)
     table = parameters_of(model.network)
     result = {**table, **{name: each.added_to(table[name].detach()) for name, each in changes.items()}}

@@ -65,7 +65,7 @@ def _joint(
 
     def of(some: list[int]) -> WeightChange:
         factor = protected.exact(read.keys[some], read.bare[some]) if some else read.keys[some]
-        return change_of(work.model, dict([factors_of(work.model, block, factor, (goal - read.gives)[some])]))
+        return change_of(work, dict([factors_of(work.model, block, factor, (goal - read.gives)[some])]))
 
     def again(rest: list[int]) -> WeightChange | None:
         return None if torn(bundles, rest) else of(rest)
@@ -95,9 +95,9 @@ def _sequence(
     def again(rest: list[int]) -> WeightChange | None:
         if sorted(order[: len(rest)]) != rest or len(rest) not in ends:
             return None
-        return change_of(work.model, dict([_summed(work, block, factors[: ends.index(len(rest))])]))
+        return change_of(work, dict([_summed(work, block, factors[: ends.index(len(rest))])]))
 
-    change = change_of(work.model, dict([_summed(work, block, factors)]))
+    change = change_of(work, dict([_summed(work, block, factors)]))
     return Edited(change, tuple(work.facts), tuple(values), tuple(work.notes), again)
 
 

@@ -68,9 +68,9 @@ def spread(work: Work, layers: Sequence[int], how: Fitting, before: Sequence[str
             return None
         keys, wanted = seen[0]
         name, factors = factors_of(work.model, layers[0], solve(layers[0], keys[rest]), wanted[rest])
-        return change_of(work.model, {name: factors})
+        return change_of(work, {name: factors})
 
-    return Edited(change_of(work.model, changes), tuple(work.facts), tuple(values), tuple(work.notes), again)
+    return Edited(change_of(work, changes), tuple(work.facts), tuple(values), tuple(work.notes), again)
 
 
 def through(gap: Float[Tensor, "facts width"], gain: Float[Tensor, "facts width"]) -> Float[Tensor, "facts width"]:

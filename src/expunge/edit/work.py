@@ -39,6 +39,7 @@ class Work:
     tick: Tick = lambda advance=1, remark="", total=None: None
     say: Callable[[str], object] = lambda text: None
     notes: list[str] = field(default_factory=list)
+    as_factors: bool = False  # the change, for an adapter: also where whole matrices would take less room
 
     @cached_property
     def weights(self) -> str:

@@ -1,6 +1,6 @@
 """Reports: HTML, Markdown and JSON from records. Nothing here sees a model."""
 
 from expunge.report.text import print_summary
-from expunge.report.writing import write_report
+from expunge.report.writing import check_report, write_report
 
-__all__ = ["print_summary", "write_report"]
+__all__ = ["check_report", "print_summary", "write_report"]

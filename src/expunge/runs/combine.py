@@ -52,7 +52,7 @@ def run_combine(
             config.choosing.unrelated,
         )  # fmt: skip
     check_inputs(out, (*names, *read), overwrite=overwrite)
-    check(out, config.model_dump(), resume=False, overwrite=overwrite)
+    check(out, config.model_dump(), resume=None, overwrite=overwrite)
     for name in names:
         check_model(name)
     choice: ExtrapolationInfo | None = None

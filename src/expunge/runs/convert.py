@@ -17,9 +17,10 @@ from expunge.evaluate import glossary, metrics
 from expunge.evaluate.metric import mean_metric
 from expunge.provenance import versions
 from expunge.record import Measured, ModelInfo, Reading, Record, Row, SetInfo
-from expunge.record_file import save_record
+from expunge.record_file import record_path, save_record
 from expunge.runs import openunlearning_results, tofu_logs
 from expunge.runs.columns import Column, Converted
+from expunge.runs.files import record_of
 
 
 def run_convert(
@@ -32,8 +33,11 @@ def run_convert(
     target = out or file.with_name(f"{file.stem}.record.json")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} is there already; choose another --out, or give --overwrite")
+    if record_path(target).resolve() == file.resolve():
+        raise OutputError(f"--out {target}: the record would replace the file that is read. Choose another place")
+    record_of(record_path(target), target, "convert")
     record = converted(file, arguments)
-    return record, save_record(record, target if target.suffix == ".json" else target / "record.json")
+    return record, save_record(record, target)
 
 
 def converted(file: Path, arguments: Sequence[str] = ()) -> Record:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from expunge.config import CountConfig
 from expunge.data.corpus import kind_of
 from expunge.data.example import Example
-from expunge.errors import DataError, OutputError
+from expunge.errors import OutputError
 from expunge.frequency.index import building
 from expunge.frequency.names import Wanted
 from expunge.frequency.stream import another_count
 from expunge.frequency.words import VERSION
 from expunge.record import Record, configuration_hash
-from expunge.record_file import load_record
+from expunge.runs.files import record_at, record_of
 
 _NO_MATTER = ("machines", "processes", "memory")  # who counts changes no number
 
@@ -38,11 +38,6 @@ def wanted_id(examples: Sequence[Example], plan: Wanted | None = None) -> str:
 def kept_at(out: Path) -> Path:
     """Where the sums of a count that is not done are kept."""
     return out.with_suffix(".counting.safetensors")
-
-
-def record_at(out: Path) -> Path:
-    """Beside the examples."""
-    return out.with_suffix(".json")
 
 
 def index_at(config: CountConfig, out: Path) -> Path:
@@ -68,7 +63,7 @@ def check_out(config: CountConfig, out: Path, *, resume: bool, overwrite: bool) 
         raise OutputError(f"--out {out}: the examples are written as JSON lines; end its name with .jsonl")
     if out.is_dir():
         raise OutputError(f"--out {out}: is a folder; give a file in it")
-    before = _record(out)
+    before = record_of(record_at(out), out, "count")
     if before is not None and resume:
         _check_same(config, out, before)
         return before if out.exists() else None
@@ -141,23 +136,6 @@ def _real(name: str | Path) -> Path:
         return Path(name).expanduser().resolve()
     except (OSError, RuntimeError):  # "~nobody"; a list of names that is no path
         return Path(name)
-
-
-def _record(out: Path) -> Record | None:
-    """Of an earlier count. Raises OutputError for any other file: it is not ours to replace."""
-    place = record_at(out)
-    if not (place.exists() or place.is_symlink()):
-        return None
-    try:
-        found = load_record(place)
-    except DataError:
-        found = None
-    if found is None or found.command != "count":
-        raise OutputError(
-            f"--out {out}: its record would be {place}, and there is a file that is not the record of a count. Choose "
-            "another name"
-        )
-    return found
 
 
 def _check_same(config: CountConfig, out: Path, before: Record) -> None:

@@ -73,10 +73,10 @@ def run_demo(
         **config.model_dump(exclude={"train"}), "fast": fast, "seed": seed,
         "methods": {name: settings.model_dump() for name, settings in methods.items()},
     }  # fmt: skip
-    check(out, configuration, resume=False, overwrite=overwrite)
+    check(out, configuration, resume=None, overwrite=overwrite)
     with phases.phase("loading the model"):
         model = load_model("smollm2", say=phases.say)
-    claim(out, configuration, resume=False, overwrite=overwrite)
+    claim(out, configuration, resume=None, overwrite=overwrite)
     save_record(Record(command="demo", configuration=configuration), out)  # so that a killed demo can be overwritten
     encoder = Encoder(model.tokenizer, CONVENTION)
     info = model_info(model)

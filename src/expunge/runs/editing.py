@@ -33,10 +33,14 @@ def edit(
     encoder: Encoder,
     *,
     folder: Path | None = None,
+    as_factors: bool = False,
     say: Say = lambda _: None,
     tick: Tick = lambda advance=1, remark="", total=None: None,
 ) -> Trained[Change]:
-    """Run the editor that `settings.method` names, and measure forget level and utility before and after."""
+    """Run the editor that `settings.method` names, and measure forget level and utility before and after.
+
+    `as_factors`: what an editor of facts changes stays low-rank, for an adapter.
+    """
 
     def logprobs(examples: Sequence[Example]) -> Tensor:
         return mean_log_probs(model, encoder.encode_all(examples), budget=settings.budget(model.device.type))
@@ -50,7 +54,7 @@ def edit(
     rule = Rule(settings.utility_floor, level.level if level else None)
     start = point(0, 0.0)
     began = time.monotonic()
-    change, notes = changed(model, sets, settings, encoder, folder, say, tick)
+    change, notes = changed(model, sets, settings, encoder, folder, say, tick, as_factors=as_factors)
     seconds = time.monotonic() - began
     with change.applied_to(model):
         end = point(1, seconds)
@@ -62,7 +66,7 @@ def edit(
 
 def edited(
     model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, say: Say = lambda _: None,
-    tick: Tick = lambda advance=1, remark="", total=None: None,
+    tick: Tick = lambda advance=1, remark="", total=None: None, *, as_factors: bool = False,
 ) -> Edited:  # fmt: skip
     """What an editor of facts makes of the forget set. ChangeError for a model on which a side memory hangs."""
     editor = editors.get(settings.method)
@@ -73,7 +77,7 @@ def edited(
             model, sets.forget, encoder, shared.traced, seed=settings.seed, say=say
         )
     work = work_of(model, sets, shared, encoder, seed=settings.seed, say=say, subjects=not editor.attaches)
-    work.tick = tick
+    work.tick, work.as_factors = tick, as_factors
     return editor.function(work, **own)
 
 
@@ -112,12 +116,13 @@ def files_of(settings: TrainConfig) -> list[str]:
 def changed(
     model: Model, sets: Sets, settings: TrainConfig, encoder: Encoder, folder: Path | None = None,
     say: Say = lambda _: None, tick: Tick = lambda advance=1, remark="", total=None: None,
+    *, as_factors: bool = False,
 ) -> tuple[Change, tuple[str, ...]]:  # fmt: skip
     """The change, and notes on how it was made; what the editor must remember goes to `folder`."""
     editor = editors.get(settings.method)
     if not editor.facts:
         return editor.function(model, sets, **editor.check(settings.options)), ()
-    found = edited(model, sets, settings, encoder, say, tick)
+    found = edited(model, sets, settings, encoder, say, tick, as_factors=as_factors)
     if found.keep is not None and folder is not None:
         found.keep(folder / STATE)
     return found.change, found.notes

@@ -28,9 +28,9 @@ def run_export(
     """
     phases = phases or Phases()
     configuration = {"suite": name, "to": "lm-eval", "seed": seed}
-    check(out, configuration, resume=False, overwrite=overwrite)
+    check(out, configuration, resume=None, overwrite=overwrite)
     suite = find_suite(name)
-    claim(out, configuration, resume=False, overwrite=overwrite)
+    claim(out, configuration, resume=None, overwrite=overwrite)
     save_record(Record(command="convert", configuration=configuration), out)  # so that it can be overwritten
     written = write_tasks(suite, out, seed=seed)
     phases.say(f"{out} holds the texts of the sets, as an export must")

@@ -7,7 +7,7 @@ from pathlib import Path
 from expunge.errors import DivergedError, UsageError
 from expunge.record import Record
 from expunge.record_file import save_record
-from expunge.runs.folder import CHECKPOINTS, discard
+from expunge.runs.folder import discard
 from expunge.train.trained import Trained
 
 
@@ -16,7 +16,7 @@ def recorded(record: Record, out: Path, *, fresh: bool, keep: Callable[[Trained]
     """Within the block the run works; whatever it raises goes on, with the record on disk telling it.
 
     `keep` is given what a diverging training had reached. A user's mistake that only the model could show leaves
-    nothing behind in a `fresh` folder, unless there are checkpoints already: those are never thrown away.
+    nothing behind in a `fresh` folder, unless there are results or checkpoints already: those are never thrown away.
     """
     try:
         yield
@@ -24,9 +24,7 @@ def recorded(record: Record, out: Path, *, fresh: bool, keep: Callable[[Trained]
         save_record(record.updated(status="interrupted"), out)
         raise
     except UsageError:
-        if fresh and not any((out / CHECKPOINTS).glob("step-*")):
-            discard(out)
-        else:
+        if not (fresh and discard(out)):
             save_record(record.updated(status="failed"), out)
         raise
     except DivergedError as error:  # the last good state is the user's all the same

@@ -16,19 +16,27 @@ CHECKPOINTS = "checkpoints"
 MASK = "mask.safetensors"  # which weights may change, where a run found that out itself
 
 
-def claim(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Record | None:
-    """Make the folder ready: with `overwrite` an earlier run in it goes now. Returns and raises as `check`."""
+def claim(out: Path, configuration: Mapping[str, Any], *, resume: bool | None, overwrite: bool) -> Record | None:
+    """Make the folder ready: with `overwrite` an earlier run in it goes now. Returns and raises as `check`.
+
+    The folder itself stays: it may be a link, or the place where a disk is mounted.
+    """
     record = check(out, configuration, resume=resume, overwrite=overwrite)
-    if overwrite and out.exists():
-        shutil.rmtree(out)
+    place = out.resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    for each in place.iterdir() if overwrite else ():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
     return record
 
 
-def check(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Record | None:
+def check(out: Path, configuration: Mapping[str, Any], *, resume: bool | None, overwrite: bool) -> Record | None:
     """May the folder be written? Changes nothing. Returns the record of the run that is resumed, if there is one.
 
-    Raises OutputError when the folder holds something and neither option says what to do with it, when it holds a
-    run with other settings, or when both options are given.
+    `resume` is None for a command without that option. Raises OutputError when the folder holds something and neither
+    option says what to do with it, when it holds a run with other settings, or when both options are given.
     """
     if resume and overwrite:
         raise OutputError("--resume goes on with a run and --overwrite throws it away: give one of them")
@@ -39,7 +47,8 @@ def check(out: Path, configuration: Mapping[str, Any], *, resume: bool, overwrit
         _check_ours(out)
         return None
     if not resume:
-        raise OutputError(f"--out {out}: the folder is not empty. Choose another, or add --resume or --overwrite")
+        options = "--overwrite" if resume is None else "--resume or --overwrite"
+        raise OutputError(f"--out {out}: the folder is not empty. Choose another, or add {options}")
     if not record_path(out).exists():
         raise OutputError(f"--out {out}: there is no record.json to resume from. Choose another folder or --overwrite")
     record = load_record(out)
@@ -54,11 +63,11 @@ def check_inputs(out: Path, names: Sequence[str | None], *, overwrite: bool) -> 
     """Raises OutputError when `overwrite` would throw away what the run is to read (a model, a change, a set)."""
     if not overwrite:
         return
-    for part in (part for name in names if name for part in re.split(r"[+,]", name)):
+    for part in (part for name in names if name for part in (name, *re.split(r"[+,]", name))):
         path = Path(part).expanduser()
-        if path.exists() and path.resolve().is_relative_to(out.resolve()):
+        if path.resolve().is_relative_to(out.resolve()) and path.exists():
             raise OutputError(
-                f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another folder"
+                f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another place"
             )
 
 
@@ -72,20 +81,30 @@ def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _check_place(out: Path) -> None:
     """OutputError now rather than after an hour."""
-    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    place = out.resolve()
+    there = next(path for path in (place, *place.parents) if path.exists())
     if not there.is_dir():
         raise OutputError(f"--out {out}: {there} is a file; give a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(f"--out {out}: no permission to write in {there}; choose another folder")
 
 
-def discard(out: Path) -> None:
-    """Take away what a run that could not begin has written; a folder that held nothing else goes too."""
-    record_path(out).unlink(missing_ok=True)
+def discard(out: Path) -> bool:
+    """Take away what a run that could not begin has written, and its folder.
+
+    False, and all stays, where there is more: without its record the folder could be neither resumed nor overwritten.
+    """
+    record = record_path(out)
+    if any((out / CHECKPOINTS).glob("step-*")) or {each.name for each in out.iterdir()} - {
+        record.name, MASK, CHECKPOINTS,
+    }:  # fmt: skip
+        return False
+    record.unlink(missing_ok=True)
     (out / MASK).unlink(missing_ok=True)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     with suppress(OSError):
         out.rmdir()
+    return True
 
 
 def _check_ours(out: Path) -> None:

@@ -14,23 +14,32 @@ from expunge.parameters import parameters_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.report.located import said_of
-from expunge.runs.localizing import check_localize, localized, mask_info
+from expunge.report.writing import is_report
+from expunge.runs.files import page_at, record_at, record_of
+from expunge.runs.folder import check_inputs
+from expunge.runs.localizing import check_localize, localized, mask_info, masks_of
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
 from expunge.suites import Suite
 
 
-def check_out(out: Path, *, overwrite: bool) -> None:
-    """Raises OutputError for a file that may not be written, before anything is loaded."""
+def check_out(config: LocalizeRunConfig, out: Path, *, overwrite: bool) -> None:
+    """Raises OutputError for files that may not be written, before anything is loaded."""
     if out.suffix != ".safetensors":
         raise OutputError(f"--out {out}: a mask is a safetensors file; end its name so")
     if out.is_dir():
         raise OutputError(f"--out {out}: is a folder; give a file in it")
-    if out.exists() and not overwrite:
-        raise OutputError(f"--out {out}: there is such a file. Choose another, or add --overwrite")
+    record_of(record_at(out), out, "localize")
+    for place in (out, record_at(out), page_at(out)):
+        if place.exists() and not overwrite:
+            raise OutputError(f"--out {out}: there is {place} already. Choose another name, or add --overwrite")
+        read = (config.model, config.forget, config.retain, config.holdout, config.twins, config.truth)
+        check_inputs(place, (*read, *masks_of(config.localize)), overwrite=overwrite)
     if out.exists():
         Mask.load(out)  # anything else is not ours to replace
+    if page_at(out).exists() and not is_report(page_at(out)):
+        raise OutputError(f"--out {out}: its page would be {page_at(out)}, which is no report. Choose another name")
 
 
 def run_localize(
@@ -47,7 +56,7 @@ def run_localize(
     Nothing is written before the mask is there. Raises ConfigError, DataError or OutputError.
     """
     phases = phases or Phases()
-    check_out(out, overwrite=overwrite)
+    check_out(config, out, overwrite=overwrite)
     check_localize(config.localize)
     truth = Mask.load(Path(config.truth).expanduser()) if config.truth else None
     if not (config.forget or suite):

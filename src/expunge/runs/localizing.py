@@ -23,12 +23,17 @@ from expunge.runs.phases import Phases
 
 def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
     """Raises UnknownNameError or ConfigError for what can be seen to be wrong before a model is loaded."""
-    _, options = check_localizer(config)
+    check_localizer(config)
     if lora and config.granularity == "weights":
         raise ConfigError("an adapter cannot change single weights: choose another granularity, or leave `lora` out")
-    for name in ("mask", "outside"):  # of the oracle and of random
-        if options.get(name):
-            Mask.load(options[name])
+    for name in masks_of(config):
+        Mask.load(name)
+
+
+def masks_of(config: LocalizeConfig) -> list[str]:
+    """Files that the localizer is to read."""
+    options = check_localizer(config)[1]
+    return [str(options[name]) for name in ("mask", "outside") if options.get(name)]  # of the oracle and of random
 
 
 def localized(

@@ -172,6 +172,10 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
         find(split_change(config.train.retrained)[0])
     by_factors = config.train.method in editors and editors.get(config.train.method).facts
     if config.save_as == "peft" and config.train.lora is None and not by_factors:
+        if config.train.method in editors:
+            raise ConfigError(
+                f"save_as='peft': {config.train.method!r} changes whole matrices, so choose change or full"
+            )
         raise ConfigError("save_as='peft' needs an adapter: set `lora` (a rank)")
     further = config.train.extrapolate
     if config.save_as != "change" and config.train.method in editors and editors.get(config.train.method).attaches:
@@ -281,7 +285,10 @@ def unlearn_once(
     else:
         with phases.phase(f"unlearning{label}") as tick:
             if settings.method in editors:
-                trained = edit(bench.model, bench.sets, settings, bench.encoder, folder=out, say=phases.say, tick=tick)
+                trained = edit(
+                    bench.model, bench.sets, settings, bench.encoder, folder=out, as_factors=config.save_as == "peft",
+                    say=phases.say, tick=tick,
+                )  # fmt: skip
             else:
                 trained = train(
                     bench.model, bench.sets, settings, convention=config.convention, mask=mask,

@@ -1,0 +1,175 @@
+"""What is there is replaced only where that is asked for, and what a command reads never."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from expunge.errors import ChangeError
+from expunge.mask import Mask
+from expunge.record import Record
+from expunge.record_file import load_record, save_record
+from expunge.report import write_report
+
+SUITE = "world:people:persons=6,size=tiny"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def localize(expunge: Run, files: Any, no_model: None, tmp_path: Path) -> Run:
+    """`expunge localize` into `tmp_path/facts.safetensors`, on facts.json beside it."""
+    (tmp_path / "facts.json").write_text(f"[{','.join(Path(files.forget).read_text().splitlines())}]")
+
+    def call(*arguments: object) -> Any:
+        forget = () if "--forget" in arguments else ("--forget", tmp_path / "facts.json")
+        out = () if "--out" in arguments else ("--out", tmp_path / "facts.safetensors")
+        return expunge("localize", "--model", files.model, "--localizer", "random", *forget, *out, *arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_what_stands_beside_a_mask_stays(localize: Run, files: Any, tmp_path: Path, more: tuple[str, ...]) -> None:
+    facts = (tmp_path / "facts.json").read_bytes()
+    said = localize(*more)
+    assert said.code == 2 and f"its record would be {tmp_path / 'facts.json'}" in said.err
+    assert (tmp_path / "facts.json").read_bytes() == facts
+    (tmp_path / "mask.html").write_text("mine")
+    said = localize("--out", tmp_path / "mask.safetensors", *more)
+    assert said.code == 2 and "mask.html" in said.err
+    assert (tmp_path / "mask.html").read_text() == "mine"
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_mask_that_is_read_is_not_replaced_and_an_earlier_one_is(localize: Run, files: Any, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.safetensors"
+    Mask.everything({"a": torch.ones(2)}).save(mask)
+    save_record(Record(command="localize"), tmp_path / "mask.json")
+    write_report(Record(command="localize"), tmp_path / "mask.html")
+    given = ("--forget", files.forget, "--out", mask)
+    said = localize(*given)
+    assert said.code == 2 and "add --overwrite" in said.err
+    for read in (("--truth", mask), ("--localizer", f"random:outside={mask}")):
+        said = localize(*given, *read, "--overwrite")
+        assert said.code == 2 and "which this run reads" in said.err
+    with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
+        localize(*given, "--overwrite")
+
+
+@pytest.mark.parametrize("kind", ["html", "md", "json"])
+def test_a_report_replaces_reports_and_what_it_is_told_to(expunge: Run, tmp_path: Path, kind: str) -> None:
+    save_record(Record(command="evaluate", status="done"), tmp_path / "run")
+    out = tmp_path / f"report.{kind}"
+    out.write_text('{"mine": 1}')
+    given = ("report", tmp_path / "run", "--out", out)
+    said = expunge(*given)
+    assert said.code == 2 and "--overwrite" in said.err
+    assert out.read_text() == '{"mine": 1}'
+    assert expunge(*given, "--overwrite").code == 0
+    assert expunge(*given).code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_a_report_never_replaces_a_record(expunge: Run, tmp_path: Path, more: tuple[str, ...]) -> None:
+    save_record(Record(command="evaluate", status="done"), tmp_path / "one")
+    keep = save_record(Record(command="evaluate", status="done"), tmp_path / "keep.json")
+    keep.write_text(json.dumps(dict(reversed(json.loads(keep.read_text()).items()))))  # as another program writes it
+    before = keep.read_bytes()
+    for run in (tmp_path / "one", keep):
+        assert expunge("report", run, "--out", keep, *more).code == 2
+        assert keep.read_bytes() == before
+
+
+def test_a_record_never_replaces_what_is_converted(expunge: Run, tmp_path: Path) -> None:
+    file = tmp_path / "TOFU_EVAL.json"
+    file.write_text(json.dumps({"forget_Q_A_Prob": {"agg_value": 0.3}}))
+    before = file.read_bytes()
+    (tmp_path / "link.json").symlink_to(file)
+    for place in (file, tmp_path / "link.json"):
+        said = expunge("convert", file, "--out", place, "--overwrite")
+        assert said.code == 2 and "would replace the file that is read" in said.err
+    other = save_record(Record(command="unlearn"), tmp_path / "run")
+    for place in (other, other.parent):
+        said = expunge("convert", file, "--out", place, "--overwrite")
+        assert said.code == 2 and "is no record of `expunge convert`" in said.err
+    assert file.read_bytes() == before and load_record(other).command == "unlearn"
+
+
+def test_an_out_that_is_a_link(expunge: Run, tmp_path: Path) -> None:
+    """What it points to is emptied, not the link, and not what lies behind links in it."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.txt").write_text("mine")
+    out = tmp_path / "tasks"
+    out.symlink_to(tmp_path / "disk")
+    given = ("convert", SUITE, "--to", "lm-eval", "--out", out)
+    assert expunge(*given).code == 0
+    (out / "old.txt").write_text("old")
+    (out / "elsewhere").symlink_to(tmp_path / "data")
+    said = expunge(*given, "--overwrite")
+    assert said.code == 0, said.err
+    assert out.is_symlink() and load_record(tmp_path / "disk").status == "done"
+    assert not (out / "old.txt").exists() and not (out / "elsewhere").is_symlink()
+    assert (tmp_path / "data" / "mine.txt").read_text() == "mine"
+    out.unlink()
+    out.symlink_to(tmp_path / "new" / "disk")  # of a folder that there is not yet
+    said = expunge(*given)
+    assert said.code == 0, said.err
+    assert load_record(tmp_path / "new" / "disk").status == "done"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("demo",),
+        ("convert", SUITE, "--to", "lm-eval"),
+        ("extrapolate", "--base", "a", "--tuned", "b", "--alpha", "1"),
+        ("merge", "--base", "a", "--tuned", "b", "--method", "add"),
+        ("apply", "--model", "a", "--change", "b"),
+        ("revert", "--model", "a", "--change", "b"),
+    ],
+)
+def test_only_options_that_there_are_are_named(expunge: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    said = expunge(*command, "--out", tmp_path)
+    assert said.code == 2 and "the folder is not empty" in said.err
+    assert "--overwrite" in said.err and "--resume" not in said.err
+    said = expunge(*command, "--out", tmp_path, "--overwrite")
+    assert said.code == 2 and "no record.json" in said.err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "says"),
+    [
+        ("unlearn", (), "interrupted; the same command with --resume goes on\n"),
+        ("unlearn", ("--overwrite",), "interrupted; the same command with --resume in place of --overwrite goes on\n"),
+        ("evaluate", (), "interrupted; the same command goes on\n"),
+        ("evaluate", ("--overwrite",), "interrupted; the same command goes on\n"),
+        ("evaluate", ("--no-cache",), "interrupted\n"),
+    ],
+)
+def test_what_an_interruption_says(
+    expunge: Run, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, more: Any, says: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"expunge.runs.{command}.run_{command}", interrupt)
+    said = expunge(command, "--model", files.model, "--forget", files.forget, "--out", tmp_path / "out", *more)
+    assert (said.code, said.err) == (130, says)
+
+
+def test_a_run_that_fails_at_its_end_can_be_replaced(unlearn: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ChangeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("expunge.runs.unlearn.save_model", refuse)
+        assert unlearn().code == 2
+    assert load_record(tmp_path / "run").status == "failed"
+    assert (tmp_path / "run" / "change.safetensors").exists()
+    assert unlearn("--overwrite", "--max-steps", 1).code == 0
