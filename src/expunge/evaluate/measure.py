@@ -51,6 +51,7 @@ def measure(
     With `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and
     all of it only where texts may be kept.
     """
+    check_served(sets, config)
     chosen = [_chosen(text) for text in config.metrics]
     result = Evaluation()
     pair: dict[str, _Asked] = {}
@@ -65,8 +66,6 @@ def measure(
             pair[name] = asked
         if said:
             result.generations[name] = tuple(said)
-    if sets and not any(result.metrics.values()):
-        raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     if len(pair) == 2:
         drawn = {name: Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")}
         scores = [_membership_scores(result.metrics[name], pair[name], chosen, drawn[name]) for name in drawn]
@@ -126,6 +125,14 @@ def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes
     if took and all(example.paraphrased_answer is None for example in examples):
         notes.append(f"{name}: has no paraphrased answers, so {', '.join(took)} takes the answer itself")
     return usable
+
+
+def check_served(sets: Mapping[str, Sequence[Example]], config: EvaluateConfig) -> None:
+    """ConfigError where no set can serve any of the metrics."""
+    chosen, notes = [_chosen(text) for text in config.metrics], list[str]()
+    served = [_usable(name, examples, chosen, notes) for name, examples in sets.items()]  # each of them adds to notes
+    if sets and not any(served):
+        raise ConfigError("; ".join(notes) + ". That leaves nothing to measure: add a metric that scores")
 
 
 def check_metrics(config: EvaluateConfig) -> None:

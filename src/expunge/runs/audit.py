@@ -19,6 +19,7 @@ from expunge.models.changes import is_attachment
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import check_name, outline_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ModelInfo, Outcome, Reading, Record
 from expunge.record_audit import Audit, Control
@@ -77,6 +78,8 @@ def run_audit(
     check_strata(config.audit, sets)
     for warning in sets.warnings:
         phases.say(warning)
+    for name in _named_models(config):
+        outline_of(name, config.load, say=phases.say)
     record = audit_models(_models(config, phases), sets, config, suite=suite, phases=phases, arguments=arguments)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     save_record(record, out)
@@ -92,8 +95,8 @@ def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
     if own := [text for text in config.evaluate.metrics if parse_name(text)[1] and parse_name(text)[0] in cells]:
         raise ConfigError(f"{own[0]!r}: an audit judges this metric as it is by default; leave its options out")
     if not loaded:
-        for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
-            find(split_change(name)[0])
+        for name in _named_models(config):
+            check_name(name)
 
 
 def check_strata(config: AuditConfig, sets: Sets) -> None:
@@ -167,6 +170,10 @@ def _has_memory(name: str) -> bool:
     """Whether one of the changes of BASE+CHANGE is a side memory."""
     base, change = split_change(name)
     return change is not None and (is_attachment(change) or _has_memory(base))
+
+
+def _named_models(config: AuditRunConfig) -> tuple[str, ...]:
+    return config.before, config.after, *(each for each in config.retrained if not _is_record(each))
 
 
 def _named(texts: Sequence[str], attack: str) -> bool:

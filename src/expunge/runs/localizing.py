@@ -16,9 +16,12 @@ from expunge.localize.where import where
 from expunge.mask import Mask, note_of
 from expunge.models.attaching import identity_of
 from expunge.models.model import Model
+from expunge.models.outline import Outline
 from expunge.record import MaskInfo
 from expunge.runs.folder import MASK
 from expunge.runs.phases import Phases
+
+_MASKS = ("mask", "outside")  # options of the oracle and of random
 
 
 def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
@@ -26,9 +29,16 @@ def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
     _, options = check_localizer(config)
     if lora and config.granularity == "weights":
         raise ConfigError("an adapter cannot change single weights: choose another granularity, or leave `lora` out")
-    for name in ("mask", "outside"):  # of the oracle and of random
+    for name in _MASKS:
         if options.get(name):
             Mask.load(options[name])
+
+
+def check_regions(config: LocalizeConfig, outline: Outline) -> None:
+    """Raises ChangeError for a mask among the options that is another network's."""
+    for name in _MASKS:
+        if file := config.options.get(name):
+            Mask.load(str(file)).check_shapes(outline.shapes)
 
 
 def localized(
