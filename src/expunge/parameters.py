@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 # a network, a `Model`, or any mapping from name to tensor (a state dict; a folder that is read one by one)
@@ -55,8 +54,9 @@ def distinct(tensors: Mapping[str, Tensor]) -> Parameters:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             continue
-        where = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if tensor.numel() and tensor.device != torch.device("meta") and where in first:
+        memory = id(tensor) if tensor.is_meta else tensor.data_ptr()
+        where = (tensor.device, memory, tensor.shape, tensor.stride(), tensor.dtype)
+        if tensor.numel() and where in first:
             ties[name] = first[where]
         else:
             first[where] = name

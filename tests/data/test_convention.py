@@ -10,6 +10,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from byte_tokenizer import CHATML, byte_tokenizer
+from expunge.config import settings
 from expunge.data.convention import Convention, Encoder
 from expunge.data.example import Example, Turn
 from expunge.errors import ConfigError, DataError, ModelError
@@ -141,10 +142,16 @@ def test_braces_in_texts_are_left_alone_and_escapes_are_read() -> None:
     )
 
 
-@pytest.mark.parametrize("template", ["nothing", "{prompt}", "{answer} {prompt}", "{prompt}{prompt}{answer}", "chat"])
+@pytest.mark.parametrize("template", ["nothing", "{prompt}", "{answer} {prompt}", "{prompt}{prompt}{answer}"])
 def test_bad_templates(template: str) -> None:
-    with pytest.raises(ConfigError, match="template"):
-        Encoder(byte_tokenizer(), Convention(template=template))
+    """The settings themselves are refused: no tokenizer is needed to see it."""
+    with pytest.raises(ConfigError, match='use "auto", "chat", "plain" or a string'):
+        settings(Convention, {"template": template})
+
+
+def test_chat_without_a_chat_template() -> None:
+    with pytest.raises(ConfigError, match="has no chat template"):
+        Encoder(byte_tokenizer(), Convention(template="chat"))
 
 
 def test_a_chat_template_that_refuses_says_so() -> None:

@@ -21,3 +21,8 @@ def test_a_saved_model_computes_the_same_elsewhere(tmp_path: Path, arch: str) ->
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
     with torch.no_grad():
         torch.testing.assert_close(again(IDS).logits, model.network(IDS).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_saving_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tiny_model().save(tmp_path)
+    assert capfd.readouterr() == ("", "")

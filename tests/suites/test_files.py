@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from expunge.data.problems import Problems
-from expunge.data.rows import Table
+from expunge.data.problems import Place, Problems
+from expunge.data.rows import Row, Table
 from expunge.suites.files import Files
 from suites.official import write_json, write_lines
 
@@ -59,20 +59,22 @@ def test_a_missing_file_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "a.json or b.json: there is no such file (in the folder of EXPUNGE_SOMETHING" in str(found.problems.found[0])
 
 
-def test_without_a_folder_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_folder_the_hub_is_asked_until_a_file_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further one would be tried for half a minute where there is no network."""
     asked: list[str] = []
 
     def read_hub(text: str, problems: Problems) -> Table:
-        from expunge.data.problems import Place
-
         asked.append(text)
+        if "first" in text:
+            return Table(text, [Row(Place(text, row=1), {"text": "one"})])
         problems.add(Place(text), None, "cannot be loaded: offline")
         return Table(text)
 
     monkeypatch.setattr("expunge.suites.files.read_hub", read_hub)
     found = files(monkeypatch, None)
-    found.read("first", hub="some/set:config:train")
-    found.read("second", hub="some/set:other:train")
-    assert asked == ["hub:some/set:config:train", "hub:some/set:other:train"]
+    assert texts(found.read("first", hub="some/set:first:train")) == ["one"]
+    for name in ("second", "third", "fourth"):
+        assert not found.read(name, hub=f"some/set:{name}:train").rows
+    assert asked == ["hub:some/set:first:train", "hub:some/set:second:train"]
     said = [str(problem) for problem in found.problems.found]
     assert sum(line.startswith("EXPUNGE_SOMETHING: is not set") for line in said) == 1

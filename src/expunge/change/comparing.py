@@ -95,6 +95,13 @@ def check(base: Fingerprint, results: Mapping[str, str], weights: Parameters, ap
         raise refusal(problems, len(base.stamps), _way_out(base, results, weights, applied))
 
 
+def check_outline(base: Fingerprint, weights: Parameters) -> None:
+    """ChangeError where names or shapes are not those of the base; looks at no values."""
+    found = (base.misfit(name, weights.get(name)) for name in base.stamps)
+    if problems := [problem for problem in found if problem]:
+        raise refusal(problems, len(base.stamps), "It was made from another network: name the model that it is for.")
+
+
 def refusal(problems: list[str], total: int, way_out: str) -> ChangeError:
     """The error for weights that a change does not belong to: it names the first three tensors."""
     problems = sorted(problems, key=lambda problem: problem.endswith("other values"))  # the odd ones first

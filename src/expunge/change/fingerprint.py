@@ -51,16 +51,21 @@ class Fingerprint:
         stamps = {name: stamp._replace(digest=digests.get(name, stamp.digest)) for name, stamp in self.stamps.items()}
         return Fingerprint(stamps, self.ties)
 
+    def misfit(self, name: str, tensor: Tensor | None) -> str | None:
+        """How `tensor` differs from the stamp of that name in what shows without its values; None if it does not."""
+        if tensor is None:
+            return f"{name} is missing"
+        shape = self.stamps[name].shape
+        return None if tuple(tensor.shape) == shape else f"{name} has shape {tuple(tensor.shape)} instead of {shape}"
+
     def problem(self, name: str, tensor: Tensor | None, expected: str) -> str | None:
         """How `tensor` differs from the stamp of that name with digest `expected`; None if it does not.
 
         A tensor of another type is compared in the stamp's type, if that loses no bit.
         """
         stamp = self.stamps[name]
-        if tensor is None:
-            return f"{name} is missing"
-        if tuple(tensor.shape) != stamp.shape:
-            return f"{name} has shape {tuple(tensor.shape)} instead of {stamp.shape}"
+        if tensor is None or self.misfit(name, tensor):
+            return self.misfit(name, tensor)
         converted = exactly(tensor, stamp.torch_dtype)
         if converted is None:
             return f"{name} is {type_name(tensor.dtype)} and holds values that {stamp.dtype} cannot"

@@ -54,9 +54,7 @@ def circuits_of(
     Raises ConfigError where a set has no contrasts, or the model does not know them, or a circuit is empty.
     """
     graph = graph_of(model, config.granularity, groups=config.groups)
-    nodes = [node.name for node in graph.nodes if node.parts]
-    if unknown := [name for name in explained if name not in nodes]:
-        raise ConfigError(f"no node called {unknown[0]!r} to explain; the first are {', '.join(nodes[:8])}")
+    check_explained(graph, explained)
     found, once = [], Once(halfway)
     for title, examples in {"forget": forget, **retain}.items():
         others = [each for name, some in {"forget": forget, **retain}.items() if name != title for each in some]
@@ -76,6 +74,13 @@ def circuits_of(
         solution = fewest_conflicts(off, on, damage=lost, order=order, reading=config.reading, backbones=True)
         formula = phi(off, on, reading=config.reading).dimacs(_comments(found, solution))
     return told(model, graph, found, solution, explained), formula
+
+
+def check_explained(graph: Graph, names: Sequence[str]) -> None:
+    """Raises ConfigError for a node that there is not."""
+    nodes = [node.name for node in graph.nodes if node.parts]
+    if unknown := [name for name in names if name not in nodes]:
+        raise ConfigError(f"no node called {unknown[0]!r} to explain; the first are {', '.join(nodes[:8])}")
 
 
 def what_it_depends_on(

@@ -9,7 +9,7 @@ with an instruction, so that the contrast is of the form of a question, not of w
 about differs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,6 +70,16 @@ def contrasts(
             "Give more examples, or rows with a `subject` that are worded alike"
         )
     return found
+
+
+def check_swap(sets: Mapping[str, Sequence[Example]], swap: Swap) -> None:
+    """ConfigError for a set without subjects to put others in place of; what else is wanted only tokens show."""
+    for title, examples in sets.items():
+        if swap == "subject" and not any(_form(each.prompt or "", each.subject) for each in examples):
+            raise ConfigError(
+                f"no contrast could be made of {len(examples)} examples ({title}): swap='subject' needs rows with a "
+                "`subject` that stands in their `prompt`. Add the field, or choose --swap answer"
+            )
 
 
 def _contrast(

@@ -23,6 +23,7 @@ from expunge.localize.units import matrices
 from expunge.mask import Mask
 from expunge.models.layout import Layout, Part
 from expunge.models.model import Model
+from expunge.models.outline import Outline
 from expunge.parameters import parameters_of
 
 SHORT = {"query": "q", "key": "k", "value": "v", "output": "o"}
@@ -91,7 +92,7 @@ class Graph:
         return Mask(shapes, {name: (axis, sorted(index)) for (name, axis), index in found.items()})
 
 
-def graph_of(model: Model, granularity: str = "matrices", *, groups: int = 8) -> Graph:
+def graph_of(model: Model | Outline, granularity: str = "matrices", *, groups: int = 8) -> Graph:
     """The graph of a model. `groups`: of how many neurons' groups an MLP consists, at granularity "neurons".
 
     Raises ConfigError for a granularity that there is not.

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator
 
 from expunge.config.base import Config
 
@@ -15,6 +15,18 @@ class ConventionConfig(Config):
     end: bool | None = None  # append the end token to answers; None: yes, except with "plain"
     max_length: PositiveInt = 1024
     compat: Literal["none", "openunlearning"] = "none"  # another project's labels and mask, to compare numbers with it
+
+    @field_validator("template")
+    @classmethod
+    def _known(cls, template: str) -> str:
+        first, second = template.find("{prompt}"), template.find("{answer}")
+        once = template.count("{prompt}") == template.count("{answer}") == 1
+        if template not in ("auto", "chat", "plain") and not (once and first < second):
+            raise ValueError(
+                f'template {template!r}: use "auto", "chat", "plain" or a string that has {{prompt}} and then '
+                "{answer}, each of them once"
+            )
+        return template
 
 
 class LoadConfig(Config):

@@ -129,12 +129,6 @@ def _render(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, answering:
 
 def _custom(text: str, system_prompt: str | None) -> Template:
     text = text.replace("\\n", "\n").replace("\\t", "\t")
-    first, second = text.find("{prompt}"), text.find("{answer}")
-    if text.count("{prompt}") != 1 or text.count("{answer}") != 1 or first > second:
-        raise ConfigError(
-            f'template {text!r}: use "auto", "chat", "plain" or a string that has {{prompt}} and then '
-            "{answer}, each of them once"
-        )
     head, rest = text.split("{prompt}")
     middle, after = rest.split("{answer}")
     dress = lambda turns, prompt: head + _flat(turns, system_prompt, prompt) + middle

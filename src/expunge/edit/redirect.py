@@ -14,9 +14,10 @@ convention. The method is ours, without a paper: it
 removes what the subject's name calls up, so other facts about the same subject may go, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -42,7 +43,15 @@ CONTEXTS = (
 Keys = dict[int, list[Float[Tensor, "tokens d_ff"]]]
 
 
-@editors.add("redirect", paper="")
+def _ready(sets: Sets, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for sets that it cannot work on."""
+    del options
+    _subjects(sets.forget, "forget")
+    _subjects(sets.twins, "twins")
+    _contexts(sets.forget)
+
+
+@editors.add("redirect", paper="", ready=_ready)
 def redirect(
     model: Model,
     sets: Sets,
@@ -106,7 +115,7 @@ def solve(
 
 def _subjects(examples: Sequence[Example], name: str) -> list[str]:
     if not examples:
-        raise ConfigError(f"'redirect' needs {name}: examples with a `subject`")
+        raise ConfigError(f"'redirect' needs {name}: examples with a `subject` (`--{name} FILE`)")
     for example in examples:
         if not example.subject:
             raise ConfigError(f"{example.source or example.id}: 'redirect' needs the `subject` of every {name} example")

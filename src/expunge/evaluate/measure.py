@@ -56,6 +56,7 @@ def measure(
     With `kept`, what was observed before is not observed again; `generations` then hold what had to be generated, and
     all of it only where texts may be kept.
     """
+    check_served(sets, config)
     chosen = _all_chosen(config)
     limit = (config.max_new_tokens or room(sets.values(), encoder)) if _asks(chosen) else None
     config, result = config.model_copy(update={"max_new_tokens": limit}), Evaluation(max_new_tokens=limit)
@@ -73,8 +74,6 @@ def measure(
             pair[name] = asked
         if said:
             result.generations[name] = tuple(said)
-    if sets and not any(result.metrics.values()):
-        raise ConfigError("; ".join(result.notes) + ". That leaves nothing to measure: add a metric that scores")
     if len(pair) == 2:
         drawn = {name: Resampling.of(sets[name], config.seed) for name in ("forget", "holdout")}
         scores = [_membership_scores(result.metrics[name], pair[name], chosen, drawn[name]) for name in drawn]
@@ -142,6 +141,14 @@ def _usable(name: str, examples: Sequence[Example], chosen: list[_Chosen], notes
 def _asks(chosen: list[_Chosen]) -> bool:
     """Whether an answer is generated for one of the metrics."""
     return any("generations" in entry.needs for entry, _ in chosen)
+
+
+def check_served(sets: Mapping[str, Sequence[Example]], config: EvaluateConfig) -> None:
+    """ConfigError where no set can serve any of the metrics."""
+    chosen, notes = [_chosen(text) for text in config.metrics], list[str]()
+    served = [_usable(name, examples, chosen, notes) for name, examples in sets.items()]  # each of them adds to notes
+    if sets and not any(served):
+        raise ConfigError("; ".join(notes) + ". That leaves nothing to measure: add a metric that scores")
 
 
 def check_metrics(config: EvaluateConfig) -> None:

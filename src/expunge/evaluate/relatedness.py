@@ -38,6 +38,7 @@ from expunge.models.gradient_products import (
 from expunge.models.halfway import NOWHERE, Halfway
 from expunge.models.model import Model
 from expunge.models.naming import plain_parameters
+from expunge.models.outline import Outline
 from expunge.models.sketch import Sketch
 
 Tick = Callable[[int, int], object]  # backward passes done since the last call, and how many there are in all
@@ -144,7 +145,7 @@ def projection_of(model: Model, names: Sequence[str], examples: int, config: Rel
     return None if fits else config.usual_projection
 
 
-def chosen_parameters(model: Model, patterns: Sequence[str]) -> list[str]:
+def chosen_parameters(model: Model | Outline, patterns: Sequence[str]) -> list[str]:
     """In stored order. Raises ConfigError for a pattern that nothing matches."""
     named = {name: p for name, p in plain_parameters(model.network).items() if p.is_floating_point()}
     if not patterns:

@@ -70,6 +70,7 @@ class Localizer:
     looks_at: tuple[Which, ...] = ("forget",)
     subjects: bool = False  # whether it needs the subject of each question
     budgeted: bool = True  # False: it knows how much it chooses
+    checks: Callable[[Mapping[str, Any]], object] = lambda _: None  # raises ConfigError for options that do not do
     rounds: Callable[..., int] = lambda scene, **_: 1  # how often it goes through its sets, by scene and options
 
     @property
@@ -89,7 +90,9 @@ class Localizer:
         if granularity not in self.granularities:
             known = ", ".join(self.granularities)
             raise ConfigError(f"{self.name!r} is not defined for {granularity!r}. It scores: {known}")
-        return options_among(f"localizer {self.name!r}", self.options, options)
+        found = options_among(f"localizer {self.name!r}", self.options, options)
+        self.checks(found)
+        return found
 
 
 class _Localizers(Registry[Localizer]):

@@ -5,6 +5,9 @@
 The budget has no say: the region is as large as it is. No deviations.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,11 +17,14 @@ from expunge.localize import Scene, localizers
 from expunge.mask import Mask
 
 
-@localizers.add("oracle", paper="arXiv:2505.16252", looks_at=(), budgeted=False)
+def _named(options: Mapping[str, Any]) -> None:
+    if not options.get("mask"):
+        raise ConfigError("oracle: name the region, oracle:mask=FILE; `expunge world inject` writes it to its folder")
+
+
+@localizers.add("oracle", paper="arXiv:2505.16252", looks_at=(), budgeted=False, checks=_named)
 def oracle(scene: Scene, *, mask: str | Mask = "") -> Float[Tensor, " units"]:
     """`mask`: the region or its file; `expunge world inject` writes it as mask.safetensors."""
-    if not mask:
-        raise ConfigError("oracle: name the region, oracle:mask=FILE; `expunge world inject` writes it to its folder")
     region = Mask.load(mask) if isinstance(mask, str) else mask
     region.check_shapes(scene.units.shapes)
     inside = scene.units.inside(region)

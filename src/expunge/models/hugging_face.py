@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -44,11 +44,7 @@ def read_pretrained(place: str, dtype: torch.dtype, trust_remote_code: bool, *, 
     """Network and tokenizer of a folder or a Hub repository. `local`: only what was downloaded before."""
     shared = {"trust_remote_code": trust_remote_code, "local_files_only": local}
     with quiet():
-        try:
-            config = AutoConfig.from_pretrained(place, **shared)
-        except _UNREADABLE as error:
-            raise _explained(place, error, "configuration") from error
-        _check_config(place, config)
+        config = _read_config(place, **shared)
         tokenizer = read_tokenizer(place, **shared)
         try:
             found: Any = AutoModelForCausalLM.from_pretrained(
@@ -68,6 +64,31 @@ def read_pretrained(place: str, dtype: torch.dtype, trust_remote_code: bool, *, 
         shown = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
         raise ModelError(f"{place!r} lacks {len(absent)} weights, or has them in another shape: {shown}")
     return network, tokenizer
+
+
+def _read_config(place: str, **how: bool) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(place, **how)
+    except _UNREADABLE as error:
+        raise _explained(place, error, "configuration") from error
+    _check_config(place, config)
+    return config
+
+
+def read_outline(place: str, trust_remote_code: bool, *, local: bool = False) -> Any:
+    """The network without weights, on the meta device, from the configuration.
+
+    None where it brings code of its own, or cannot be built so: then loading it shows more.
+    """
+    with quiet():
+        config = _read_config(place, trust_remote_code=trust_remote_code, local_files_only=local)
+        if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            return None
+        try:
+            with torch.device("meta"):
+                return AutoModelForCausalLM.from_config(config)
+        except _UNREADABLE:
+            return None
 
 
 def read_tokenizer(place: str, trust_remote_code: bool, local_files_only: bool = False) -> Any:
@@ -94,6 +115,24 @@ def read_hub(name: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[An
     """Network and tokenizer of a Hub repository; for one that holds an adapter, the folder it was put in."""
     local = not _reachable()  # else every file would be tried for half a minute
     return _adapter_in(name, local) or read_pretrained(name, dtype, trust_remote_code, local=local)
+
+
+def hub_outline(name: str, trust_remote_code: bool) -> Any | Path:
+    """As `read_outline`; of a Hub repository that holds an adapter, as `read_hub`."""
+    local = not _reachable()
+    return _adapter_in(name, local) or read_outline(name, trust_remote_code, local=local)
+
+
+def check_hub(name: str) -> None:
+    """ModelError for a Hub repository that was not downloaded before and cannot be had now."""
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")):
+        return
+    try:
+        with quiet():
+            hf_hub_download(name, "config.json", local_files_only=not _reachable())
+    except _UNREADABLE as error:
+        if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+            raise _explained(name, error, "configuration") from error  # else it is there, and may hold an adapter
 
 
 def hub_type(name: str) -> torch.dtype | Path | None:

@@ -32,12 +32,14 @@ class Model:
         ChangeError for a model with a side memory: such a folder has no place for it.
         """
         from expunge.models.attaching import refuse_attached
+        from expunge.models.quiet import quiet
 
         refuse_attached(self, "a plain model folder, which has no place for side memories,")
         attention = self.network.config._attn_implementation
         self.network.set_attn_implementation("eager")  # ours is not known elsewhere, and Gemma 2 has no "sdpa"
         try:
-            self.network.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
+            with quiet():
+                self.network.save_pretrained(folder)
+                self.tokenizer.save_pretrained(folder)
         finally:
             self.network.set_attn_implementation(attention or "eager")

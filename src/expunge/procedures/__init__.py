@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from expunge.change import WeightChange
 from expunge.config import Config, TrainConfig, settings
+from expunge.data.example import Sets
 from expunge.mask import Mask
 from expunge.registry import Registry, summary_of
 from expunge.train.trained import Trained
@@ -41,6 +42,7 @@ class Procedure:
     paper: str
     settings: type[Config]  # of its options
     checks: Callable[[TrainConfig, Any], object]  # raises for settings that do not go with it
+    ready: Callable[[Sets, Any], object]  # raises where the sets lack what it needs, by its options
 
     @property
     def summary(self) -> str:

@@ -27,6 +27,7 @@ from expunge.atomic import atomic_file
 from expunge.change import WeightChange
 from expunge.change.fingerprint import Fingerprint
 from expunge.circuits.classes import circuits_of, mask_of, said_of, silent, what_it_depends_on
+from expunge.circuits.contrast import check_swap
 from expunge.config import CircuitsConfig, ClueConfig, ConventionConfig, TrainConfig, parse_name
 from expunge.data.by_file import by_file
 from expunge.data.convention import Encoder
@@ -64,7 +65,14 @@ def check(config: TrainConfig, options: ClueConfig) -> None:
         raise ConfigError(f"'clue' has no use for {options.loss!r}, which measures against a retrained model")
 
 
-@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check)
+def ready(sets: Sets, options: ClueConfig) -> None:
+    """Raises ConfigError for sets that have no circuits to compare."""
+    if not sets.retain:
+        raise ConfigError("'clue' compares the forget circuit with that of the retain set: give one (`--retain FILE`)")
+    check_swap({"forget": sets.forget, **by_file(sets.retain)}, options.swap)
+
+
+@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check, ready=ready)
 def clue(
     model: Model,
     sets: Sets,
@@ -80,8 +88,7 @@ def clue(
     Raises ConfigError where the circuits cannot be found, DivergedError as `train`.
     """
     options = procedures.get("clue").check(config)
-    if not sets.retain:
-        raise ConfigError("'clue' compares the forget circuit with that of the retain set: give one")
+    ready(sets, options)
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from expunge.models.changes import is_attachment
 from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import check_name, outline_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ModelInfo, Outcome, Reading, Record
 from expunge.record_audit import Audit, Control
@@ -80,6 +81,8 @@ def run_audit(
     check_strata(config.audit, sets)
     for warning in sets.warnings:
         phases.say(warning)
+    for name in _named_models(config):
+        outline_of(name, config.load, say=phases.say)
     record = audit_models(_models(config, phases), sets, config, suite=suite, phases=phases, arguments=arguments)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     save_record(record, out)
@@ -98,8 +101,8 @@ def check_audit(config: AuditRunConfig, *, loaded: bool = False) -> None:
         given = (*config.retrained, config.after, config.before)
         if twice := [name for name in config.retrained if given.count(name) > 1]:
             raise ConfigError(f"{twice[0]} is named twice, once as a control: give each model once")
-        for name in (config.before, config.after, *(each for each in config.retrained if not _is_record(each))):
-            find(split_change(name)[0])
+        for name in _named_models(config):
+            check_name(name)
 
 
 def check_strata(config: AuditConfig, sets: Sets) -> None:
@@ -182,6 +185,10 @@ def _has_memory(name: str) -> bool:
     """Whether one of the changes of BASE+CHANGE is a side memory."""
     base, change = split_change(name)
     return change is not None and (is_attachment(change) or _has_memory(base))
+
+
+def _named_models(config: AuditRunConfig) -> tuple[str, ...]:
+    return config.before, config.after, *(each for each in config.retrained if not _is_record(each))
 
 
 def _named(texts: Sequence[str], attack: str) -> bool:

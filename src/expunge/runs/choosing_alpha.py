@@ -7,10 +7,12 @@ from expunge.arithmetic.naming import counterparts
 from expunge.change import WeightChange
 from expunge.config import ExtrapolateRunConfig, TrainConfig
 from expunge.data.convention import Encoder
+from expunge.data.example import Sets
 from expunge.data.lengths import check_lengths
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import outline_of
 from expunge.parameters import parameters_of
 from expunge.record import ExtrapolationInfo
 from expunge.runs.extrapolating import (
@@ -43,17 +45,22 @@ def check_choice(config: ExtrapolateRunConfig) -> None:
         check_model(config.retrained)
 
 
-def choose(
-    config: ExtrapolateRunConfig, suite: Suite | None, home: Folder, phases: Phases
-) -> tuple[ExtrapolationInfo, tuple[str, ...]]:
-    """How far the selector goes, measured on weights as `home`, the tuned folder, has room for; and the sets' warnings.
-
-    Raises ChangeError where the two models do not fit together.
-    """
+def read_sets(config: ExtrapolateRunConfig, suite: Suite | None, phases: Phases) -> tuple[Sets, Aims]:
+    """All that α is chosen on, read and checked before any model is."""
     sets, aims = sets_of(config, suite, config.base), Aims.of(config.choosing)
     retained(config.choosing, sets, config.choosing.seed)
     for warning in sets.warnings:
         phases.say(warning)
+    if config.retrained is not None:
+        outline_of(config.retrained, config.load, say=phases.say)
+    return sets, aims
+
+
+def choose(config: ExtrapolateRunConfig, sets: Sets, aims: Aims, home: Folder, phases: Phases) -> ExtrapolationInfo:
+    """How far the selector goes, measured on weights as `home`, the tuned folder, has room for.
+
+    Raises ChangeError where the two models do not fit together.
+    """
     with phases.phase("loading the models"):
         base, tuned = (load_model(name, config.load, say=phases.say) for name in (config.base, config.tuned))
         gold = load_model(config.retrained, config.load, say=phases.say) if config.retrained else None
@@ -71,7 +78,7 @@ def choose(
             base, sets, change, config.choosing, scoring, floor=floor, seed=config.choosing.seed, retrained=gold,
             related=aims.related, unrelated=aims.unrelated, stored=stored, tick=lambda remark: tick(1, remark),
         )  # fmt: skip
-    return found.info, sets.warnings
+    return found.info
 
 
 def _untie(base: Model, tuned: Model) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expunge.atomic import atomic_file
-from expunge.circuits.classes import circuits_of, mask_of, said_of, what_it_depends_on
+from expunge.circuits.classes import check_explained, circuits_of, mask_of, said_of, what_it_depends_on
+from expunge.circuits.contrast import check_swap
+from expunge.circuits.graph import graph_of
 from expunge.config import CircuitsRunConfig, differing
 from expunge.data.by_file import by_file
 from expunge.data.convention import Encoder
@@ -15,6 +17,7 @@ from expunge.errors import ConfigError
 from expunge.models.halfway import Halfway
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import outline_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_circuits import CLASSES, Circuits
@@ -56,6 +59,9 @@ def run_circuits(
         raise ConfigError("circuits are compared: give a forget set and at least one retain set")
     for warning in sets.warnings:
         phases.say(warning)
+    check_swap({"forget": sets.forget, **by_file(sets.retain)}, config.circuits.swap)
+    if (outline := outline_of(config.model, config.load, say=phases.say)) is not None:
+        check_explained(graph_of(outline, config.circuits.granularity, groups=config.circuits.groups), config.explain)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)

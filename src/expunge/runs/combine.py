@@ -17,7 +17,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ChangeInfo, ExtrapolationInfo, ModelInfo, Outcome, Record
 from expunge.record_file import save_record
 from expunge.report.extrapolated import said_of
-from expunge.runs.choosing_alpha import check_choice, choose
+from expunge.runs.choosing_alpha import check_choice, choose, read_sets
 from expunge.runs.extrapolating import remarks
 from expunge.runs.folder import check, check_inputs
 from expunge.runs.model_folder import check_model, model_folder
@@ -55,8 +55,9 @@ def run_combine(
     check(out, config.model_dump(), resume=None, overwrite=overwrite)
     for name in names:
         check_model(name)
+    choosing = config if isinstance(config, ExtrapolateRunConfig) and config.alpha is None else None
+    seen = read_sets(choosing, suite, phases) if choosing is not None else None
     choice: ExtrapolationInfo | None = None
-    warnings: tuple[str, ...] = ()
     with ExitStack() as stack:
         with phases.phase("finding the models"):
             base, *tuned = (Folder(model_folder(name, stack, phases), name) for name in names)
@@ -64,13 +65,14 @@ def run_combine(
         done = _Megabytes()
         work = Combination(operation, base, tuned, options, done)
         _check_room(out, work.size)
-        if isinstance(config, ExtrapolateRunConfig) and config.alpha is None:
-            choice, warnings = choose(config, suite, work.aligned.home, phases)
+        if choosing is not None and seen is not None:
+            choice = choose(choosing, *seen, work.aligned.home, phases)
             work = Combination(operation, base, tuned, {"alpha": choice.alpha}, done)
         records: list[Record] = []
 
         def finish(partial: Path) -> None:
             record = _record(config, work, choice, phases)
+            warnings = seen[0].warnings if seen is not None else ()
             records.append(record.updated(arguments=tuple(arguments), warnings=warnings))
             save_record(records[0], partial)
 

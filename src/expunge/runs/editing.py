@@ -99,9 +99,11 @@ def check_options(settings: TrainConfig) -> None:
 
 def check_sets(settings: TrainConfig, sets: Sets) -> None:
     """Raises ConfigError for sets that the editor of `settings` cannot work on, before a model is loaded."""
-    if settings.method not in editors or not (editor := editors.get(settings.method)).facts:
+    if settings.method not in editors:
         return
-    asked_for(sets.forget, split_options(settings.options)[0].without)
+    editor = editors.get(settings.method)
+    if editor.facts:
+        asked_for(sets.forget, split_options(settings.options)[0].without)
     if editor.ready is not None:
         editor.ready(sets, settings.options)
 

@@ -15,7 +15,7 @@ from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, check_inputs, claim
 from expunge.runs.harness import run_tasks
-from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, between_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
@@ -46,12 +46,13 @@ def run_evaluate(
     sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
+    measured = measured_of(sets, config, suite)
+    check_measured(measured, config.evaluate)
     tasks = _tasks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite))
-    measured = measured_of(sets, config, suite)
     info = model_info(model)
     kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(info.digest)
     seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring", kept)

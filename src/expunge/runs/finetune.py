@@ -18,12 +18,13 @@ from expunge.evaluate.strength import strength_watch
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import outline_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Outcome, Point, Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
-from expunge.runs.measuring import as_json, kept_by, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
@@ -58,6 +59,10 @@ def run_finetune(
     examples, warnings = load_examples(config.data, config.columns)
     for warning in warnings:
         phases.say(warning)
+    measured = _measured(config, examples)
+    check_measured(measured, config.evaluate)
+    if (outline := outline_of(config.model, config.load, say=phases.say)) is not None:
+        region_of(outline, config.train, mask)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
@@ -70,16 +75,19 @@ def run_finetune(
         model=model_info(model), warnings=warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
-    chosen = sample_of(examples, config.train.sample, config.train.seed)
-    note = "" if len(chosen) == len(examples) else f"a sample of the {len(examples):,} that were trained on"
-    lesson = Lesson(
-        model, examples, encoder, {"data": Measured(chosen, "train", "what was trained on", config.data, note)}, mask
-    )
+    lesson = Lesson(model, examples, encoder, measured, mask)
     with recorded(record, out, fresh=done is None, keep=lesson.keeper(config, out)):
         record = taught(record, config, lesson, out, phases, resume=resume)
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return record
+
+
+def _measured(config: FinetuneRunConfig, examples: Sequence[Example]) -> dict[str, Measured]:
+    """A sample of what is trained on, where that is much."""
+    chosen = sample_of(examples, config.train.sample, config.train.seed)
+    note = "" if len(chosen) == len(examples) else f"a sample of the {len(examples):,} that were trained on"
+    return {"data": Measured(chosen, "train", "what was trained on", config.data, note)}
 
 
 def _check(config: FinetuneRunConfig) -> Mask | None:

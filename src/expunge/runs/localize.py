@@ -10,6 +10,7 @@ from expunge.errors import ConfigError, OutputError
 from expunge.localize.localizing import check_sets
 from expunge.mask import Mask
 from expunge.models.loading import load_model
+from expunge.models.outline import outline_of
 from expunge.parameters import parameters_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
@@ -17,7 +18,7 @@ from expunge.report.located import said_of
 from expunge.report.writing import is_report
 from expunge.runs.files import page_at, record_at, record_of
 from expunge.runs.folder import check_inputs
-from expunge.runs.localizing import check_localize, localized, mask_info, masks_of
+from expunge.runs.localizing import check_localize, check_regions, localized, mask_info, masks_of
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
@@ -59,20 +60,25 @@ def run_localize(
     check_out(config, out, overwrite=overwrite)
     check_localize(config.localize)
     truth = Mask.load(Path(config.truth).expanduser()) if config.truth else None
+    if truth is not None and not len(truth):
+        raise ConfigError(f"--truth {config.truth}: the mask holds nothing, so there is nothing to find")
     if not (config.forget or suite):
         raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
     sets = sets_of(config, suite, config.model)
     check_sets(config.localize, sets.forget, sets.retain)
     for warning in sets.warnings:
         phases.say(warning)
+    outline = outline_of(config.model, config.load, say=phases.say)
+    if outline is not None:
+        check_regions(config.localize, outline)
+    if outline is not None and truth is not None:
+        truth.check_shapes(outline.shapes)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets)
     if truth is not None:
         truth.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
-        if not len(truth):
-            raise ConfigError(f"--truth {config.truth}: the mask holds nothing, so there is nothing to find")
     mask, note = localized(model, sets, config.localize, encoder, phases)
     info = mask_info(mask, model, config.localize.granularity, note, file=out.name, truth=truth)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,12 @@ from expunge.localize.where import where
 from expunge.mask import Mask, note_of
 from expunge.models.attaching import identity_of
 from expunge.models.model import Model
+from expunge.models.outline import Outline
 from expunge.record import MaskInfo
 from expunge.runs.folder import MASK
 from expunge.runs.phases import Phases
+
+_MASKS = ("mask", "outside")  # options of the oracle and of random
 
 
 def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
@@ -33,7 +36,14 @@ def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
 def masks_of(config: LocalizeConfig) -> list[str]:
     """Files that the localizer is to read."""
     options = check_localizer(config)[1]
-    return [str(options[name]) for name in ("mask", "outside") if options.get(name)]  # of the oracle and of random
+    return [str(options[name]) for name in _MASKS if options.get(name)]  # of the oracle and of random
+
+
+def check_regions(config: LocalizeConfig, outline: Outline) -> None:
+    """Raises ChangeError for a mask among the options that is another network's."""
+    for name in _MASKS:
+        if file := config.options.get(name):
+            Mask.load(str(file)).check_shapes(outline.shapes)
 
 
 def localized(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from expunge.config import EvaluateConfig
 from expunge.data.convention import Encoder
 from expunge.evaluate import glossary, metrics
-from expunge.evaluate.measure import Evaluation, measure
+from expunge.evaluate.measure import Evaluation, check_served, measure
 from expunge.evaluate.membership import SUFFIX, reading
 from expunge.evaluate.store import Kept
 from expunge.models.attaching import identity_of
@@ -36,6 +36,12 @@ def measure_sets(
     examples = {name: each.examples for name, each in sets.items()}
     with phases.phase(what, total) as tick:
         return measure(model, examples, encoder, config, tick=tick, kept=kept)
+
+
+def check_measured(sets: Mapping[str, Measured], config: EvaluateConfig) -> None:
+    """ConfigError where `measure_sets` would have nothing to measure; needs no model."""
+    if config.metrics:
+        check_served({name: each.examples for name, each in sets.items()}, config)
 
 
 def kept_by(config: EvaluateConfig, phases: Phases, *, include_text: bool) -> Kept:

@@ -18,19 +18,20 @@ from expunge.models.changes import is_attachment
 from expunge.models.finding import Source, find, split_change
 from expunge.models.hugging_face import hub_type
 from expunge.models.loading import base_of, load_model
+from expunge.models.outline import check_name
 from expunge.runs.phases import Phases
 
 Type = Literal["float32", "bfloat16", "float16"]
 
 
 def check_model(name: str) -> None:
-    """Raises as `find` when it can be seen at once that there is no such model; reads no weights.
+    """Raises as `check_name` when it can be seen at once that there is no such model; reads no weights.
 
     ChangeError for a model with a side memory, which no folder of weights can hold.
     """
     base, change = split_change(name)
     if change is None:
-        find(base)
+        check_name(base)
         return
     if is_attachment(change):
         raise ChangeError(

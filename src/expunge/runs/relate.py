@@ -11,10 +11,10 @@ from expunge.errors import ConfigError
 from expunge.evaluate.relatedness import Related, chosen_parameters, relatedness, what_it_depends_on
 from expunge.evaluate.store import Kept, Question, Shelf
 from expunge.evaluate.went_along import NEEDS, Known, known
-from expunge.models.finding import find, split_change
 from expunge.models.halfway import Halfway
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import check_name, outline_of
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ModelInfo, Record
 from expunge.record_file import save_record
@@ -36,7 +36,7 @@ def check_relate(config: RelateRunConfig) -> None:
     if not (config.forget or config.suite):
         raise ConfigError("nothing to relate: give --forget (a file, or hub:NAME) or --suite")
     if config.after is not None:
-        find(split_change(config.after)[0])
+        check_name(config.after)
 
 
 def run_relate(
@@ -64,13 +64,14 @@ def run_relate(
     for warning in sets.warnings:
         phases.say(warning)
     measured = compared_sets(measured_of(sets, _without_wordings(config), suite), config)
+    _check_networks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
-    record = _begun(config, arguments, measured, info, sets.warnings, str(model.device))
     chosen_parameters(model, config.relate.parameters)  # raises before anything is written
+    record = _begun(config, arguments, measured, info, sets.warnings, str(model.device))
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     save_record(record, out)
     with recorded(record, out, fresh=done is None, keep=lambda _: None):
@@ -98,6 +99,15 @@ def compared_sets(measured: Mapping[str, Measured], config: RelateRunConfig) -> 
     if rows is None:
         return dict(measured)
     return {name: replace(each, examples=evenly(each.examples, rows, seed)) for name, each in measured.items()}
+
+
+def _check_networks(config: RelateRunConfig, phases: Phases) -> None:
+    """What the networks themselves show to be wrong, before their weights are read."""
+    outline = outline_of(config.model, config.load, say=phases.say)
+    if outline is not None:
+        chosen_parameters(outline, config.relate.parameters)
+    if config.after is not None:
+        outline_of(config.after, config.load, say=phases.say)
 
 
 def _without_wordings(config: RelateRunConfig) -> RelateRunConfig:

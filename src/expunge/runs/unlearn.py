@@ -20,9 +20,9 @@ from expunge.evaluate.store import Kept
 from expunge.localize.localizing import check_sets
 from expunge.localize.where import where
 from expunge.mask import Mask
-from expunge.models.finding import find, split_change
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import check_name
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
 from expunge.procedures import procedures
@@ -43,9 +43,10 @@ from expunge.runs.extrapolating import (
     retained,
 )
 from expunge.runs.failing import recorded
+from expunge.runs.fitting import check_network
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
 from expunge.runs.localizing import check_localize, kept_mask
-from expunge.runs.measuring import as_json, between_json, kept_by, measure_sets, model_info, readings
+from expunge.runs.measuring import as_json, between_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.saving import CHANGE, change_info, save_model, signed
 from expunge.runs.sets import Measured
@@ -121,12 +122,14 @@ def run_unlearn(
     if config.train.localize is not None:
         check_sets(config.train.localize, sets.forget, sets.retain)
     check_frequency(config.train, sets)
-    check_edited(config.train, sets)
+    check_ready(config.train, sets)
+    check_measured(measured_of(sets, config, suite, split=config.train.seed), config.evaluate)
     aims = Aims.of(further)
     if further is not None:
         retained(further, sets, config.train.seed)
     for warning in sets.warnings:
         phases.say(warning)
+    check_network(config, say=phases.say)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
@@ -169,7 +172,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
         check_retain(config.train, retain=retain)
         check_idle(config.train, retain=retain)
     if config.train.retrained is not None:
-        find(split_change(config.train.retrained)[0])
+        check_name(config.train.retrained)
     by_factors = config.train.method in editors and editors.get(config.train.method).facts
     if config.save_as == "peft" and config.train.lora is None and not by_factors:
         if config.train.method in editors:
@@ -220,6 +223,14 @@ def check_method(config: TrainConfig) -> None:
     bind_wrappers(config.wrap)
     if config.localize is not None:
         check_localize(config.localize, lora=config.lora)
+
+
+def check_ready(config: TrainConfig, sets: Sets) -> None:
+    """Raises for sets that an editor or a procedure cannot work on, before anything is loaded."""
+    check_edited(config, sets)
+    if config.method in procedures:
+        procedure = procedures.get(config.method)
+        procedure.ready(sets, procedure.check(config))
 
 
 def check_losses(config: TrainConfig) -> None:

@@ -31,6 +31,7 @@ class Files:
         self.problems = problems
         value = os.environ.get(variable, "")
         self.folder = Path(value).expanduser() if value else None
+        self._lost = False  # a file of the Hub could not be had: each further one would be tried for half a minute
         self._reachable = self.folder is None or self.folder.is_dir()
         if not self._reachable:
             problems.add(Place(variable), None, f"there is no folder {value!r}")
@@ -76,10 +77,12 @@ class Files:
         return [stem.with_name(stem.name + ending) for ending in _ENDINGS]
 
     def _from_hub(self, hub: str) -> Table:
+        if self._lost:
+            return Table(hub)
         before = len(self.problems.found)
         table = read_hub(PREFIX + hub, self.problems)
-        said = any(problem.place.file == self.variable for problem in self.problems.found)
-        if len(self.problems.found) > before and not said:
+        if len(self.problems.found) > before:
+            self._lost = True
             what = "is not set; a folder with the official files is read from there instead of the Hub"
             self.problems.add(Place(self.variable), None, what)
         return table

@@ -20,6 +20,7 @@ from expunge.data.example import Example
 from expunge.errors import ConfigError, DivergedError
 from expunge.mask import Mask, check_weights
 from expunge.models.model import Model
+from expunge.models.outline import Outline
 from expunge.objectives import retain_losses
 from expunge.objectives.binding import bind
 from expunge.parameters import parameters_of
@@ -57,7 +58,7 @@ class Last:
         return f"the level of {self.until:g} was {'reached' if point.forget >= self.until else 'not reached'}"
 
 
-def region_of(model: Model, config: FinetuneConfig, mask: Mask | None) -> Mask | None:
+def region_of(model: Model | Outline, config: FinetuneConfig, mask: Mask | None) -> Mask | None:
     """What may change: the mask, or the parameters that the settings name; None for everything.
 
     Raises ConfigError or ChangeError when the mask is another network's, a pattern matches nothing, or adapters cannot

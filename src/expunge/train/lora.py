@@ -22,6 +22,7 @@ from expunge.errors import ConfigError
 from expunge.mask import Entry, Mask
 from expunge.models.model import Model
 from expunge.models.naming import plain_name
+from expunge.models.outline import Outline
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def adapted(model: Model, rank: int, seed: int, mask: Mask | None = None) -> Ite
             parameter.requires_grad_(frozen[name])
 
 
-def targets(model: Model, mask: Mask | None = None) -> list[str]:
+def targets(model: Model | Outline, mask: Mask | None = None) -> list[str]:
     """Full names of the linear layers within the blocks, of those that a mask names.
 
     Raises ConfigError for a mask without any such layer, or with single weights of one: adapters change units.

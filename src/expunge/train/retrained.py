@@ -7,6 +7,7 @@ from expunge.config import LoadConfig, settings
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.models.model import Model
+from expunge.models.outline import Outline
 from expunge.objectives.binding import Bound
 
 
@@ -29,6 +30,12 @@ def retrained_for(model: Model, given: Model | str) -> Model:
     if isinstance(given, str):
         dtype = type_name(model.network.dtype)
         given = load_model(given, settings(LoadConfig, {"device": str(model.device), "dtype": dtype}))
+    check_alike(model, given)
+    return given
+
+
+def check_alike(model: Model | Outline, given: Model | Outline) -> None:
+    """ConfigError unless the retrained model's shape is that of `model`, block by block."""
     for what in ("depth", "width", "vocabulary"):
         mine, theirs = getattr(model.layout, what), getattr(given.layout, what)
         if mine != theirs:
@@ -36,4 +43,3 @@ def retrained_for(model: Model, given: Model | str) -> Model:
                 f"the retrained model {given.name!r} has {what} {theirs}, the model that unlearns {mine}: it must be "
                 "the same network, trained without the forget set"
             )
-    return given
