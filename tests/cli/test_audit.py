@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -209,7 +210,9 @@ def test_the_same_model_twice_is_refused(expunge: Callable, tmp_path: Path) -> N
 def test_mistakes_are_said_before_a_model_is_loaded(
     expunge: Callable, tmp_path: Path, no_model: None, arguments: tuple[str, ...], message: str
 ) -> None:
-    said = audit(expunge, tmp_path / "run", *RETRAINED, *arguments)
+    given = (*MODELS, *RETRAINED, *arguments)
+    usual = dict(zip(given[::2], given[1::2]))  # a mistake stands in place of what is right
+    said = expunge("audit", "--suite", WORLD, *chain(*usual.items()), "--out", tmp_path / "run")
     assert said.code == 2 and message in said.err
     assert not (tmp_path / "run").exists()
 
