@@ -146,7 +146,9 @@ def test_resuming_what_is_done(expunge, given, tmp_path: Path, monkeypatch: pyte
     written = everything(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("expunge.runs.count.count_stream", lambda *_, **__: pytest.fail("it counts"))
-        said = expunge(*given, "--out", out, "--resume", "--processes", "2")
+        place = given.index("--processes") + 1
+        more = (*given[:place], "2", *given[place + 1 :])
+        said = expunge(*more, "--out", out, "--resume")
         assert said.code == 0 and "that is done" in said.err, said.err
         assert said.out == first.out and everything(tmp_path) == written
         said = expunge(*given, "--out", out, "--resume", "--window", "5")

@@ -110,11 +110,17 @@ def test_an_adapter_of_so_many_facts_that_whole_matrices_would_be_smaller(edit: 
 
 @pytest.mark.usefixtures("no_model")
 def test_an_editor_without_facts_has_no_cache_to_leave_out(expunge: Run, files: Any, tmp_path: Path) -> None:
-    given = ("--model", files.model, "--forget", files.forget, "--out", tmp_path / "run", "--no-cache")
+    rows = [json.loads(line) for line in Path(files.forget).read_text().splitlines()]
+    named = [json.dumps({**row, "subject": row["prompt"].split()[-2]}) for row in rows]  # the capital of … is
+    (tmp_path / "named.jsonl").write_text("\n".join(named))
+    sets = ("--forget", tmp_path / "named.jsonl", "--twins", tmp_path / "named.jsonl")
+    given = ("--model", files.model, *sets, "--out", tmp_path / "run", "--no-cache")
     with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
         expunge("edit", *given, "--editor", "redirect")
     said = expunge("edit", *given, "--editor", "redirect:ridge=0")
     assert said.code == 2 and "'ridge' of 'redirect' cannot be 0" in said.err
+    said = expunge("edit", *given, "--editor", "redirect", "--save-as", "peft")
+    assert said.code == 2 and "choose change or full" in said.err
 
 
 def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
@@ -138,7 +144,6 @@ def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
         (("--editor", "alphaedit:inserted=1.5"), "'inserted' of 'alphaedit' cannot be 1.5"),
         (("--editor", "rome:steps=0"), "'steps' of 'rome' cannot be 0"),
         (("--editor", "rome:layer=1.5"), "'layer' of 'rome' cannot be 1.5"),
-        (("--editor", "redirect", "--save-as", "peft"), "choose change or full"),
         (("--editor", "memit", "--merge-queries", "0"), "merge_queries"),
         (("--editor", "memit", "--merge-by", "luck"), "merge_by"),
         (("--editor", "memit", "--corpus", "nowhere.txt"), "nowhere.txt"),

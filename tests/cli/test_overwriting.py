@@ -26,7 +26,8 @@ def localize(expunge: Run, files: Any, no_model: None, tmp_path: Path) -> Run:
     def call(*arguments: object) -> Any:
         forget = () if "--forget" in arguments else ("--forget", tmp_path / "facts.json")
         out = () if "--out" in arguments else ("--out", tmp_path / "facts.safetensors")
-        return expunge("localize", "--model", files.model, "--localizer", "random", *forget, *out, *arguments)
+        by = () if "--localizer" in arguments else ("--localizer", "random")
+        return expunge("localize", "--model", files.model, *by, *forget, *out, *arguments)
 
     return call
 

@@ -90,9 +90,7 @@ class Localizer:
         if granularity not in self.granularities:
             known = ", ".join(self.granularities)
             raise ConfigError(f"{self.name!r} is not defined for {granularity!r}. It scores: {known}")
-        found = options_among(f"localizer {self.name!r}", self.options, options)
-        self.checks(found)
-        return found
+        return options_among(f"localizer {self.name!r}", self.options, options)
 
 
 class _Localizers(Registry[Localizer]):

@@ -25,6 +25,7 @@ def _named(options: Mapping[str, Any]) -> None:
 @localizers.add("oracle", paper="arXiv:2505.16252", looks_at=(), budgeted=False, checks=_named)
 def oracle(scene: Scene, *, mask: str | Mask = "") -> Float[Tensor, " units"]:
     """`mask`: the region or its file; `expunge world inject` writes it as mask.safetensors."""
+    _named({"mask": mask})
     region = Mask.load(mask) if isinstance(mask, str) else mask
     region.check_shapes(scene.units.shapes)
     inside = scene.units.inside(region)

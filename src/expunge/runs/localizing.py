@@ -26,7 +26,8 @@ _MASKS = ("mask", "outside")  # options of the oracle and of random
 
 def check_localize(config: LocalizeConfig, *, lora: int | None = None) -> None:
     """Raises UnknownNameError or ConfigError for what can be seen to be wrong before a model is loaded."""
-    check_localizer(config)
+    localizer, options = check_localizer(config)
+    localizer.checks(options)
     if lora and config.granularity == "weights":
         raise ConfigError("an adapter cannot change single weights: choose another granularity, or leave `lora` out")
     for name in masks_of(config):

@@ -33,7 +33,7 @@ def check_dtype(dtype: str, config: TrainConfig | None = None) -> None:
 
 
 def check_retain(config: TrainConfig, *, retain: bool) -> None:
-    """ConfigError for a method or wrapper that goes by the retain loss, where there is none."""
+    """ConfigError for a wrapper that goes by the retain gradient, where there is none."""
     if retain and config.retain_loss is not None:
         return
     without = "there is no retain set" if not retain else "`retain_loss` is none"
@@ -43,14 +43,16 @@ def check_retain(config: TrainConfig, *, retain: bool) -> None:
                 f"`wrap`: {wrapper.name!r} weighs the forget gradient against the retain gradient, and {without}: give "
                 "both, or leave it out"
             )
-    if config.method in objectives and objectives.get(config.method).state is not None:
-        raise ConfigError(
-            f"{config.method!r} keeps the retain loss below a bound, and {without}: give both, or choose another method"
-        )
 
 
 def check_idle(config: TrainConfig, *, retain: bool) -> None:
-    """ConfigError for settings of a retain loss that there is not, for want of a set: nobody asks for nothing."""
+    """ConfigError for settings and methods that go by a retain loss, where there is none: nobody asks for nothing."""
+    bounds = config.method in objectives and objectives.get(config.method).state is not None
+    if bounds and not (retain and config.retain_loss is not None):
+        raise ConfigError(
+            f"{config.method!r} keeps the retain loss below a bound: give a retain set (`--retain`) and a retain loss, "
+            "or choose another method"
+        )
     idle = [name for name in differing(config) if name.partition(".")[0] in OF_RETAIN]
     if idle and not retain and config.retain_loss is not None:
         raise ConfigError(
