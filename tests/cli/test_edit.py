@@ -110,10 +110,11 @@ def test_an_adapter_of_so_many_facts_that_whole_matrices_would_be_smaller(edit: 
 
 @pytest.mark.usefixtures("no_model")
 def test_an_editor_without_facts_has_no_cache_to_leave_out(expunge: Run, files: Any, tmp_path: Path) -> None:
-    rows = [json.loads(line) for line in Path(files.forget).read_text().splitlines()]
-    named = [json.dumps({**row, "subject": row["prompt"].split()[-2]}) for row in rows]  # the capital of … is
-    (tmp_path / "named.jsonl").write_text("\n".join(named))
-    sets = ("--forget", tmp_path / "named.jsonl", "--twins", tmp_path / "named.jsonl")
+    for name in ("forget", "holdout"):  # "the capital of … is"
+        rows = [json.loads(line) for line in Path(getattr(files, name)).read_text().splitlines()]
+        named = [json.dumps({**row, "subject": row["prompt"].split()[-2]}) for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(named))
+    sets = ("--forget", tmp_path / "forget.jsonl", "--twins", tmp_path / "holdout.jsonl")
     given = ("--model", files.model, *sets, "--out", tmp_path / "run", "--no-cache")
     with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
         expunge("edit", *given, "--editor", "redirect")
