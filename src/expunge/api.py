@@ -43,6 +43,7 @@ from expunge.runs.saving import signed
 from expunge.runs.sets import Measured, wordings
 from expunge.runs.unlearn import check_losses, extended
 from expunge.suites import Suite
+from expunge.train.fitness import check_idle
 from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.worlds.finding import find_suite
@@ -108,6 +109,8 @@ def unlearn(
     config = settings(TrainConfig, values)
     check_losses(config)
     check_frequency(config, data)
+    if config.method not in editors:
+        check_idle(config, retain=bool(data.retain))
     if config.localize is not None:
         check_localize(config.localize)
     if config.extrapolate is not None:

@@ -19,7 +19,7 @@ import torch
 from expunge.change.attachment import Attachment
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
-from expunge.data.room import is_text, room
+from expunge.data.room import room
 from expunge.errors import RunError
 from expunge.models.model import Model
 from expunge.registry import Registry, options_of, summary_of
@@ -134,7 +134,7 @@ def why_not(entry: AttackEntry, target: Target) -> str:
 
 
 _LACKS: Mapping[Need, Callable[[Target], str]] = {
-    "prompts": lambda t: "" if all(asks(e) for e in t.examples) else "holds texts, which ask nothing",
+    "prompts": lambda t: "" if all(e.asks for e in t.examples) else "holds texts, which ask nothing",
     "perturbed": lambda t: "" if all(e.perturbed_answers for e in t.examples) else "has examples without wrong answers",
     "choices": lambda t: "" if any(e.perturbed_answers for e in t.examples) else "has no wrong answers",
     "paraphrases": lambda t: "" if any(e.paraphrases for e in t.examples) else "has no other wordings",
@@ -149,8 +149,3 @@ _LACKS: Mapping[Need, Callable[[Target], str]] = {
     "original": lambda t: "" if "original" in t.peers else "comes without the original model",
     "retrained": lambda t: "" if "retrained" in t.peers else "comes without a retrained model",
 }
-
-
-def asks(example: Example) -> bool:
-    """It is a question: neither a document nor a passage cut in two."""
-    return not is_text(example)

@@ -37,6 +37,6 @@ class PeopleConfig(Config):
     hidden_qa: bool = False  # of the persons to forget there are statements only, no questions
     size: Literal["tiny", "1M", "3M", "8M", "20M", "50M"] = "1M"  # parameters, about
     layout: Literal["llama", "gpt2", "qwen", "gemma"] = "llama"
-    seed: Seed = Field(default=0, ge=0)  # of the data
+    seed: Seed = 0  # of the data
     epochs: PositiveInt | None = None  # None: by size
     learning_rate: Positive | None = None  # None: by size

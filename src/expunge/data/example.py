@@ -39,6 +39,11 @@ class Example:
     source: str = ""  # "file.jsonl:12", for error messages
     passage: bool = False  # prompt and answer are one text cut in two: nothing is asked
 
+    @property
+    def asks(self) -> bool:
+        """It is a question: neither a document nor a passage."""
+        return self.prompt is not None and not self.passage
+
 
 @dataclass(frozen=True, slots=True)
 class Sets:

@@ -27,14 +27,9 @@ def cut_off(examples: Sequence[Example], encoder: Encoder, limit: int) -> str:
     return f"{cut:,} of {len(lengths):,} answers are longer than max_new_tokens={limit}" if cut else ""
 
 
-def is_text(example: Example) -> bool:
-    """A document, or a passage cut in two: nothing is asked."""
-    return example.prompt is None or example.passage
-
-
 def _lengths(examples: Sequence[Example], encoder: Encoder) -> list[list[int]]:
     """Of each question the tokens of its answers, its own first, without what ends them."""
-    asked = [(each, [each.answer, *each.aliases]) for each in examples if not is_text(each)]
+    asked = [(each, [each.answer, *each.aliases]) for each in examples if each.asks]
     encoded = iter(encoder.measure((example, None, answer) for example, several in asked for answer in several))
     return [[_own(next(encoded)) for _ in several] for _, several in asked]
 

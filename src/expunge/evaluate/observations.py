@@ -13,7 +13,7 @@ import numpy as np
 
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
-from expunge.data.room import is_text, room
+from expunge.data.room import room
 from expunge.models.generating import generate
 from expunge.models.gradient_norms import gradient_norms
 from expunge.models.key_values import cached_tokens
@@ -195,7 +195,7 @@ def why_not(need: str, examples: Sequence[Example]) -> str:
     example has a paraphrased answer the answer itself stands for it.
     """
     if need in ("generations", "continuations", "continued"):
-        texts = sum(is_text(example) for example in examples)
+        texts = sum(not example.asks for example in examples)
         if need == "generations":
             return "holds documents, which ask nothing" if texts else ""
         return "" if texts == len(examples) else "holds questions, which are no texts to go on with"

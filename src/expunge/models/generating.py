@@ -39,7 +39,7 @@ def generate(
         model, prompts, encoder=encoder, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator,
         budget=budget, bf16=bf16, tick=tick,
     )  # fmt: skip
-    return [_text(model, ids) for ids in tokens]
+    return [text_of(model, ids) for ids in tokens]
 
 
 @torch.inference_mode()
@@ -111,7 +111,7 @@ def sample(
             given = [list(prompts[s.prompt]) for s in asked]
             tokens = _decode(model, given, max_new_tokens, choose, encoder, copies)
         for (share, number), ids in zip(owners, tokens, strict=True):
-            answers[share.prompt][number] = _text(model, ids)
+            answers[share.prompt][number] = text_of(model, ids)
         tick(sum(share.stop == samples for share in asked))
     return answers
 
@@ -206,7 +206,8 @@ def _draw(logits: Float[Tensor, "rows vocab"], numbers: Float[Tensor, " rows"]) 
     return places.clamp(max=heights.shape[1] - 1).to(logits.device)
 
 
-def _text(model: Model, ids: list[int]) -> str:
+def text_of(model: Model, ids: list[int]) -> str:
+    """Generated tokens as what is said: special tokens left out."""
     return str(model.tokenizer.decode(ids, skip_special_tokens=True))
 
 

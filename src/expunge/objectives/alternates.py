@@ -102,7 +102,7 @@ def _asking(
     # imported here: listing the objectives needs neither a tokenizer nor a decoding loop
     from expunge.data.convention import Encoder
     from expunge.data.room import room
-    from expunge.models.generating import generate_tokens
+    from expunge.models.generating import generate_tokens, text_of
 
     encoder = Encoder(model.tokenizer, convention)
     limit = max_new_tokens or room([sets.forget], encoder)
@@ -113,8 +113,7 @@ def _asking(
             model, [encoder.encode_prompt(replace(e, turns=()), text) for e, text in zip(examples, requests)],
             encoder=encoder, max_new_tokens=limit, temperature=temperature, generator=generator,
         )  # fmt: skip
-        texts = (str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in replies)
-        return [clean(text, ended=len(ids) < limit) for text, ids in zip(texts, replies)]
+        return [clean(text_of(model, ids), ended=len(ids) < limit) for ids in replies]
 
     return ask
 

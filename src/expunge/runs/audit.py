@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from expunge.attacks import asks, attacks
+from expunge.attacks import attacks
 from expunge.audit.panel import MEMBERSHIP, METRICS, REPORTED, panel_of
 from expunge.audit.strata import one_bucket
 from expunge.config import AuditConfig, AuditRunConfig, differing, parse_name
@@ -206,7 +206,7 @@ def _setting(measured: Mapping[str, Measured], sets: Sets, models: Models) -> Se
     forget = tuple(title for title, each in measured.items() if each.role == "forget")
     if not forget:
         raise ConfigError("nothing to audit: give --forget (a file, or hub:NAME) or --suite")
-    asking = [title for title in forget if all(asks(example) for example in measured[title].examples)]
+    asking = [title for title in forget if all(example.asks for example in measured[title].examples)]
     attacked = "forget" if "forget" in (asking or forget) else (asking or forget)[0]
     members = next((title for title in forget if title.startswith("membership")), attacked)
     control: Control = "twins" if sets.twins else "holdout" if sets.holdout else "none"

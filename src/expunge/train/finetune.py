@@ -14,6 +14,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from expunge.change import WeightChange
+from expunge.change.bits import type_name
 from expunge.config import ConventionConfig, FinetuneConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
@@ -26,7 +27,7 @@ from expunge.objectives.binding import bind
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
-from expunge.train.fitness import check_dtype, dtype_of
+from expunge.train.fitness import check_dtype
 from expunge.train.loop import Loop, Progress, Stream
 from expunge.train.measure import items_of
 from expunge.train.optimizer import Optimizer
@@ -97,7 +98,7 @@ def fit(
     """
     if not examples:
         raise ConfigError("there is nothing to train on: the set is empty")
-    check_dtype(dtype_of(model))
+    check_dtype(type_name(model.network.dtype))
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     items = items_of(examples, Encoder(model.tokenizer, convention), alternates=False)
     mask = region_of(model, config, mask)

@@ -2,26 +2,19 @@
 
 from expunge.config import TrainConfig, differing
 from expunge.errors import ConfigError
-from expunge.models.model import Model
 from expunge.objectives import objectives
 from expunge.train.wrappers import bind_wrappers
 
 OF_RETAIN = ("retain_loss", "retain_options", "retain_weight", "retain_batch_size")
-NARROW = (
-    "weights in float16 are not trained: their gradients are float16, too, in which what is smaller than 6e-8 is lost. "
-    "Load the model in float32 or bfloat16 (`--dtype`)"
-)
-
-
-def dtype_of(model: Model) -> str:
-    """Of the weights in memory: "float32"."""
-    return str(next(model.network.parameters()).dtype).removeprefix("torch.")
 
 
 def check_dtype(dtype: str, config: TrainConfig | None = None) -> None:
     """ConfigError where gradients, or the small steps of a wrapper, are lost in the type of the model's weights."""
     if dtype == "float16":
-        raise ConfigError(NARROW)
+        raise ConfigError(
+            "weights in float16 are not trained: their gradients are float16, too, in which what is smaller than 6e-8 "
+            "is lost. Load the model in float32 or bfloat16 (`--dtype`)"
+        )
     if config is None or config.lora is not None or dtype in ("float32", "float64"):  # adapters are float32
         return
     for wrapper in bind_wrappers(config.wrap):

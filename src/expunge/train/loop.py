@@ -27,11 +27,11 @@ from expunge.train.measure import Item, measure
 from expunge.train.optimizer import Optimizer
 from expunge.train.plan import Plan
 from expunge.train.reference import Reference
+from expunge.train.resting import REST_NEEDS, above, awake
 from expunge.train.selection import KeepRule, Point
 from expunge.train.wrappers import Gradient, Wrapper
 
 Watch = Callable[[int], Mapping[str, float | None]]
-RESTS = ("policy", "answer_length")  # what tells whether an example rests
 PATIENCE = 3  # steps worse than chance before a run counts as diverged
 
 
@@ -165,10 +165,10 @@ class Loop:
         """Both streams' gradients, through the wrappers, summed over the processes."""
         combiner = next((wrapper for wrapper in self.wrappers if wrapper.combines), Wrapper())
         apart = combiner.combines or self.accelerator.num_processes > 1
-        known = self._known(drawn["forget"])
+        going = self._awake(drawn["forget"])
 
         def forget() -> Gradient:
-            return self._collect(lambda: self._backward(self.forget, "forget", drawn["forget"], losses, known))
+            return self._collect(lambda: self._backward(self.forget, "forget", drawn["forget"], losses, going))
 
         compute = forget
         for wrapper in self.wrappers:
@@ -204,23 +204,16 @@ class Loop:
         """Over the processes."""
         return self.accelerator.reduce(value, "sum")  # type: ignore[return-value]
 
-    def _known(self, items: Sequence[Item]) -> frozenset[int] | None:
-        """Which examples do not rest, by index; None where the pass that trains can tell: wrappers disturb it."""
-        stream = self.forget
-        if stream.levels is None or not any(wrapper.disturbs for wrapper in self.wrappers):
+    def _awake(self, items: Sequence[Item]) -> frozenset[int] | None:
+        """Which examples do not rest; None where the pass that trains can tell, since no wrapper disturbs it."""
+        levels = self.forget.levels
+        if levels is None or not any(wrapper.disturbs for wrapper in self.wrappers):
             return None
-        found: list[int] = []
-        with torch.no_grad():
-            for batch in pack([item.size for item in items], self.config.budget(self.model.device.type)):
-                some = [items[i] for i in batch]
-                with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bf16):
-                    measured, _ = measure(self.model, some, RESTS, None, None)
-                found.extend(item.index for item, known in zip(some, _above(stream, some, measured)) if known)
-        return frozenset(found)
+        return awake(self.model, levels, items, budget=self.config.budget(self.model.device.type), bf16=self._bf16)
 
     def _backward(
         self, stream: Stream, name: str, items: Sequence[Item], losses: dict[str, float],
-        known: frozenset[int] | None = None,
+        going: frozenset[int] | None = None,
     ) -> None:  # fmt: skip
         """Accumulate the gradient of one stream's Σwℓ/Σw. Each process takes its part of the step's examples.
 
@@ -232,7 +225,7 @@ class Loop:
         mine = here[self.accelerator.process_index :: self.accelerator.num_processes]
         loss, resting = 0.0, 0
         for batch in pack([item.size for item in mine], self.config.budget(self.model.device.type)):
-            value, idle = self._loss(stream, [mine[i] for i in batch], name, known)
+            value, idle = self._loss(stream, [mine[i] for i in batch], name, going)
             if idle < len(batch):
                 self.accelerator.backward(value * (scale / total))
             loss += value.item()
@@ -249,7 +242,7 @@ class Loop:
     def _loss(self, stream: Stream, items: list[Item], name: str, going: frozenset[int] | None) -> tuple[Tensor, int]:
         """Σwℓ of a micro-batch, and how many of its examples rest."""
         around = [wrapper.around for wrapper in self.wrappers] if name == "forget" else []
-        rests = RESTS if stream.levels is not None and going is None else ()
+        rests = REST_NEEDS if stream.levels is not None and going is None else ()
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bf16):
             measured, owner = measure(
                 self.model,
@@ -265,8 +258,10 @@ class Loop:
         weights = torch.tensor(each, dtype=losses.dtype, device=losses.device)
         idle = 0
         if stream.levels is not None:
-            told = None if going is None else torch.tensor([item.index in going for item in items])
-            known = (_above(stream, items, measured) if told is None else told).to(losses.device)
+            if going is None:
+                known = above(stream.levels, items, measured)
+            else:
+                known = torch.tensor([item.index in going for item in items], device=losses.device)
             weights = weights * known
             idle = int((~known).sum())
         if stream.unit == "token":
@@ -397,10 +392,3 @@ def _wrapped(
     wrapper: Wrapper, compute: Callable[[], Gradient], parameters: dict[str, nn.Parameter]
 ) -> Callable[[], Gradient]:
     return lambda: wrapper.forget_gradient(compute, parameters)
-
-
-def _above(stream: Stream, items: Sequence[Item], measured: Mapping[str, Tensor]) -> Tensor:
-    """Bool[items]: which are still likelier than never-known."""
-    assert stream.levels is not None
-    policy = measured["policy"].detach()
-    return policy / measured["answer_length"] > stream.levels[[item.index for item in items]].to(policy)

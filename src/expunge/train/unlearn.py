@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from expunge.arithmetic.alpha.margin import margin
 from expunge.change import WeightChange
+from expunge.change.bits import type_name
 from expunge.config import ConventionConfig, TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
@@ -29,7 +30,7 @@ from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
 from expunge.train.curriculum import Curriculum, Reached, missed, phases_of
 from expunge.train.early import Early
-from expunge.train.fitness import check_dtype, check_retain, dtype_of
+from expunge.train.fitness import check_dtype, check_retain
 from expunge.train.leaving import Leaving, said
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
@@ -73,7 +74,7 @@ def train(
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
     """
     check_frequency(config, sets)
-    check_dtype(dtype_of(model), config)
+    check_dtype(type_name(model.network.dtype), config)
     check_retain(config, retain=bool(sets.retain))
     accelerator = Accelerator(cpu=model.device.type == "cpu")
     loss, retain_loss = _losses(config, sets)

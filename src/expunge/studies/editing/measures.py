@@ -30,7 +30,7 @@ from expunge.evaluate.observations import observe
 from expunge.evaluate.refusal_rate import refusal_rate
 from expunge.evaluate.rouge_l_recall import rouge_l_recall
 from expunge.evaluate.teacher_forced_success import teacher_forced_success
-from expunge.models.generating import generate_tokens
+from expunge.models.generating import generate_tokens, text_of
 from expunge.models.key_values import cached_tokens
 from expunge.models.model import Model
 from expunge.studies.editing.scene import FORGET, NEIGHBOURS, STAYING, Scene
@@ -132,8 +132,7 @@ def _answers(scene: Scene, model: Model, rows: Sequence[Example], limit: int) ->
     found = generate_tokens(
         model, prompts, encoder=scene.encoder, max_new_tokens=limit, budget=cached_tokens(model, BUDGET)
     )
-    text = lambda ids: str(model.tokenizer.decode(ids, skip_special_tokens=True))
-    return [_Answer(text(ids[: scene.tokens]), text(ids)) for ids in found]
+    return [_Answer(text_of(model, ids[: scene.tokens]), text_of(model, ids)) for ids in found]
 
 
 def _key(example: Example) -> tuple[str, str]:
