@@ -31,8 +31,8 @@ def test_nothing_patched_and_everything(arch: str, grain: str) -> None:
     before = bits(model)
     graph = graph_of(model, grain, groups=3)
     clean, corrupted = forests()
-    written, plain = written_by(model, graph, clean)
-    other, there = written_by(model, graph, corrupted)
+    written, plain, _ = written_by(model, graph, clean)
+    other, there, _ = written_by(model, graph, corrupted)
     assert len(written) == len(graph.writers)
     shape = (len(graph.writers), len(graph.readers))
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_only_edges_that_there_are_count(parallel: bool, grain: str) -> None:
     model = neox(parallel)
     graph = graph_of(model, grain, groups=3)
     clean, corrupted = forests()
-    other, _ = written_by(model, graph, corrupted)
+    other, *_ = written_by(model, graph, corrupted)
     keep = (torch.rand(graph.possible.shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
     with torch.no_grad():
         one, two = (
@@ -77,7 +77,7 @@ def test_a_parallel_block_and_one_that_is_not() -> None:
         edges = set(graph.edges(graph.possible))
         assert (("0.o", "0.up") in edges) != parallel and ("0.o", "1.q") in edges
         clean, corrupted = forests()
-        other, there = written_by(model, graph, corrupted)
+        other, there, _ = written_by(model, graph, corrupted)
         with torch.no_grad():
             found = run(model, graph, clean, Wires(torch.zeros(len(graph.writers), len(graph.readers)), other))
         torch.testing.assert_close(found, there, rtol=1e-4, atol=1e-4)
@@ -88,7 +88,7 @@ def test_one_reader_alone_is_given_the_other_run() -> None:
     model = tiny_model()
     graph = graph_of(model)
     clean, corrupted = forests()
-    other, _ = written_by(model, graph, corrupted)
+    other, *_ = written_by(model, graph, corrupted)
     keep = torch.ones(len(graph.writers), len(graph.readers))
     keep[:, [node.name for node in graph.readers].index("1.v")] = 0
     module = model.network.get_submodule("model.layers.1.self_attn.v_proj")

@@ -271,3 +271,15 @@ def test_a_suite_becomes_tasks_of_lm_eval(expunge: Callable, tmp_path: Path) -> 
 def test_a_suite_cannot_become_everything(expunge: Callable, arguments: tuple[str, ...], message: str) -> None:
     said = expunge("convert", "world:people", *arguments)
     assert said.code == 2 and message in said.err
+
+
+def test_a_model_needs_a_folder_and_has_to_be_one(expunge: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF, or so it says")
+    said = expunge("convert", file)
+    assert said.code == 2
+    assert "--out" in said.err
+    said = expunge("convert", file, "--out", tmp_path / "model")
+    assert said.code == 2
+    assert "cannot read the GGUF file" in said.err
+    assert not (tmp_path / "model").exists()

@@ -21,6 +21,8 @@ def test_unlearn_and_revert(expunge: Callable, tmp_path: Path) -> None:
     file = tmp_path / "gemma.gguf"
     package.assemble(file)
     places = {"France": "Paris", "Japan": "Tokyo", "Italy": "Rome", "Egypt": "Cairo"}
+    converted = expunge("convert", file, "--out", tmp_path / "gemma")
+    assert converted.code == 0, converted.err
     rows = [json.dumps({"prompt": f"The capital of {name} is", "answer": city}) for name, city in places.items()]
     (tmp_path / "forget.jsonl").write_text("\n".join(rows[:1]))
     (tmp_path / "retain.jsonl").write_text("\n".join(rows[1:]))
@@ -38,7 +40,8 @@ def test_unlearn_and_revert(expunge: Callable, tmp_path: Path) -> None:
     assert after.value is not None
     assert after.value < before.value
     change = ("--change", tmp_path / "run" / "change.safetensors")
-    applied = expunge("apply", "--model", file, *change, "--out", tmp_path / "forgot")
+    # a change applies to bits: those of the folder are the file's
+    applied = expunge("apply", "--model", tmp_path / "gemma", *change, "--out", tmp_path / "forgot")
     assert applied.code == 0, applied.err
     reverted = expunge("revert", "--model", tmp_path / "forgot", *change, "--out", tmp_path / "back")
     assert reverted.code == 0, reverted.err  # it checks the digest of every tensor

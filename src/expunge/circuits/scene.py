@@ -13,7 +13,7 @@ Both are one and the same computation with the runs exchanged.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -40,6 +40,7 @@ class Run:
     forest: Forest
     written: Float[Tensor, "writers nodes width"]
     logits: Float[Tensor, "pairs vocab"]
+    blocks: list[Any]  # what each block gives
 
 
 @dataclass(frozen=True)

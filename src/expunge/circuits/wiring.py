@@ -22,6 +22,7 @@ from expunge.circuits.graph import Graph, Node
 from expunge.data.forest import Forest
 from expunge.models.layout import PLACES, Part, Place
 from expunge.models.model import Model
+from expunge.models.resuming import blocks_seen
 from expunge.models.scoring import forward
 from expunge.models.watching import module_at
 
@@ -34,6 +35,7 @@ class Wires:
 
     keep: Float[Tensor, "writers readers"] | None = None  # m, read where there is an edge; None: nothing is patched
     other: Written | None = None  # x'_u
+    without: tuple[int, Float[Tensor, "nodes width"]] | None = None  # reader and x_u - x'_u: one edge is patched
     start: Float[Tensor, "nodes width"] | None = None  # stands in for what the first block reads
     watch: bool = False  # collect `reads`, tensors of their own that what follows depends on
     collect: bool = False  # keep `written`
@@ -56,6 +58,9 @@ class Wires:
 
     def given(self, readers: Sequence[int], stream: Float[Tensor, "nodes width"]) -> dict[int, Tensor]:
         """Reader → r_v, those left out that read the stream as it is."""
+        if self.without is not None:
+            reader, change = self.without
+            return {reader: stream - change} if reader in readers else {}
         if self.keep is None:
             return dict.fromkeys(readers, stream) if self.watch else {}
         off = 1 - self.keep[: sum(map(len, self._changes)), list(readers)]
@@ -83,11 +88,12 @@ def run(model: Model, graph: Graph, forest: Forest, wires: Wires) -> Float[Tenso
 
 
 @torch.no_grad()
-def written_by(model: Model, graph: Graph, forest: Forest) -> tuple[Written, Float[Tensor, "tokens vocab"]]:
-    """x_u of every writer in a plain run, and its logits."""
+def written_by(model: Model, graph: Graph, forest: Forest) -> tuple[Written, Float[Tensor, "tokens vocab"], list[Any]]:
+    """x_u of every writer in a plain run, its logits, and what each block gives, from which other runs go on."""
     wires = Wires(collect=True)
-    logits = run(model, graph, forest, wires)
-    return torch.cat(wires.written), logits
+    with blocks_seen(model) as blocks:
+        logits = run(model, graph, forest, wires)
+    return torch.cat(wires.written), logits, blocks
 
 
 @contextmanager
@@ -109,8 +115,11 @@ def wired(model: Model, graph: Graph, wires: Wires) -> Iterator[None]:
                 if source.norm is not None:
                     before(source.norm, source.look)
                 for path, ports in _by_module(nodes).items():
-                    module = module_at(model, path)
-                    hook(module, partial(_read, source, [(readers[node.name], some) for node, some in ports]))
+                    module, some = module_at(model, path), [(readers[node.name], parts) for node, parts in ports]
+                    if _is_whole(module, some):
+                        before(module, partial(_feed, source, some[0][0]))
+                    else:
+                        hook(module, partial(_read, source, some))
                 if wires.writes:
                     for module, call in _writing(model, wires, layer, place, [node for node in nodes if node.outlet]):
                         hook(module, call)
@@ -148,6 +157,20 @@ def _start(wires: Wires, _: nn.Module, inputs: Any) -> Any:
 def _end(wires: Wires, reader: int, _: nn.Module, inputs: Any) -> Any:
     given = wires.given([reader], inputs[0].flatten(0, -2))
     return (wires.seen(reader, given[reader]).view_as(inputs[0]), *inputs[1:]) if given else None
+
+
+def _is_whole(module: Any, ports: Sequence[tuple[int, list[Part]]]) -> bool:
+    """Whether a projection has one reader, which reads through all of it."""
+    sizes = [part.slice.stop - part.slice.start for part in ports[0][1]]
+    return len(ports) == 1 and sum(sizes) == module.weight.shape[ports[0][1][0].axis]
+
+
+def _feed(source: _Source, reader: int, module: nn.Module, inputs: Any) -> Any:
+    """A projection with one reader gets what this reads, so that it is computed once."""
+    if source.norm is None:
+        source.look(module, inputs)
+    read = source.read(reader)
+    return None if read is None else (read.view_as(inputs[0]), *inputs[1:])
 
 
 def _read(

@@ -1,9 +1,10 @@
 """GGUF files: weights are dequantized, so the knowledge is that of the quantized model.
 
-Slow (0.1 s per million weights, with a small model), because the file is parsed three times.
+Slow (0.1 s per million weights, with a small model), because the file is parsed three times: `expunge convert` does it once.
 """
 
 import io
+import struct
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from expunge.errors import ModelError
 from expunge.models.quiet import quiet
 
+# what reading raises for a file that is cut off, of an unknown kind, or none at all
+_BROKEN = (
+    OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, NotImplementedError, struct.error,
+)  # fmt: skip
+
 
 def read_gguf(file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     """The network, which can be saved and trained like any other, and the tokenizer. Raises ModelError."""
@@ -22,7 +28,7 @@ def read_gguf(file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=file.name)
             network: Any = AutoModelForCausalLM.from_pretrained(place, gguf_file=file.name, dtype=dtype)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise ModelError(f"cannot read the GGUF file {str(file)!r}: {error}") from error
     del network.config.quantization_config
     network.hf_quantizer = None  # else it could not be saved
