@@ -147,6 +147,40 @@ class _Tree:
         return seen
 
 
+_SHARED = 8  # tokens: a beginning that is worth a tree of its own
+_LARGEST = 256  # nodes of such a tree: attention looks at all pairs of them, whoever sees whom
+
+
+def joined(groups: Sequence[Sequence[Encoded]]) -> list[list[Encoded]]:
+    """Neighbours that begin alike (a system prompt, solved examples) as one group; the branches keep their order.
+
+    For what is read at answer tokens only: a disturbance of a shared node would be one of all its groups.
+    """
+    found: list[list[Encoded]] = []
+    nodes = 0  # of the last group that was found
+    for group in groups:
+        alike = _alike(found[-1][0], group[0]) if found else 0
+        own = size_of(group) - alike
+        if alike >= _SHARED and 4 * alike >= group[0].start and nodes + own <= _LARGEST:
+            found[-1] += group
+            nodes += own
+        else:
+            found.append([*group])
+            nodes = own + alike
+    return found
+
+
+def size_of(group: Sequence[Encoded]) -> int:
+    """How many nodes a tree has at least: answers that part behind the longest prompt."""
+    return max(each.start for each in group) + sum(len(each.ids) - each.start for each in group)
+
+
+def _alike(one: Encoded, other: Encoded) -> int:
+    """How many tokens of the two prompts are the same, from the first on; their last ones are each one's own."""
+    pairs = zip(one.ids[: one.start - 1], other.ids[: other.start - 1])
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(one.start, other.start) - 1)
+
+
 def pack(sizes: Sequence[int], budget: int) -> list[list[int]]:
     """Indices in order of size, cut into batches of at most `budget` tokens (one larger item stands alone).
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from expunge.data.convention import Encoded
-from expunge.data.forest import Forest, pack, plant
+from expunge.data.forest import Forest, joined, pack, plant, size_of
 from expunge.errors import ModelError, NotANumberError
 from expunge.models import attention  # registers "packed"
 from expunge.models.model import Model
@@ -160,14 +160,13 @@ def score(
 ) -> list[list[Scores]]:
     """Answer log-probabilities of every encoded example, in the order given.
 
-    A group (a prompt with its right, paraphrased and wrong answers) shares its common beginnings. `budget` is the
+    A group (a prompt with its right, paraphrased and wrong answers) shares its common beginnings, and so do groups. `budget` is the
     number of tokens of a forward pass; it changes memory, not results (1e-5 relative in float32). Raises
     NotANumberError for a model that gives NaN.
     """
-    sizes = [max(e.start for e in group) + sum(len(e.ids) - e.start for e in group) for group in groups]
     results: list[list[Scores]] = [[] for _ in groups]
-    for batch in pack(sizes, budget):
-        forest = plant([groups[i] for i in batch]).to(model.device)
+    for batch in pack([size_of(group) for group in groups], budget):
+        forest = plant(joined([groups[i] for i in batch])).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             got = forward(model, forest, hits=True, moments=moments)
         lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example
-from expunge.data.forest import Forest, plant
+from expunge.data.forest import Forest, joined, plant
 from expunge.errors import ConfigError
 from expunge.models.model import Model
 from expunge.models.scoring import Pass, forward, sums
@@ -73,12 +73,14 @@ def measure(
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Name → measurement, for the items in order; and each answer token's item (axis " tokens").
 
-    The answer and the alternate of an item share their prompt in one tree. The forward pass runs within every
+    The answer and the alternate of an item share their prompt in one tree, items what they begin with. The forward pass runs within every
     context of `around`, which is given the forest and which of its tokens are the answers'.
     """
     base = wanted(names)
     second = any(name.startswith(ALTERNATE) for name in names)
     groups = [item.group if second else [item.answer] for item in items]
+    if not around:  # what disturbs a node disturbs it for each item by itself
+        groups = joined(groups)
     forest = plant(groups, keep_last="hidden" in base).to(model.device)
     parts = 2 if second else 1
     owners, part = forest.owner // parts, forest.owner % parts

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from expunge.data.forest import pack, plant
+from expunge.data.forest import joined, pack, plant
 from expunge.models.model import Model
 from expunge.models.scoring import forward
 
@@ -37,7 +37,8 @@ class Reference:
         new = [item for item in items if (item.index, False) not in self._cache]
         for batch in pack([item.size for item in new], budget):
             here = [new[i] for i in batch]
-            forest = plant([item.group for item in here], keep_last="hidden" in self._kinds).to(model.device)
+            groups = joined([item.group for item in here])
+            forest = plant(groups, keep_last="hidden" in self._kinds).to(model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
                 got = forward(
                     model,
