@@ -41,6 +41,7 @@ def refused(said, tmp_path: Path, *parts: str) -> None:
 
 
 UNLEARN = {
+    "another attention": (("--attention", "sdpa"), ["attention 'sdpa'", "needs 'packed'"]),
     "parameters": (("--parameters", "nothere"), ["no parameter matches 'nothere'"]),
     "layer": (("--method", "rmu:layer=99"), ["layer 99", "numbered 0 to 1"]),
     "layer of a retain loss": (("--retain-loss", "hidden:layer=7"), ["layer 7", "numbered 0 to 1"]),

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from expunge.config.base import Config, NonNegative, Positive
-from expunge.config.models import ConventionConfig, LoadConfig
+from expunge.config.models import ConventionConfig, LoadConfig, ScoringLoad
 from expunge.config.reading import differing, parse_name
 
 By = Literal["count", "margin", "paraphrase", "popularity"]  # what orders facts: counts, or a proxy for them
@@ -103,7 +103,7 @@ class CountConfig(Config):
     memory: PositiveInt = 2  # GiB, while an index is built
     proxy: Proxy | None = None  # in place of counting
     model: str | None = None  # that a proxy is read off
-    load: LoadConfig = LoadConfig()
+    load: ScoringLoad = LoadConfig()
     convention: ConventionConfig = ConventionConfig()
 
     @model_validator(mode="after")

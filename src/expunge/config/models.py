@@ -1,8 +1,8 @@
 """How a model is put into memory, and how text becomes tokens."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import AfterValidator, PositiveInt, field_validator
 
 from expunge.config.base import Config
 
@@ -36,3 +36,15 @@ class LoadConfig(Config):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"  # of the weights in memory: the master copy
     attention: str = "packed"  # padding-free, on top of sdpa; scoring and training need it
     trust_remote_code: bool = False
+
+
+def _packed(load: LoadConfig) -> LoadConfig:
+    if load.attention != "packed":
+        raise ValueError(
+            f"attention {load.attention!r}: what is scored or trained needs 'packed', which the model gets when "
+            "`attention` is left out"
+        )
+    return load
+
+
+ScoringLoad = Annotated[LoadConfig, AfterValidator(_packed)]  # of runs that score or train

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from expunge.config.base import Config, NonNegative, Seed
 from expunge.config.frequency import By, check_edges
-from expunge.config.models import ConventionConfig, LoadConfig
+from expunge.config.models import ConventionConfig, LoadConfig, ScoringLoad
 from expunge.config.training import FinetuneConfig, LocalizeConfig, PlantConfig, TrainConfig
 
 
@@ -41,7 +41,7 @@ class SetsRunConfig(Config):
     holdout: str | None = None
     twins: str | None = None
     columns: dict[str, str] = Field(default={})  # a file's column → ours
-    load: LoadConfig = LoadConfig()
+    load: ScoringLoad = LoadConfig()
     convention: ConventionConfig = ConventionConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     include_text: bool = False
@@ -62,7 +62,7 @@ class EvaluateRunConfig(MeasureRunConfig):
 class TaughtConfig(Config):
     """What every run has that teaches a model something."""
 
-    load: LoadConfig = LoadConfig()
+    load: ScoringLoad = LoadConfig()
     convention: ConventionConfig = ConventionConfig()
     train: FinetuneConfig = FinetuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
