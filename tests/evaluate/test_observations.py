@@ -13,6 +13,7 @@ from expunge.evaluate.measure import measure
 from expunge.evaluate.observations import observe
 from expunge.models.model import Model
 from expunge.models.scoring import score
+from steps import taught_model, unequal_sets
 from tiny import tiny_model, tiny_sets
 
 CITIES = [each.answer for each in tiny_sets().forget]
@@ -96,3 +97,21 @@ def test_the_answer_stands_for_its_paraphrase_only_where_no_example_has_one() ->
     seen = observe(model, bare, Encoder(model.tokenizer), NEEDS).within("all")
     for own, other in zip(seen["answer_logprobs"], seen["paraphrased_logprobs"], strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+def test_a_model_that_knows_does_not_have_to_answer() -> None:
+    """What is said is the same whether scoring has shown it or not; what it shows whole is not generated."""
+    model, sets = taught_model(), unequal_sets()
+    encoder, known = Encoder(model.tokenizer, ConventionConfig(end=False)), [*sets.forget, *sets.retain]
+    others = [replace(each, answer=f"{each.answer} {known[i - 1].answer}") for i, each in enumerate(known)]
+    alone = observe(model, [*known, *others], encoder, {"generations"}, max_new_tokens=6).generations
+    both = observe(model, [*known, *others], encoder, {"generations", "hits"}, max_new_tokens=6)
+    assert both.generations == alone
+    hits = [each.hits for each in both.right]
+    assert all(each.all() for each in hits[: len(known)]) and not any(each.all() for each in hits[len(known) :])
+    shortest = min(len(each) for each in hits)
+    passes: list[int] = []
+    handle = model.network.register_forward_pre_hook(lambda *_: passes.append(1))
+    observe(model, known, encoder, {"generations", "hits"}, max_new_tokens=shortest)
+    handle.remove()
+    assert len(passes) == 1  # that which scores

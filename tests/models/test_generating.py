@@ -1,6 +1,7 @@
 """Generated answers do not depend on neighbours, and are those of Transformers' own loop."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -266,3 +267,30 @@ def test_samples_of_nothing_and_progress() -> None:
     assert sum(done) == len(PROMPTS) and len(done) > 4
     with pytest.raises(ConfigError, match="positions"):
         drawn(model, max_new_tokens=300)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_what_is_known_of_an_answer_changes_nothing_and_is_not_generated(arch: str) -> None:
+    model = tiny_model(arch=arch)
+    answers = generate_tokens(model, PROMPTS, max_new_tokens=NEW)
+    ends = sorted(end_tokens(model))
+    assert len(answers[0]) == NEW  # the model is as it was made, and ends by chance only
+    begun = [answers[0], answers[1][:3], [], [*answers[3][:5]]]
+    seen: list[int] = []
+    with watched_sizes(model, seen):
+        assert generate_tokens(model, PROMPTS, max_new_tokens=NEW, begun=begun) == answers
+    assert seen[0] == 3  # the first answer is known whole, up to the limit
+    with watched_sizes(model, seen := []):
+        known = generate_tokens(model, PROMPTS[:2], max_new_tokens=NEW, begun=[[7, ends[0], 8], [ends[0]]])
+    assert (known, seen) == ([[7], []], [])
+
+
+@contextmanager
+def watched_sizes(model: Model, seen: list[int]) -> Iterator[None]:
+    """How many rows each pass has."""
+    note = lambda _, __, given: seen.append(len(given["input_ids"]))
+    handle = model.network.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,19 +1,21 @@
 """Observations: the shared forward passes on which every metric is array arithmetic.
 
-A set is scored once (log-probability and hit of each answer token) and answered once (greedily); what a metric does
-not need is not measured. All answers of an example (the right one, its paraphrase, the wrong ones) are scored
+A set is scored once (log-probability and hit of each answer token) and answered once (greedily, from where scoring
+has not shown the answer); what a metric does not need is not measured. All answers of an example (the right one, its paraphrase, the wrong ones) are scored
 together, so that their prompt is computed once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from expunge.data.convention import Encoder
+from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example
 from expunge.data.room import room
+from expunge.evaluate.shown import shown
 from expunge.models.generating import generate
 from expunge.models.gradient_norms import gradient_norms
 from expunge.models.key_values import cached_tokens
@@ -102,11 +104,12 @@ def observe(
         scored = _score(model, encoder, examples, wanted, budget, bf16, moments=bool(MOMENTS & set(needs)))
         seen = _sorted(examples, scored, needs, answers)
     seen = replace(seen, asked=list(examples))
+    begin = partial(_begin, encoder.encode_all(examples) if seen.right else [], seen.right)
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
         texts = generate(
             model, prompts, encoder=encoder, max_new_tokens=max_new_tokens or room([examples], encoder),
-            budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
+            begun=begin(range(len(examples)), prompts), budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
         )  # fmt: skip
         seen = replace(seen, generations=texts)
     if "answer_texts" in needs:
@@ -120,13 +123,22 @@ def observe(
             rows = [i for i, (_, length, _) in enumerate(cut) if length == limit]
             prefixes = [cut[i][0] for i in rows]
             found = generate(
-                model, prefixes, encoder=encoder, max_new_tokens=limit, budget=cached_tokens(model, budget),
-                bf16=bf16, tick=tick,
+                model, prefixes, encoder=encoder, max_new_tokens=limit, begun=begin(rows, prefixes),
+                budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
             )  # fmt: skip
             for i, text in zip(rows, found, strict=True):
                 texts[i] = text
         seen = replace(seen, continuations=texts, continued=[rest for *_, rest in cut])
     return seen
+
+
+def _begin(
+    encoded: Sequence[Encoded], right: Sequence[Scored], rows: Sequence[int], prompts: Sequence[Sequence[int]]
+) -> list[list[int]] | None:
+    """The first tokens of the answers to the prompts, of these rows; None where nothing was scored."""
+    if not right:
+        return None
+    return [shown(encoded[i], right[i].hits, prompt) for i, prompt in zip(rows, prompts, strict=True)]
 
 
 def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from expunge.data.convention import Encoder
 from expunge.data.forest import pack
 from expunge.errors import ConfigError, NotANumberError
+from expunge.models.attaching import attached_to
 from expunge.models.key_values import reserved_cache
 from expunge.models.model import Model
 
@@ -24,6 +25,7 @@ def generate(
     max_new_tokens: int,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
+    begun: Sequence[Sequence[int]] | None = None,
     budget: int = 2048,
     bf16: bool = False,
     tick: Callable[[int], object] = lambda _: None,
@@ -33,11 +35,12 @@ def generate(
     `encoder` is the one that made the prompts: it knows what ends an answer, and which token attention does not see
     and positions do not count (see `data/convention.py`). Temperature 0 is greedy; otherwise `generator` makes the draw
     repeatable. Prompts are padded on the left to the longest of their batch and masked, so neighbours do not change an
-    answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a batch.
+    answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a batch. `begun` has the first
+    tokens of each greedy answer, as far as they are known (see `evaluate/shown.py`): what is known is not generated.
     """
     tokens = generate_tokens(
         model, prompts, encoder=encoder, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator,
-        budget=budget, bf16=bf16, tick=tick,
+        begun=begun, budget=budget, bf16=bf16, tick=tick,
     )  # fmt: skip
     return [text_of(model, ids) for ids in tokens]
 
@@ -51,6 +54,7 @@ def generate_tokens(
     max_new_tokens: int,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
+    begun: Sequence[Sequence[int]] | None = None,
     budget: int = 2048,
     bf16: bool = False,
     tick: Callable[[int], object] = lambda _: None,
@@ -60,14 +64,32 @@ def generate_tokens(
     if temperature and generator is None:
         raise ValueError("sampling needs a `generator`, so that it can be repeated")
     choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
-    answers: list[list[int]] = [[] for _ in prompts]
-    for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
+    if begun is None or attached_to(model):  # side memories go by where a prompt ends, which must stay its end
+        begun = [()] * len(prompts)
+    answers, going = _begin(model, encoder, begun, max_new_tokens)
+    tick(len(prompts) - len(going))
+    for batch in pack([len(prompts[i]) + max_new_tokens for i in going], budget):
+        here = [going[i] for i in batch]
+        given, limits = [[*prompts[i], *answers[i]] for i in here], [max_new_tokens - len(answers[i]) for i in here]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, choose, encoder)
-        for i, ids in zip(batch, tokens):
-            answers[i] = ids
+            tokens = _decode(model, given, limits, choose, encoder)
+        for i, ids in zip(here, tokens):
+            answers[i] += ids
         tick(len(batch))
     return answers
+
+
+def _begin(
+    model: Model, encoder: Encoder, begun: Sequence[Sequence[int]], limit: int
+) -> tuple[list[list[int]], list[int]]:
+    """What is known of each answer without its end, and which of them go on."""
+    ends, answers, going = end_tokens(model, encoder), [], []
+    for i, tokens in enumerate(begun):
+        stop = next((n for n, token in enumerate(tokens) if token in ends), None)
+        answers.append(list(tokens[: limit if stop is None else min(stop, limit)]))
+        if stop is None and len(answers[i]) < limit:
+            going.append(i)
+    return answers, going
 
 
 @torch.inference_mode()
@@ -109,7 +131,7 @@ def sample(
         copies = [share.stop - share.first for share in asked]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             given = [list(prompts[s.prompt]) for s in asked]
-            tokens = _decode(model, given, max_new_tokens, choose, encoder, copies)
+            tokens = _decode(model, given, [max_new_tokens] * len(owners), choose, encoder, copies)
         for (share, number), ids in zip(owners, tokens, strict=True):
             answers[share.prompt][number] = text_of(model, ids)
         tick(sum(share.stop == samples for share in asked))
@@ -136,12 +158,12 @@ def _check_room(model: Model, prompts: Sequence[Sequence[int]], new: int) -> Non
 def _decode(
     model: Model,
     prompts: list[list[int]],
-    limit: int,
+    limits: Sequence[int],
     choose: Callable[[Tensor, list[int], int], Tensor],
     encoder: Encoder,
     copies: Sequence[int] | None = None,
 ) -> list[list[int]]:
-    """The loop itself: one key-value cache, from which finished rows are dropped.
+    """The loop itself: one key-value cache, from which finished rows are dropped. Each has a limit of its own.
 
     `choose` takes logits, which row each of them is, and the step. With `copies` a prompt's row becomes that many
     after the pass over the prompts.
@@ -155,8 +177,8 @@ def _decode(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
     done: list[list[int]] = [[] for _ in rows]
-    cache = reserved_cache(model, longest + limit)
-    for step in range(limit):
+    cache = reserved_cache(model, longest + max(limits))
+    for step in range(max(limits)):
         output = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
@@ -168,9 +190,10 @@ def _decode(
             logits, mask, positions = logits[spread], mask[spread], positions[spread]
         chosen = choose(logits, rows, step)
         picked = chosen.tolist()
-        going = [i for i, token in enumerate(picked) if token not in ends]
-        for i in going:
+        said = [i for i, token in enumerate(picked) if token not in ends]
+        for i in said:
             done[rows[i]].append(picked[i])
+        going = [i for i in said if len(done[rows[i]]) < limits[rows[i]]]
         if not going:
             break
         if len(going) < len(rows):
