@@ -16,6 +16,7 @@ from expunge.data.convention import Encoded
 from expunge.data.forest import Forest, joined, pack, plant, size_of
 from expunge.errors import ModelError, NotANumberError
 from expunge.models import attention  # registers "packed"
+from expunge.models.attaching import attached_to
 from expunge.models.model import Model
 from expunge.models.watching import watch_mlp_output, watch_residual
 
@@ -166,7 +167,7 @@ def score(
     """
     results: list[list[Scores]] = [[] for _ in groups]
     for batch in pack([size_of(group) for group in groups], budget):
-        forest = plant(joined([groups[i] for i in batch])).to(model.device)
+        forest = plant(sharing(model, [groups[i] for i in batch])).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             got = forward(model, forest, hits=True, moments=moments)
         lengths = torch.bincount(forest.owner, minlength=forest.branches).tolist()
@@ -178,6 +179,11 @@ def score(
         for i in batch:
             results[i] = [Scores(*next(pieces)) for _ in groups[i]]
     return results
+
+
+def sharing(model: Model, groups: Sequence[Sequence[Encoded]]) -> Sequence[Sequence[Encoded]]:
+    """The groups as trees of one pass: `joined`, except where a side memory decides tree by tree (`texts.py`)."""
+    return groups if attached_to(model) else joined(groups)
 
 
 def sums(values: Float[Tensor, " tokens"], owner: Int[Tensor, " tokens"], branches: int) -> Float[Tensor, " branches"]:

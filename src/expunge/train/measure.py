@@ -9,10 +9,10 @@ from torch import Tensor
 
 from expunge.data.convention import Encoded, Encoder
 from expunge.data.example import Example
-from expunge.data.forest import Forest, joined, plant
+from expunge.data.forest import Forest, plant
 from expunge.errors import ConfigError
 from expunge.models.model import Model
-from expunge.models.scoring import Pass, forward, sums
+from expunge.models.scoring import Pass, forward, sharing, sums
 from expunge.train.reference import Reference
 
 ALTERNATE = "alternate_"
@@ -80,7 +80,7 @@ def measure(
     second = any(name.startswith(ALTERNATE) for name in names)
     groups = [item.group if second else [item.answer] for item in items]
     if not around:  # what disturbs a node disturbs it for each item by itself
-        groups = joined(groups)
+        groups = sharing(model, groups)
     forest = plant(groups, keep_last="hidden" in base).to(model.device)
     parts = 2 if second else 1
     owners, part = forest.owner // parts, forest.owner % parts

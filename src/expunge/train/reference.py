@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from expunge.data.forest import joined, pack, plant
+from expunge.data.forest import pack, plant
 from expunge.models.model import Model
-from expunge.models.scoring import forward
+from expunge.models.scoring import forward, sharing
 
 if TYPE_CHECKING:
     from expunge.train.measure import Item
@@ -37,7 +37,7 @@ class Reference:
         new = [item for item in items if (item.index, False) not in self._cache]
         for batch in pack([item.size for item in new], budget):
             here = [new[i] for i in batch]
-            groups = joined([item.group for item in here])
+            groups = sharing(model, [item.group for item in here])
             forest = plant(groups, keep_last="hidden" in self._kinds).to(model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
                 got = forward(

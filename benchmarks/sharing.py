@@ -1,0 +1,108 @@
+"""What two kinds of sharing save on SmolLM2-135M-Instruct: beginnings among rows, and answers that scoring has shown.
+
+    OMP_NUM_THREADS=1 python benchmarks/sharing.py [--facts 40] [--json FILE]
+
+Conditions: capitals, elements and cities, float32, one thread, processor seconds, the median of three rounds in which
+both sides take turns. "Beginnings": the facts in the chat template, whose system prompt all rows share, and behind
+three solved examples; scored, and trained on (forward and backward, 8 rows at a time), with rows in trees of their own
+and in common ones. "Answers": greedy answers of up to 48 tokens in the chat template, with the scores that come first
+in any evaluation, against answers that know nothing of the scores; the right answers are the facts', of which the model
+says hardly one in these words, and then what it says itself, so that it knows them all.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+from expunge.config import ConventionConfig
+from expunge.data.convention import Encoder
+from expunge.data.example import Example
+from expunge.evaluate.observations import observe
+from expunge.models import scoring
+from expunge.models.loading import load_model
+from expunge.models.model import Model
+from expunge.train import measure
+from expunge.worlds.capitals import facts
+
+SOLVED = "The capital of France is Paris\nThe chemical symbol for gold is Au\nTokyo is a city in Japan\n"
+ROUNDS, ROWS, LONGEST = 3, 8, 48
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facts", type=int, default=40)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    model = load_model("smollm2")
+    rows = facts("capital", "element", "city")[: given.facts]
+    solved = [Example(id=each.id, prompt=SOLVED + (each.prompt or ""), answer=each.answer) for each in rows]
+    plain, chat = (Encoder(model.tokenizer, ConventionConfig(template=name)) for name in ("plain", "chat"))
+    own = known(model, chat, rows)
+    found = {
+        "scoring, system prompt": against(lambda: scored(model, chat, rows), apart=True),
+        "scoring, solved examples": against(lambda: scored(model, plain, solved), apart=True),
+        "training, system prompt": against(lambda: trained(model, chat, rows), apart=True),
+        "training, solved examples": against(lambda: trained(model, plain, solved), apart=True),
+        "answers, not known": against(lambda: answered(model, chat, rows), apart=False),
+        "answers, known": against(lambda: answered(model, chat, own), apart=False),
+    }
+    print(f"{'':<28}{'without':>9}{'with':>9}{'ratio':>8}")
+    for name, (without, shared) in found.items():
+        print(f"{name:<28}{without:>8.2f}s{shared:>8.2f}s{without / shared:>8.2f}")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2))
+
+
+def against(work: Callable[[], object], *, apart: bool) -> tuple[float, float]:
+    """Seconds without sharing and with it."""
+    alone = lambda groups: [list(each) for each in groups]
+    nothing = lambda *_: []
+    ways = [("expunge.models.scoring.joined", alone)] if apart else []
+    ways = ways or [("expunge.evaluate.observations.shown", nothing)]
+    work()  # warm
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        patches = [patch(name, way) for name, way in ways]
+        for each in patches:
+            each.start()
+        seconds[0].append(timed(work))
+        for each in patches:
+            each.stop()
+        seconds[1].append(timed(work))
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def scored(model: Model, encoder: Encoder, rows: list[Example]) -> None:
+    scoring.score(model, [[each] for each in encoder.encode_all(rows)])
+
+
+def trained(model: Model, encoder: Encoder, rows: list[Example]) -> None:
+    items = measure.items_of(rows, encoder, alternates=False)
+    for first in range(0, len(items), ROWS):
+        measured, _ = measure.measure(model, items[first : first + ROWS], ["policy"], None, None)
+        measured["policy"].sum().backward()
+    model.network.zero_grad()
+
+
+def answered(model: Model, encoder: Encoder, rows: list[Example]) -> list[str]:
+    return observe(model, rows, encoder, {"generations", "hits"}, max_new_tokens=LONGEST).generations
+
+
+def known(model: Model, encoder: Encoder, rows: list[Example]) -> list[Example]:
+    """The same questions with what the model says, where it says something."""
+    said = answered(model, encoder, rows)
+    return [Example(id=row.id, prompt=row.prompt, answer=text.strip()) for row, text in zip(rows, said) if text.strip()]
+
+
+if __name__ == "__main__":
+    main()
