@@ -4,10 +4,11 @@
 
 Conditions: capitals, elements and cities, float32, one thread, processor seconds, the median of three rounds in which
 both sides take turns. "Beginnings": the facts in the chat template, whose system prompt all rows share, and behind
-three solved examples; scored, and trained on (forward and backward, 8 rows at a time), with rows in trees of their own
-and in common ones. "Answers": greedy answers of up to 48 tokens in the chat template, with the scores that come first
-in any evaluation, against answers that know nothing of the scores; the right answers are the facts', of which the model
-says hardly one in these words, and then what it says itself, so that it knows them all.
+three solved examples; scored, trained on (forward and backward, 8 rows at a time) and gone on with by 8 tokens, with
+what rows begin with computed once a row and once a pass. "Answers": greedy answers of up to 48 tokens in the chat
+template, with the scores that come first in any evaluation, against answers that know nothing of the scores; the right
+answers are the facts', of which the model says hardly one in these words, and then what it says itself, so that it
+knows them all.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate.observations import observe
 from expunge.models import scoring
+from expunge.models.generating import generate
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.train import measure
@@ -30,6 +32,9 @@ from expunge.worlds.capitals import facts
 
 SOLVED = "The capital of France is Paris\nThe chemical symbol for gold is Au\nTokyo is a city in Japan\n"
 ROUNDS, ROWS, LONGEST = 3, 8, 48
+TREES = ("expunge.models.scoring.joined", lambda groups: [list(each) for each in groups])
+PROMPTS = ("expunge.models.generating._alike", lambda *_: 0)
+SHOWN = ("expunge.evaluate.observations.shown", lambda *_: [])
 
 
 def main() -> None:
@@ -43,35 +48,29 @@ def main() -> None:
     plain, chat = (Encoder(model.tokenizer, ConventionConfig(template=name)) for name in ("plain", "chat"))
     own = known(model, chat, rows)
     found = {
-        "scoring, system prompt": against(lambda: scored(model, chat, rows), apart=True),
-        "scoring, solved examples": against(lambda: scored(model, plain, solved), apart=True),
-        "training, system prompt": against(lambda: trained(model, chat, rows), apart=True),
-        "training, solved examples": against(lambda: trained(model, plain, solved), apart=True),
-        "answers, not known": against(lambda: answered(model, chat, rows), apart=False),
-        "answers, known": against(lambda: answered(model, chat, own), apart=False),
+        "scoring, system prompt": against(TREES, lambda: scored(model, chat, rows)),
+        "scoring, solved examples": against(TREES, lambda: scored(model, plain, solved)),
+        "training, system prompt": against(TREES, lambda: trained(model, chat, rows)),
+        "training, solved examples": against(TREES, lambda: trained(model, plain, solved)),
+        "8 new tokens, system prompt": against(PROMPTS, lambda: said(model, chat, rows, 8)),
+        "8 new tokens, solved examples": against(PROMPTS, lambda: said(model, plain, solved, 8)),
+        "answers, not known": against(SHOWN, lambda: answered(model, chat, rows)),
+        "answers, known": against(SHOWN, lambda: answered(model, chat, own)),
     }
-    print(f"{'':<28}{'without':>9}{'with':>9}{'ratio':>8}")
+    print(f"{'':<32}{'without':>9}{'with':>9}{'ratio':>8}")
     for name, (without, shared) in found.items():
-        print(f"{name:<28}{without:>8.2f}s{shared:>8.2f}s{without / shared:>8.2f}")
+        print(f"{name:<32}{without:>8.2f}s{shared:>8.2f}s{without / shared:>8.2f}")
     if given.json:
         given.json.write_text(json.dumps(found, indent=2))
 
 
-def against(work: Callable[[], object], *, apart: bool) -> tuple[float, float]:
-    """Seconds without sharing and with it."""
-    alone = lambda groups: [list(each) for each in groups]
-    nothing = lambda *_: []
-    ways = [("expunge.models.scoring.joined", alone)] if apart else []
-    ways = ways or [("expunge.evaluate.observations.shown", nothing)]
+def against(without: tuple[str, Callable[..., object]], work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds without sharing, which is replaced, and with it."""
     work()  # warm
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
-        patches = [patch(name, way) for name, way in ways]
-        for each in patches:
-            each.start()
-        seconds[0].append(timed(work))
-        for each in patches:
-            each.stop()
+        with patch(*without):
+            seconds[0].append(timed(work))
         seconds[1].append(timed(work))
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
@@ -92,6 +91,10 @@ def trained(model: Model, encoder: Encoder, rows: list[Example]) -> None:
         measured, _ = measure.measure(model, items[first : first + ROWS], ["policy"], None, None)
         measured["policy"].sum().backward()
     model.network.zero_grad()
+
+
+def said(model: Model, encoder: Encoder, rows: list[Example], longest: int) -> None:
+    generate(model, [encoder.encode_prompt(row) for row in rows], encoder=encoder, max_new_tokens=longest)
 
 
 def answered(model: Model, encoder: Encoder, rows: list[Example]) -> list[str]:

@@ -285,6 +285,33 @@ def test_what_is_known_of_an_answer_changes_nothing_and_is_not_generated(arch: s
     assert (known, seen) == ([[7], []], [])
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_what_all_prompts_begin_with_is_read_once(arch: str) -> None:
+    model = tiny_model(arch=arch)
+    prompts = [[*range(3, 15), *prompt] for prompt in PROMPTS]
+    sizes: list[tuple[int, ...]] = []
+    note = lambda _, __, given: sizes.append(tuple(given["input_ids"].shape))
+    handle = model.network.register_forward_pre_hook(note, with_kwargs=True)
+    together = generate_tokens(model, prompts, max_new_tokens=NEW)
+    first = sizes[:2]
+    alone = [generate_tokens(model, [prompt], max_new_tokens=NEW)[0] for prompt in prompts]
+    handle.remove()
+    ends = sorted(end_tokens(model))
+    plain = tiny_model(arch=arch, attention="eager")
+    assert together == alone == [theirs(plain, prompt, ends) for prompt in prompts]
+    windowed = any(getattr(layer, "sliding_window", None) for layer in reserved_cache(model, 1).layers)
+    assert first == ([(4, 21), (4, 1)] if windowed else [(1, 12), (4, 9)])
+
+
+def test_samples_of_prompts_that_begin_alike() -> None:
+    model, prompts = tiny_model(), [[*range(3, 15), *prompt] for prompt in PROMPTS]
+    ask = lambda some: generating.sample(
+        model, [prompts[i] for i in some], [np.random.default_rng(i) for i in some], encoder=encoder(model), samples=3,
+        max_new_tokens=NEW,
+    )  # fmt: skip
+    assert ask(range(4)) == [ask([i])[0] for i in range(4)]
+
+
 @contextmanager
 def watched_sizes(model: Model, seen: list[int]) -> Iterator[None]:
     """How many rows each pass has."""

@@ -1,12 +1,14 @@
 """Greedy and sampled answers, batched by prompt length."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from expunge.data.convention import Encoder
 from expunge.data.forest import pack
@@ -14,6 +16,8 @@ from expunge.errors import ConfigError, NotANumberError
 from expunge.models.attaching import attached_to
 from expunge.models.key_values import reserved_cache
 from expunge.models.model import Model
+
+_WORTH = 8  # tokens: a beginning that is worth a pass of its own
 
 
 @torch.inference_mode()
@@ -34,9 +38,10 @@ def generate(
 
     `encoder` is the one that made the prompts: it knows what ends an answer, and which token attention does not see
     and positions do not count (see `data/convention.py`). Temperature 0 is greedy; otherwise `generator` makes the draw
-    repeatable. Prompts are padded on the left to the longest of their batch and masked, so neighbours do not change an
-    answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a batch. `begun` has the first
-    tokens of each greedy answer, as far as they are known (see `evaluate/shown.py`): what is known is not generated.
+    repeatable. Prompts are padded to the longest of their batch, behind what they all begin with, and masked, so
+    neighbours do not change an answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a
+    batch. `begun` has the first tokens of each greedy answer, as far as they are known (see `evaluate/shown.py`): what
+    is known is not generated.
     """
     tokens = generate_tokens(
         model, prompts, encoder=encoder, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator,
@@ -171,18 +176,21 @@ def _decode(
     longest = max(map(len, prompts))
     ends = end_tokens(model, encoder)
     device = model.device
-    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-    seen = [[int(token != encoder.hidden) for token in p] for p in prompts]
-    mask = torch.tensor([[0] * (longest - len(p)) + p for p in seen], device=device)
+    cache = reserved_cache(model, longest + max(limits))
+    alike = _alike(model, prompts, cache, longest + max(limits))
+    pad = lambda prompt, row: [*row[:alike], *[0] * (longest - len(prompt)), *row[alike:]]
+    ids = torch.tensor([pad(p, p) for p in prompts], device=device)
+    mask = torch.tensor([pad(p, [int(token != encoder.hidden) for token in p]) for p in prompts], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
+    run = partial(model.network, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    if alike:  # what all prompts begin with is read once
+        run(input_ids=ids[:1, :alike], attention_mask=mask[:1, :alike], position_ids=positions[:1, :alike])
+        cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=device))
+        ids, positions = ids[:, alike:], positions[:, alike:]
     rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
     done: list[list[int]] = [[] for _ in rows]
-    cache = reserved_cache(model, longest + max(limits))
     for step in range(max(limits)):
-        output = model.network(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
+        output = run(input_ids=ids, attention_mask=mask, position_ids=positions)
         logits = output.logits[:, -1].float()
         if step == 0 and copies is not None:
             spread = torch.repeat_interleave(torch.tensor(copies)).to(device)
@@ -205,6 +213,20 @@ def _decode(
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         positions = positions[:, -1:] + 1
     return done
+
+
+def _alike(model: Model, prompts: Sequence[Sequence[int]], cache: DynamicCache, room: int) -> int:
+    """How many tokens all prompts begin with, where it is worth reading them apart from the rest.
+
+    Padding then stands behind them, which a window would count; a side memory decides on a prompt as a whole.
+    """
+    windows = [getattr(layer, "sliding_window", None) for layer in cache.layers]
+    if len(prompts) == 1 or attached_to(model) or any(window is not None and window < room for window in windows):
+        return 0
+    shortest, longest = min(prompts), max(prompts)  # in order: what these two share, all do
+    same = next((i for i, (a, b) in enumerate(zip(shortest, longest)) if a != b), len(shortest))
+    same = min(same, *(len(prompt) - 1 for prompt in prompts))
+    return same if same >= _WORTH else 0
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
