@@ -6,8 +6,8 @@ Conditions: contrasts of capitals, one batch, float32. "One pass" is a forward a
 every contrast in which the gradients of all weights add up. Processor seconds, so that what else the machine does
 hardly counts; the figures to quote are the ratios within one run. "runs" are the plain runs of both versions,
 "attribution" all edges in both directions, "one size" a run in which all edges but some are patched, "one edge" an
-exact patch, the mean over 16 edges that are drawn. A whole discovery is runs + attribution + about 20 sizes + 2 · `confirm` edges. The solver's time is that
-of `solve.py`.
+exact patch, the mean over 16 edges that are drawn. A whole discovery is runs + attribution + about 20 sizes +
+2 · `confirm` edges. The solver's time is that of `solve.py`.
 """
 
 import argparse

@@ -18,7 +18,10 @@ GRAINS = ("matrices", "heads", "neurons")
 
 def scene_on(model: Model, grain: str) -> Scene:
     graph = graph_of(model, grain, groups=3)
-    rows = {"clean": [(3, 4, 5, 17, 7, 20, 28), (3, 4, 5, 18, 29)], "corrupted": [(3, 4, 5, 19, 7, 21, 28), (3, 4, 6, 22, 29)]}
+    rows = {
+        "clean": [(3, 4, 5, 17, 7, 20, 28), (3, 4, 5, 18, 29)],
+        "corrupted": [(3, 4, 5, 19, 7, 21, 28), (3, 4, 6, 22, 29)],
+    }
     runs = {}
     for side, some in rows.items():
         forest = plant([[Encoded(ids, len(ids) - 1, "")] for ids in some])

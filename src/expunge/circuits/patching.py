@@ -2,8 +2,8 @@
 
     e_uv = (M(base) - M(base with u → v patched)) / (M(base) - M(other))
 
-One pass over the contrasts an edge, from the block on in which v reads: what lies below is as it was. An AND's input has (1, 0) by noising and denoising, an OR's (0, 1), an ADDER's the
-same in both: its share.
+One pass over the contrasts an edge, from the block on in which v reads: what lies below is as it was. An AND's input
+has (1, 0) by noising and denoising, an OR's (0, 1), an ADDER's the same in both: its share.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Observations: the shared forward passes on which every metric is array arithmetic.
 
 A set is scored once (log-probability and hit of each answer token) and answered once (greedily, from where scoring
-has not shown the answer); what a metric does not need is not measured. All answers of an example (the right one, its paraphrase, the wrong ones) are scored
-together, so that their prompt is computed once.
+has not shown the answer); what a metric does not need is not measured. All answers of an example (the right one, its
+paraphrase, the wrong ones) are scored together, so that their prompt is computed once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

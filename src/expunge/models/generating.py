@@ -215,7 +215,7 @@ def _decode(
     return done
 
 
-def _alike(model: Model, prompts: Sequence[Sequence[int]], cache: DynamicCache, room: int) -> int:
+def _alike(model: Model, prompts: list[list[int]], cache: DynamicCache, room: int) -> int:
     """How many tokens all prompts begin with, where it is worth reading them apart from the rest.
 
     Padding then stands behind them, which a window would count; a side memory decides on a prompt as a whole.

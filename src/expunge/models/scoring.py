@@ -161,9 +161,9 @@ def score(
 ) -> list[list[Scores]]:
     """Answer log-probabilities of every encoded example, in the order given.
 
-    A group (a prompt with its right, paraphrased and wrong answers) shares its common beginnings, and so do groups. `budget` is the
-    number of tokens of a forward pass; it changes memory, not results (1e-5 relative in float32). Raises
-    NotANumberError for a model that gives NaN.
+    A group (a prompt with its right, paraphrased and wrong answers) shares its common beginnings, and so do groups.
+    `budget` is the number of tokens of a forward pass; it changes memory, not results (1e-5 relative in float32).
+    Raises NotANumberError for a model that gives NaN.
     """
     results: list[list[Scores]] = [[] for _ in groups]
     for batch in pack([size_of(group) for group in groups], budget):

@@ -73,8 +73,8 @@ def measure(
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Name → measurement, for the items in order; and each answer token's item (axis " tokens").
 
-    The answer and the alternate of an item share their prompt in one tree, items what they begin with. The forward pass runs within every
-    context of `around`, which is given the forest and which of its tokens are the answers'.
+    The answer and the alternate of an item share their prompt in one tree, items what they begin with. The forward
+    pass runs within every context of `around`, which is given the forest and which of its tokens are the answers'.
     """
     base = wanted(names)
     second = any(name.startswith(ALTERNATE) for name in names)
