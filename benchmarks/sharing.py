@@ -7,8 +7,8 @@ both sides take turns. "Beginnings": the facts in the chat template, whose syste
 three solved examples; scored, trained on (forward and backward, 8 rows at a time) and gone on with by 8 tokens, with
 what rows begin with computed once a row and once a pass. "Answers": greedy answers of up to 48 tokens in the chat
 template, with the scores that come first in any evaluation, against answers that know nothing of the scores; the right
-answers are the facts', of which the model says hardly one in these words, and then what it says itself, so that it
-knows them all.
+answers are the facts', which the model puts into other words ("not known"), and then what it says itself, so that it
+knows them all, or half of them. "A tenth shares": four of 40 rows stand behind the solved examples.
 """
 
 import argparse
@@ -32,9 +32,9 @@ from expunge.worlds.capitals import facts
 
 SOLVED = "The capital of France is Paris\nThe chemical symbol for gold is Au\nTokyo is a city in Japan\n"
 ROUNDS, ROWS, LONGEST = 3, 8, 48
-TREES = ("expunge.models.scoring.joined", lambda groups: [list(each) for each in groups])
-PROMPTS = ("expunge.models.generating._alike", lambda *_: 0)
-SHOWN = ("expunge.evaluate.observations.shown", lambda *_: [])
+TREES = ("expunge.models.scoring.joined", lambda groups, _: [list(each) for each in groups])
+PROMPTS = ("expunge.models.generating._read_once", lambda *_: 0)
+SHOWN = ("expunge.evaluate.observations.shown", lambda *_: None)
 
 
 def main() -> None:
@@ -46,15 +46,18 @@ def main() -> None:
     rows = facts("capital", "element", "city")[: given.facts]
     solved = [Example(id=each.id, prompt=SOLVED + (each.prompt or ""), answer=each.answer) for each in rows]
     plain, chat = (Encoder(model.tokenizer, ConventionConfig(template=name)) for name in ("plain", "chat"))
-    own = known(model, chat, rows)
+    own, mixed = known(model, chat, rows), [*solved[: len(rows) // 10], *rows[len(rows) // 10 :]]
+    half = [*own[: len(own) // 2], *rows[len(own) // 2 :]]
     found = {
         "scoring, system prompt": against(TREES, lambda: scored(model, chat, rows)),
         "scoring, solved examples": against(TREES, lambda: scored(model, plain, solved)),
+        "scoring, a tenth shares": against(TREES, lambda: scored(model, plain, mixed)),
         "training, system prompt": against(TREES, lambda: trained(model, chat, rows)),
         "training, solved examples": against(TREES, lambda: trained(model, plain, solved)),
         "8 new tokens, system prompt": against(PROMPTS, lambda: said(model, chat, rows, 8)),
         "8 new tokens, solved examples": against(PROMPTS, lambda: said(model, plain, solved, 8)),
         "answers, not known": against(SHOWN, lambda: answered(model, chat, rows)),
+        "answers, half known": against(SHOWN, lambda: answered(model, chat, half)),
         "answers, known": against(SHOWN, lambda: answered(model, chat, own)),
     }
     print(f"{'':<32}{'without':>9}{'with':>9}{'ratio':>8}")

@@ -10,6 +10,7 @@ from expunge.circuits.wiring import written_by
 from expunge.data.convention import Encoded
 from expunge.data.forest import plant
 from expunge.models.model import Model
+from expunge.models.watching import module_at
 from steps import assert_same_bits, bits
 from tiny import ARCHITECTURES, tiny_model
 
@@ -50,5 +51,21 @@ def test_as_whole_passes(arch: str, grain: str) -> None:
         found = patch(scene, direction, some)  # type: ignore[arg-type]
         torch.testing.assert_close(found, torch.tensor(wanted), rtol=1e-3, atol=1e-4)
         assert found.abs().max() > 1e-3
+    reader = scene.graph.readers[some[0][1]]
+    assert _blocks_run(scene, some[0]) == model.layout.depth - reader.layer  # type: ignore[arg-type]
+    assert _blocks_run(scene, some[-1]) == 0  # of the readers the last is what comes out  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        patch(scene, "noising", [(len(scene.graph.writers) - 1, 0)])
     assert_same_bits(before, bits(model))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.network.modules())
+
+
+def _blocks_run(scene: Scene, edge: tuple[int, int]) -> int:
+    """Attentions that a patch of the edge computes."""
+    model, seen = scene.model, []
+    paths = [model.layout.attention_out(layer) for layer in range(model.layout.depth)]
+    handles = [module_at(model, path).register_forward_hook(lambda *_: seen.append(1)) for path in paths]
+    patch(scene, "noising", [edge])
+    for handle in handles:
+        handle.remove()
+    return len(seen)

@@ -13,16 +13,17 @@ import torch
 from expunge.change import Fingerprint, WeightChange
 from expunge.change.attachment import attached_id
 from expunge.data.convention import Encoded, Encoder
-from expunge.data.forest import joined, plant
+from expunge.data.forest import plant
 from expunge.edit import editors
 from expunge.edit.facts import Rows
 from expunge.edit.work import Work
 from expunge.errors import ChangeError, ConfigError
 from expunge.evaluate.identity import untouched
+from expunge.models import generating, scoring
 from expunge.models.attaching import LayerAttachment, attached_to, identity_of
 from expunge.models.changes import FORMS, is_attachment, load_change
 from expunge.models.codebook import Codebook
-from expunge.models.generating import generate, generate_tokens, sample
+from expunge.models.generating import generate, sample
 from expunge.models.memories import Memories
 from expunge.models.model import Model
 from expunge.models.scoring import forward, score
@@ -131,21 +132,28 @@ def test_scores_in_one_forest_are_those_of_each_text_alone(name: str, arch: str,
             torch.testing.assert_close(one.log_probs, other.log_probs, rtol=near, atol=near)
 
 
-@both
-def test_rows_that_begin_alike_are_decided_on_one_by_one(name: str) -> None:
-    """What they share would decide for none of them; nor does what is known of an answer move a prompt's end."""
+def test_rows_that_begin_alike_are_decided_on_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they share would decide for none of them, nor would the rest of a prompt without it."""
     model, same = tiny_model(), list(range(3, 15))
-    rows = [Encoded((*same, *p, 9, 4), len(same) + len(p), "") for p in prompts()]
-    assert len(joined([[row] for row in rows])) == 1
-    with attachment(name).applied_to(model):
-        together = [scores for (scores,) in score(model, [[row] for row in rows])]
-        alone = [score(model, [[row]])[0][0] for row in rows]
-        encoder = Encoder(model.tokenizer)
-        said = generate_tokens(model, prompts(), encoder=encoder, max_new_tokens=NEW)
-        begun = [tokens[:1] for tokens in said]
-        assert generate_tokens(model, prompts(), encoder=encoder, max_new_tokens=NEW, begun=begun) == said
-    for one, other in zip(together, alone, strict=True):
-        torch.testing.assert_close(one.log_probs, other.log_probs, rtol=1e-5, atol=1e-5)
+    asked = [[*same, *p] for p in prompts()]
+    rows = [[Encoded((*p, 9, 4), len(p), "")] for p in asked]
+    found: Any = attachment("wise")
+
+    def seen(some: Sequence[int]) -> tuple[list[torch.Tensor], list[str]]:
+        return [scores.log_probs for (scores,) in score(model, [rows[i] for i in some])], answers(
+            model, [asked[i] for i in some]
+        )
+
+    with replace(found, thresholds=(2.6,)).applied_to(model):  # among what these prompts give
+        together, said = seen(range(len(rows)))
+        alone = [seen([i]) for i in range(len(rows))]
+        assert said == [texts[0] for _, texts in alone]
+        for one, (others, _) in zip(together, alone, strict=True):
+            torch.testing.assert_close(one, others[0], rtol=1e-5, atol=1e-5)
+        for module in (scoring, generating):
+            monkeypatch.setattr(module, "attached_to", lambda _: ())
+        mixed, _ = seen(range(len(rows)))
+    assert not all(torch.allclose(one, others[0], atol=1e-2) for one, (others, _) in zip(mixed, alone, strict=True))
 
 
 @both

@@ -2,8 +2,11 @@
 
 import random
 
+import pytest
+
+from expunge.data import overlap
 from expunge.data.example import Example, Sets, Turn
-from expunge.data.overlap import _nearest, check_overlap
+from expunge.data.overlap import check_overlap
 from expunge.data.problems import Problems
 
 
@@ -85,8 +88,15 @@ def test_scripts_without_spaces_are_compared_by_character() -> None:
     assert check(forget=[row("f:1", one, "巴黎")], retain=[row("r:1", "德国的首都是什么", "柏林")])[1] == []
 
 
-def test_rows_of_one_template_do_not_make_it_quadratic() -> None:
-    """However many candidates there are, an example is compared with a thousand of them."""
-    words, far = frozenset("abcdefghij"), frozenset("a")
-    assert _nearest(words, [[far] * 400, [*[far] * 599, words]]) == words
-    assert _nearest(words, [[far] * 400, [*[far] * 600, words]]) is None
+def test_rows_of_one_template_do_not_make_it_quadratic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many candidates there are, an example is compared with so many of them."""
+    frame = " ".join(f"w{i}" for i in range(30))
+    others = [row(f"r:{i}", f"{frame} {' '.join(f'v{i}x{j}' for j in range(5))}", "a") for i in range(20)]
+    near = row("r:20", f"{frame} u0 u1 u2 u3 u4", "b")
+    asked = row("f:0", f"{frame} u0 u1 u2 u3 u4", "a")
+    assert len(check(forget=[asked], retain=[*others, near])[1]) == 1
+    words = frozenset("abcdefghij")
+    far = frozenset("a")
+    monkeypatch.setattr(overlap, "_TRIES", 10)
+    assert overlap._nearest(words, [[far] * 4, [*[far] * 5, words]]) == words
+    assert overlap._nearest(words, [[far] * 4, [*[far] * 6, words]]) is None

@@ -1,7 +1,6 @@
 """Generated answers do not depend on neighbours, and are those of Transformers' own loop."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +10,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
+from architectures import tiny_network
 from expunge.data.convention import Encoder
 from expunge.errors import ConfigError
 from expunge.models import generating
@@ -18,7 +18,7 @@ from expunge.models.generating import _draw
 from expunge.models.key_values import cached_tokens, reserved_cache
 from expunge.models.model import Model
 from steps import taught_model, unequal_sets
-from tiny import ARCHITECTURES, tiny_model
+from tiny import ARCHITECTURES, tiny_model, tiny_tokenizer
 
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11, 12, 13], [20], [8, 9, 30, 31], [14, 15, 16, 17, 18, 19]]
 NEW = 12  # with the longest prompt far beyond the tiny models' windows of 6
@@ -270,22 +270,6 @@ def test_samples_of_nothing_and_progress() -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_what_is_known_of_an_answer_changes_nothing_and_is_not_generated(arch: str) -> None:
-    model = tiny_model(arch=arch)
-    answers = generate_tokens(model, PROMPTS, max_new_tokens=NEW)
-    ends = sorted(end_tokens(model))
-    assert len(answers[0]) == NEW  # the model is as it was made, and ends by chance only
-    begun = [answers[0], answers[1][:3], [], [*answers[3][:5]]]
-    seen: list[int] = []
-    with watched_sizes(model, seen):
-        assert generate_tokens(model, PROMPTS, max_new_tokens=NEW, begun=begun) == answers
-    assert seen[0] == 3  # the first answer is known whole, up to the limit
-    with watched_sizes(model, seen := []):
-        known = generate_tokens(model, PROMPTS[:2], max_new_tokens=NEW, begun=[[7, ends[0], 8], [ends[0]]])
-    assert (known, seen) == ([[7], []], [])
-
-
-@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_what_all_prompts_begin_with_is_read_once(arch: str) -> None:
     model = tiny_model(arch=arch)
     prompts = [[*range(3, 15), *prompt] for prompt in PROMPTS]
@@ -303,6 +287,22 @@ def test_what_all_prompts_begin_with_is_read_once(arch: str) -> None:
     assert first == ([(4, 21), (4, 1)] if windowed else [(1, 12), (4, 9)])
 
 
+@pytest.mark.parametrize("window", [33, 32])
+def test_a_window_that_would_count_padding_forbids_it(window: int) -> None:
+    """The longest prompt has 21 tokens, and 12 are new."""
+    network = tiny_network("mistral", len(tiny_tokenizer()), sliding_window=window)
+    network.set_attn_implementation("packed")
+    model = replace(tiny_model(arch="mistral"), network=network)
+    prompts = [[*range(3, 15), *prompt] for prompt in PROMPTS]
+    sizes: list[int] = []
+    note = lambda _, __, given: sizes.append(given["input_ids"].shape[1])
+    handle = model.network.register_forward_pre_hook(note, with_kwargs=True)
+    together = generate_tokens(model, prompts, max_new_tokens=NEW)
+    assert sizes[0] == (12 if window == 33 else 21)
+    handle.remove()
+    assert together == [generate_tokens(model, [prompt], max_new_tokens=NEW)[0] for prompt in prompts]
+
+
 def test_samples_of_prompts_that_begin_alike() -> None:
     model, prompts = tiny_model(), [[*range(3, 15), *prompt] for prompt in PROMPTS]
     ask = lambda some: generating.sample(
@@ -310,14 +310,3 @@ def test_samples_of_prompts_that_begin_alike() -> None:
         max_new_tokens=NEW,
     )  # fmt: skip
     assert ask(range(4)) == [ask([i])[0] for i in range(4)]
-
-
-@contextmanager
-def watched_sizes(model: Model, seen: list[int]) -> Iterator[None]:
-    """How many rows each pass has."""
-    note = lambda _, __, given: seen.append(len(given["input_ids"]))
-    handle = model.network.register_forward_pre_hook(note, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -32,9 +32,9 @@ def patch(scene: Scene, direction: Direction, edges: Sequence[tuple[int, int]]) 
 def _left(scene: Scene, batch: Batch, direction: Direction, writer: int, reader: int) -> float:
     """M of a batch when `reader` reads what `writer` writes in the other run."""
     base, other = (batch.runs[side] for side in BASE[direction])
-    first = min(scene.graph.readers[reader].layer, scene.model.layout.depth - 1)
+    assert scene.graph.possible[writer, reader]
     wires = Wires(without=(reader, base.written[writer] - other.written[writer]))
-    with resumed(scene.model, first, base.blocks):
+    with resumed(scene.model, scene.graph.readers[reader].layer, base.blocks):
         logits = run(scene.model, scene.graph, base.forest, wires)
     scene.tick(len(batch))
     return float(batch.measure(logits, BASE[direction][0]).sum())

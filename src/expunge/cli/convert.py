@@ -21,7 +21,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="PLACE",
-        help="The record; else NAME.record.json beside the file. Of a model or with --to a folder.",
+        help="The record; else NAME.record.json beside the file. A folder for a model, or with --to.",
     ),
 ]
 To = Annotated[
@@ -38,7 +38,7 @@ def convert(what: What, out: Out = None, to: To = None, overwrite: o.Overwrite =
     """
     from expunge.record_file import to_json
 
-    model = to is None and what.endswith(".gguf")
+    model = to is None and _holds_a_model(what)
     if to is not None:
         record, path = _export(what, to, out, overwrite=overwrite), out
     elif model:
@@ -67,6 +67,12 @@ def _export(name: str, to: str, out: Path | None, *, overwrite: bool) -> Record:
     if out is None:
         raise ConfigError("--to lm-eval writes several files: give --out, a folder")
     return run_export(name, out, arguments=o.TYPED.get(), overwrite=overwrite, phases=Bars())
+
+
+def _holds_a_model(name: str) -> bool:
+    """A GGUF file, or a folder with one."""
+    path = Path(name)
+    return path.suffix == ".gguf" or (path.is_dir() and any(each.suffix == ".gguf" for each in path.iterdir()))
 
 
 def _dequantize(name: str, out: Path | None, *, overwrite: bool) -> Record:

@@ -147,31 +147,39 @@ class _Tree:
         return seen
 
 
-_SHARED = 8  # tokens: a beginning that is worth a tree of its own
-_LARGEST = 256  # nodes of such a tree: attention looks at all pairs of them, whoever sees whom
+_SHARED = 8  # tokens: a beginning that is worth sharing
+_SIZES = (128, 256)  # nodes of a tree that several groups share, at most
 
 
-def joined(groups: Sequence[Sequence[Encoded]]) -> list[list[Encoded]]:
+def joined(groups: Sequence[Sequence[Encoded]], width: int) -> list[list[Encoded]]:
     """Neighbours that begin alike (a system prompt, solved examples) as one group; the branches keep their order.
 
-    For what is read at answer tokens only: a disturbance of a shared node would be one of all its groups.
+    Only where it pays: a node less saves about as much as `width` (of the network) pairs of tokens cost attention,
+    which looks at all pairs of a grid of trees × longest. For what is read at answer tokens only: a disturbance of a shared
+    node would be one of all its groups.
     """
+    plain = [[*group] for group in groups], [size_of(group) for group in groups]
+    ways = (plain, *(_joined(groups, largest) for largest in _SIZES))
+    return min(ways, key=lambda way: width * sum(way[1]) + len(way[1]) * max(way[1], default=0) ** 2)[0]
+
+
+def _joined(groups: Sequence[Sequence[Encoded]], largest: int) -> tuple[list[list[Encoded]], list[int]]:
+    """The groups and how many nodes their trees have, about."""
     found: list[list[Encoded]] = []
-    nodes = 0  # of the last group that was found
+    nodes: list[int] = []
     for group in groups:
-        alike = _alike(found[-1][0], group[0]) if found else 0
-        own = size_of(group) - alike
-        if alike >= _SHARED and 4 * alike >= group[0].start and nodes + own <= _LARGEST:
+        size, alike = size_of(group), _alike(found[-1][0], group[0]) if found else 0
+        if alike >= _SHARED and nodes[-1] + size - alike <= largest:
             found[-1] += group
-            nodes += own
+            nodes[-1] += size - alike
         else:
             found.append([*group])
-            nodes = own + alike
-    return found
+            nodes.append(size)
+    return found, nodes
 
 
 def size_of(group: Sequence[Encoded]) -> int:
-    """How many nodes a tree has at least: answers that part behind the longest prompt."""
+    """How many nodes a tree has, about: one prompt and all answers."""
     return max(each.start for each in group) + sum(len(each.ids) - each.start for each in group)
 
 

@@ -1,6 +1,6 @@
 """Observations: the shared forward passes on which every metric is array arithmetic.
 
-A set is scored once (log-probability and hit of each answer token) and answered once (greedily, from where scoring
+A set is scored once (log-probability and hit of each answer token) and answered once (greedily, where scoring
 has not shown the answer); what a metric does not need is not measured. All answers of an example (the right one, its
 paraphrase, the wrong ones) are scored together, so that their prompt is computed once.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from expunge.data.convention import Encoded, Encoder
+from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.data.room import room
 from expunge.evaluate.shown import shown
-from expunge.models.generating import generate
+from expunge.models.generating import end_tokens, generate_tokens, text_of
 from expunge.models.gradient_norms import gradient_norms
 from expunge.models.key_values import cached_tokens
 from expunge.models.model import Model
@@ -104,14 +104,11 @@ def observe(
         scored = _score(model, encoder, examples, wanted, budget, bf16, moments=bool(MOMENTS & set(needs)))
         seen = _sorted(examples, scored, needs, answers)
     seen = replace(seen, asked=list(examples))
-    begin = partial(_begin, encoder.encode_all(examples) if seen.right else [], seen.right)
+    said = partial(_said, model, encoder, examples, seen.right, budget=budget, bf16=bf16, tick=tick)
     if "generations" in needs:
         prompts = [encoder.encode_prompt(example) for example in examples]
-        texts = generate(
-            model, prompts, encoder=encoder, max_new_tokens=max_new_tokens or room([examples], encoder),
-            begun=begin(range(len(examples)), prompts), budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
-        )  # fmt: skip
-        seen = replace(seen, generations=texts)
+        longest = max_new_tokens or room([examples], encoder)
+        seen = replace(seen, generations=said(range(len(examples)), prompts, longest))
     if "answer_texts" in needs:
         seen = replace(seen, answer_texts=[encoder.answer_text(example) for example in examples])
     if "gradient_norms" in needs:
@@ -121,24 +118,30 @@ def observe(
         texts = [""] * len(examples)
         for limit in sorted({length for _, length, _ in cut}):  # no longer than the text goes on
             rows = [i for i, (_, length, _) in enumerate(cut) if length == limit]
-            prefixes = [cut[i][0] for i in rows]
-            found = generate(
-                model, prefixes, encoder=encoder, max_new_tokens=limit, begun=begin(rows, prefixes),
-                budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
-            )  # fmt: skip
+            found = said(rows, [cut[i][0] for i in rows], limit)
             for i, text in zip(rows, found, strict=True):
                 texts[i] = text
         seen = replace(seen, continuations=texts, continued=[rest for *_, rest in cut])
     return seen
 
 
-def _begin(
-    encoded: Sequence[Encoded], right: Sequence[Scored], rows: Sequence[int], prompts: Sequence[Sequence[int]]
-) -> list[list[int]] | None:
-    """The first tokens of the answers to the prompts, of these rows; None where nothing was scored."""
-    if not right:
-        return None
-    return [shown(encoded[i], right[i].hits, prompt) for i, prompt in zip(rows, prompts, strict=True)]
+def _said(
+    model: Model, encoder: Encoder, examples: Sequence[Example], right: Sequence[Scored], rows: Sequence[int],
+    prompts: Sequence[Sequence[int]], longest: int, *, budget: int, bf16: bool, tick: Tick,
+) -> list[str]:  # fmt: skip
+    """The greedy answers of some rows to these prompts; only those that scoring has not shown are generated."""
+    answers: list[list[int] | None] = [None] * len(rows)
+    if right:
+        encoded, ends = encoder.encode_all(examples[i] for i in rows), end_tokens(model, encoder)
+        answers = [shown(each, right[i].hits, prompt, ends, longest) for each, i, prompt in zip(encoded, rows, prompts)]
+    left = [n for n, answer in enumerate(answers) if answer is None]
+    tick(len(rows) - len(left))
+    found = generate_tokens(
+        model, [prompts[n] for n in left], encoder=encoder, max_new_tokens=longest,
+        budget=cached_tokens(model, budget), bf16=bf16, tick=tick,
+    )  # fmt: skip
+    new = dict(zip(left, found, strict=True))
+    return [text_of(model, new[n] if answer is None else answer) for n, answer in enumerate(answers)]
 
 
 def _answers(example: Example, needs: Collection[str]) -> Iterator[str]:

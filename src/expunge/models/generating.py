@@ -29,7 +29,6 @@ def generate(
     max_new_tokens: int,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
-    begun: Sequence[Sequence[int]] | None = None,
     budget: int = 2048,
     bf16: bool = False,
     tick: Callable[[int], object] = lambda _: None,
@@ -40,12 +39,11 @@ def generate(
     and positions do not count (see `data/convention.py`). Temperature 0 is greedy; otherwise `generator` makes the draw
     repeatable. Prompts are padded to the longest of their batch, behind what they all begin with, and masked, so
     neighbours do not change an answer; a finished answer leaves its batch. `budget` bounds prompt plus new tokens of a
-    batch. `begun` has the first tokens of each greedy answer, as far as they are known (see `evaluate/shown.py`): what
-    is known is not generated.
+    batch.
     """
     tokens = generate_tokens(
         model, prompts, encoder=encoder, max_new_tokens=max_new_tokens, temperature=temperature, generator=generator,
-        begun=begun, budget=budget, bf16=bf16, tick=tick,
+        budget=budget, bf16=bf16, tick=tick,
     )  # fmt: skip
     return [text_of(model, ids) for ids in tokens]
 
@@ -59,7 +57,6 @@ def generate_tokens(
     max_new_tokens: int,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
-    begun: Sequence[Sequence[int]] | None = None,
     budget: int = 2048,
     bf16: bool = False,
     tick: Callable[[int], object] = lambda _: None,
@@ -69,32 +66,14 @@ def generate_tokens(
     if temperature and generator is None:
         raise ValueError("sampling needs a `generator`, so that it can be repeated")
     choose = lambda logits, _rows, _step: _choose(logits, temperature, generator)
-    if begun is None or attached_to(model):  # side memories go by where a prompt ends, which must stay its end
-        begun = [()] * len(prompts)
-    answers, going = _begin(model, encoder, begun, max_new_tokens)
-    tick(len(prompts) - len(going))
-    for batch in pack([len(prompts[i]) + max_new_tokens for i in going], budget):
-        here = [going[i] for i in batch]
-        given, limits = [[*prompts[i], *answers[i]] for i in here], [max_new_tokens - len(answers[i]) for i in here]
+    answers: list[list[int]] = [[] for _ in prompts]
+    for batch in pack([len(p) + max_new_tokens for p in prompts], budget):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            tokens = _decode(model, given, limits, choose, encoder)
-        for i, ids in zip(here, tokens):
-            answers[i] += ids
+            tokens = _decode(model, [list(prompts[i]) for i in batch], max_new_tokens, choose, encoder)
+        for i, ids in zip(batch, tokens):
+            answers[i] = ids
         tick(len(batch))
     return answers
-
-
-def _begin(
-    model: Model, encoder: Encoder, begun: Sequence[Sequence[int]], limit: int
-) -> tuple[list[list[int]], list[int]]:
-    """What is known of each answer without its end, and which of them go on."""
-    ends, answers, going = end_tokens(model, encoder), [], []
-    for i, tokens in enumerate(begun):
-        stop = next((n for n, token in enumerate(tokens) if token in ends), None)
-        answers.append(list(tokens[: limit if stop is None else min(stop, limit)]))
-        if stop is None and len(answers[i]) < limit:
-            going.append(i)
-    return answers, going
 
 
 @torch.inference_mode()
@@ -136,7 +115,7 @@ def sample(
         copies = [share.stop - share.first for share in asked]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             given = [list(prompts[s.prompt]) for s in asked]
-            tokens = _decode(model, given, [max_new_tokens] * len(owners), choose, encoder, copies)
+            tokens = _decode(model, given, max_new_tokens, choose, encoder, copies)
         for (share, number), ids in zip(owners, tokens, strict=True):
             answers[share.prompt][number] = text_of(model, ids)
         tick(sum(share.stop == samples for share in asked))
@@ -163,12 +142,12 @@ def _check_room(model: Model, prompts: Sequence[Sequence[int]], new: int) -> Non
 def _decode(
     model: Model,
     prompts: list[list[int]],
-    limits: Sequence[int],
+    limit: int,
     choose: Callable[[Tensor, list[int], int], Tensor],
     encoder: Encoder,
     copies: Sequence[int] | None = None,
 ) -> list[list[int]]:
-    """The loop itself: one key-value cache, from which finished rows are dropped. Each has a limit of its own.
+    """The loop itself: one key-value cache, from which finished rows are dropped.
 
     `choose` takes logits, which row each of them is, and the step. With `copies` a prompt's row becomes that many
     after the pass over the prompts.
@@ -176,8 +155,8 @@ def _decode(
     longest = max(map(len, prompts))
     ends = end_tokens(model, encoder)
     device = model.device
-    cache = reserved_cache(model, longest + max(limits))
-    alike = _alike(model, prompts, cache, longest + max(limits))
+    cache = reserved_cache(model, longest + limit)
+    alike = _read_once(model, prompts, cache, longest + limit)
     pad = lambda prompt, row: [*row[:alike], *[0] * (longest - len(prompt)), *row[alike:]]
     ids = torch.tensor([pad(p, p) for p in prompts], device=device)
     mask = torch.tensor([pad(p, [int(token != encoder.hidden) for token in p]) for p in prompts], device=device)
@@ -189,7 +168,7 @@ def _decode(
         ids, positions = ids[:, alike:], positions[:, alike:]
     rows = list(range(len(prompts) if copies is None else sum(copies)))  # which answer each row of the batch still is
     done: list[list[int]] = [[] for _ in rows]
-    for step in range(max(limits)):
+    for step in range(limit):
         output = run(input_ids=ids, attention_mask=mask, position_ids=positions)
         logits = output.logits[:, -1].float()
         if step == 0 and copies is not None:
@@ -198,10 +177,9 @@ def _decode(
             logits, mask, positions = logits[spread], mask[spread], positions[spread]
         chosen = choose(logits, rows, step)
         picked = chosen.tolist()
-        said = [i for i, token in enumerate(picked) if token not in ends]
-        for i in said:
+        going = [i for i, token in enumerate(picked) if token not in ends]
+        for i in going:
             done[rows[i]].append(picked[i])
-        going = [i for i in said if len(done[rows[i]]) < limits[rows[i]]]
         if not going:
             break
         if len(going) < len(rows):
@@ -215,7 +193,7 @@ def _decode(
     return done
 
 
-def _alike(model: Model, prompts: list[list[int]], cache: DynamicCache, room: int) -> int:
+def _read_once(model: Model, prompts: list[list[int]], cache: DynamicCache, room: int) -> int:
     """How many tokens all prompts begin with, where it is worth reading them apart from the rest.
 
     Padding then stands behind them, which a window would count; a side memory decides on a prompt as a whole.
@@ -223,8 +201,8 @@ def _alike(model: Model, prompts: list[list[int]], cache: DynamicCache, room: in
     windows = [getattr(layer, "sliding_window", None) for layer in cache.layers]
     if len(prompts) == 1 or attached_to(model) or any(window is not None and window < room for window in windows):
         return 0
-    shortest, longest = min(prompts), max(prompts)  # in order: what these two share, all do
-    same = next((i for i, (a, b) in enumerate(zip(shortest, longest)) if a != b), len(shortest))
+    first, last = min(prompts), max(prompts)  # in order: what these two share, all do
+    same = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
     same = min(same, *(len(prompt) - 1 for prompt in prompts))
     return same if same >= _WORTH else 0
 

@@ -183,7 +183,7 @@ def score(
 
 def sharing(model: Model, groups: Sequence[Sequence[Encoded]]) -> Sequence[Sequence[Encoded]]:
     """The groups as trees of one pass: `joined`, except where a side memory decides tree by tree (`texts.py`)."""
-    return groups if attached_to(model) else joined(groups)
+    return groups if attached_to(model) else joined(groups, model.layout.width)
 
 
 def sums(values: Float[Tensor, " tokens"], owner: Int[Tensor, " tokens"], branches: int) -> Float[Tensor, " branches"]:

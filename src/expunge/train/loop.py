@@ -241,7 +241,7 @@ class Loop:
 
     def _loss(self, stream: Stream, items: list[Item], name: str, going: frozenset[int] | None) -> tuple[Tensor, int]:
         """Σwℓ of a micro-batch, and how many of its examples rest."""
-        around = [wrapper.around for wrapper in self.wrappers] if name == "forget" else []
+        around = [wrapper.around for wrapper in self.wrappers if wrapper.enters] if name == "forget" else []
         rests = REST_NEEDS if stream.levels is not None and going is None else ()
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bf16):
             measured, owner = measure(

@@ -48,8 +48,12 @@ class Wrapper:
     @property
     def disturbs(self) -> bool:
         """Is the forget loss taken of another model than the one that is trained?"""
-        kind = type(self)
-        return kind.around is not Wrapper.around or kind.forget_gradient is not Wrapper.forget_gradient
+        return self.enters or type(self).forget_gradient is not Wrapper.forget_gradient
+
+    @property
+    def enters(self) -> bool:
+        """Does it act within the forward pass of the forget loss?"""
+        return type(self).around is not Wrapper.around
 
     @property
     def combines(self) -> bool:
