@@ -155,8 +155,8 @@ def joined(groups: Sequence[Sequence[Encoded]], width: int) -> list[list[Encoded
     """Neighbours that begin alike (a system prompt, solved examples) as one group; the branches keep their order.
 
     Only where it pays: a node less saves about as much as `width` (of the network) pairs of tokens cost attention,
-    which looks at all pairs of a grid of trees × longest. For what is read at answer tokens only: a disturbance of a shared
-    node would be one of all its groups.
+    which looks at all pairs of a grid of trees × longest. For what is read at answer tokens only: a disturbance of a
+    shared node would be one of all its groups.
     """
     plain = [[*group] for group in groups], [size_of(group) for group in groups]
     ways = (plain, *(_joined(groups, largest) for largest in _SIZES))
