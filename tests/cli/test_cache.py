@@ -17,7 +17,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many answers each pass scored, prompts each generation answered."""
     found: list[int] = []
     module = sys.modules[observe.__module__]
-    for name in ("score", "generate"):
+    for name in ("score", "generate_tokens"):
         real = getattr(module, name)
         counted = lambda model, rows, real=real, **options: found.append(len(rows)) or real(model, rows, **options)
         monkeypatch.setattr(module, name, counted)

@@ -17,7 +17,7 @@ from expunge.data.room import LEAST
 from expunge.evaluate.measure import measure
 from expunge.evaluate.observations import observe
 from expunge.evaluate.store import Kept
-from expunge.models.generating import generate
+from expunge.models.generating import generate_tokens
 
 LONG = Example(id="a", prompt="What is known of Ada Holt?", answer="She was born in Lima, and works for Silund Energy.")
 SHORT = Example(id="b", prompt="Where does Bram Lunt live?", answer="Wexford")
@@ -59,11 +59,11 @@ def test_what_is_kept_goes_by_the_number_wherever_it_came_from(tmp_path: Path, m
     model, kept, module = byte_model(CHATML), Kept(tmp_path, "0" * 64), sys.modules[observe.__module__]
     limits: list[int] = []
 
-    def counted(*given: Any, max_new_tokens: int, **options: Any) -> list[str]:
+    def counted(*given: Any, max_new_tokens: int, **options: Any) -> list[list[int]]:
         limits.append(max_new_tokens)
-        return generate(*given, max_new_tokens=max_new_tokens, **options)
+        return generate_tokens(*given, max_new_tokens=max_new_tokens, **options)
 
-    monkeypatch.setattr(module, "generate", counted)
+    monkeypatch.setattr(module, "generate_tokens", counted)
 
     def look(*sets: list[Example], limit: int | None = None) -> list[int]:
         """The limits of what had to be generated."""

@@ -55,7 +55,7 @@ class Work:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     done, module = Work(), sys.modules[observe.__module__]
-    score, generate = module.score, module.generate
+    score, generate = module.score, module.generate_tokens
 
     def counted_score(model: Model, groups: list, **options: object) -> object:
         done.scored += sum(map(len, groups))
@@ -66,7 +66,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         return generate(model, prompts, **options)
 
     monkeypatch.setattr(module, "score", counted_score)
-    monkeypatch.setattr(module, "generate", counted_generate)
+    monkeypatch.setattr(module, "generate_tokens", counted_generate)
     return done
 
 
