@@ -27,7 +27,7 @@ from expunge.objectives.binding import bind
 from expunge.parameters import parameters_of
 from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
-from expunge.train.fitness import check_dtype
+from expunge.train.fitness import check_dtype, ties_told
 from expunge.train.loop import Loop, Progress, Stream
 from expunge.train.measure import items_of
 from expunge.train.optimizer import Optimizer
@@ -113,7 +113,7 @@ def fit(
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
-        notes = lora.left_out(wrapped, mask) if wrapped else ()
+        notes = (*(lora.left_out(wrapped, mask) if wrapped else ()), *ties_told(parameters.values(), config))
         checkpoints.save_start(parameters, resume=resume)
         accelerator.wait_for_everyone()
         loop = Loop(

@@ -1,10 +1,17 @@
 """Settings that cannot do what they promise on this model or these sets, refused before anything is trained."""
 
-from expunge.config import TrainConfig, differing
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from expunge.change.bits import bits
+from expunge.config import FinetuneConfig, TrainConfig, differing
 from expunge.errors import ConfigError
 from expunge.objectives import objectives
 from expunge.train.wrappers import bind_wrappers
 
+_TIE = 0x8000  # the last 16 bits of a float32 that lies in the middle between two bfloat16 numbers
 OF_RETAIN = ("retain_loss", "retain_options", "retain_weight", "retain_batch_size")
 
 
@@ -52,3 +59,28 @@ def check_idle(config: TrainConfig, *, retain: bool) -> None:
             f"`{idle[0]}` is of the retain loss, and there is no retain set: give one (`--retain`), or leave it out "
             "(`--retain-loss none`)"
         )
+
+
+@torch.no_grad()
+def ties_told(weights: Iterable[Tensor], config: TrainConfig | FinetuneConfig) -> tuple[str, ...]:
+    """A note where bfloat16 arithmetic sees a first step that is larger than the learning rate says.
+
+    Weights of a quantized file are few numbers times a scale, and many of them lie exactly in the middle between two
+    bfloat16 numbers. A step of any size takes each of these to the side that it points to, by half a unit.
+    """
+    several = [each for each in weights if each.dtype == torch.float32]
+    if config.precision != "bfloat16" or not several:
+        return ()
+    total, ties, moved = sum(each.numel() for each in several), 0, 0.0
+    for each in several:
+        tied = (bits(each) & 0xFFFF) == _TIE
+        ties += int(tied.sum())
+        moved += float((each.abs() * tied).sum()) / 2**9  # half a unit is 1/512 to 1/256 of a number
+    steps = moved / total / config.learning_rate
+    if steps < 1:
+        return ()
+    return (
+        f"{ties / total:.1%} of the trained weights lie in the middle between two bfloat16 numbers, as those of a "
+        f"quantized file do: in bfloat16 arithmetic the first step moves them by half a unit, which is about as much "
+        f"as {steps:.0f} steps at this learning rate do. Train in float32, or at a higher rate",
+    )

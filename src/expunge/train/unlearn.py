@@ -30,7 +30,7 @@ from expunge.train import lora
 from expunge.train.checkpoint import Checkpoints
 from expunge.train.curriculum import Curriculum, Reached, missed, phases_of
 from expunge.train.early import Early
-from expunge.train.fitness import check_dtype, check_retain
+from expunge.train.fitness import check_dtype, check_retain, ties_told
 from expunge.train.leaving import Leaving, said
 from expunge.train.levels import NeverKnown, mean_log_probs, never_known, required
 from expunge.train.loop import Loop, Progress, Stream, Watch
@@ -101,7 +101,8 @@ def train(
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
-        notes = (*prepared.notes, *(lora.left_out(wrapped, mask) if wrapped else ()))
+        left_out = lora.left_out(wrapped, mask) if wrapped else ()
+        notes = (*prepared.notes, *left_out, *ties_told(parameters.values(), config))
         plan = _plan(sets, config)
         steps = steps_of(plan, config)
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
