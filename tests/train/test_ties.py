@@ -21,7 +21,7 @@ def test_what_a_tie_is() -> None:
     assert sides == [1, 1 + 2**-7]
     half = torch.tensor([1 + 2**-8, 1.0])  # half of the weights, which move by 1/512 of 1.0039 at least
     (note,) = ties_told([half], config())
-    assert note.startswith("50.0% of the trained weights") and "as 980 steps" in note
+    assert note.startswith("50.0% of the trained weights") and "about 980 times" in note
     assert ties_told([torch.tensor([1 + 2**-9, 1.0, 0.0])], config()) == ()
 
 

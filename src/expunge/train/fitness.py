@@ -81,6 +81,6 @@ def ties_told(weights: Iterable[Tensor], config: TrainConfig | FinetuneConfig) -
         return ()
     return (
         f"{ties / total:.1%} of the trained weights lie in the middle between two bfloat16 numbers, as those of a "
-        f"quantized file do: in bfloat16 arithmetic the first step moves them by half a unit, which is about as much "
-        f"as {steps:.0f} steps at this learning rate do. Train in float32, or at a higher rate",
+        f"quantized file do: in bfloat16 arithmetic the first step moves them by half a unit, which is about "
+        f"{steps:.0f} times a step at this learning rate. Train in float32, or at a higher rate",
     )
