@@ -283,3 +283,11 @@ def test_a_model_needs_a_folder_and_has_to_be_one(expunge: Callable, tmp_path: P
     assert said.code == 2
     assert "cannot read the GGUF file" in said.err
     assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_with_a_model_is_converted_as_the_file_is(expunge: Callable, tmp_path: Path) -> None:
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "model.gguf").write_bytes(b"GGUF, or so it says")
+    said = expunge("convert", tmp_path / "held", "--out", tmp_path / "model")
+    assert said.code == 2
+    assert "cannot read the GGUF file" in said.err

@@ -1,7 +1,6 @@
 """GGUF files: weights are dequantized, so the knowledge is that of the quantized model.
 
-Slow (0.1 s per million weights, with a small model), because the file is parsed three times: `expunge convert`
-does it once.
+Slow (0.1 s per million weights), because the file is parsed three times: `expunge convert` does it once.
 """
 
 import io

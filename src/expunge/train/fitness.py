@@ -1,4 +1,4 @@
-"""Settings that cannot do what they promise on this model or these sets, refused before anything is trained."""
+"""Settings that cannot do what they promise on this model or these sets, refused or told before anything is trained."""
 
 from collections.abc import Iterable
 
