@@ -34,13 +34,14 @@ def test_options_reach_the_bench(expunge: Run, called: dict[str, Any], tmp_path:
     said = expunge(
         "bench", "--suite", "world:people:size=tiny,persons=20,tofu:mini", "--methods", "npo:beta=0.2,redirect",
         "--trials", "4", "--full-panel", "best 2", "--engine", "ray", "--processes", "3", "--config", recipe,
-        "--out", tmp_path / "out",
+        "--device", "cuda:1", "--dtype", "bfloat16", "--out", tmp_path / "out",
     )  # fmt: skip
     assert said.code == 0, said.err
     config = called["config"]
     assert config.suites == ("world:people:size=tiny,persons=20", "tofu:mini")
     assert config.methods == ("npo:beta=0.2", "redirect")
     assert (config.seeds, config.search.trials, config.search.seed, config.train.epochs) == (5, 4, 50, 2)
+    assert (config.load.device, config.load.dtype) == ("cuda:1", "bfloat16")
     assert (config.full_panel, called["engine"], called["processes"]) == ("best 2", "ray", 3)
     assert "npo stands first" in said.out
 

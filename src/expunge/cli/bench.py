@@ -49,6 +49,8 @@ def bench(
     ] = None,
     out: o.Out = Path("runs/bench"),
     config: o.ConfigFile = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
     json: o.Json = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
@@ -66,7 +68,7 @@ def bench(
         masks=None if masks is None else o.listed(masks),
         extrapolations=None if extrapolations is None else o.listed(extrapolations), seeds=seeds, full_panel=full_panel,
     )  # fmt: skip
-    typed["search"] = o.given(trials=trials)
+    typed |= {"search": o.given(trials=trials), "load": o.given(device=device, dtype=dtype)}
     resolved = settings(BenchConfig, over(o.recipe(config), typed))
     record = run_bench(
         resolved, out, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,

@@ -6,6 +6,7 @@ and values are noted, or stand behind others that were computed before (`past.py
 generation does) it is Transformers' own sdpa attention.
 """
 
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -77,6 +78,16 @@ def _spread(packed: Tensor, forest: Forest) -> Tensor:
     return rows.reshape(trees, longest, *rows.shape[1:]).transpose(1, 2)
 
 
+_SHORT = 256  # tokens
+
+
+def _slow(query: Tensor, value: Tensor) -> bool:
+    """Whether gradients of bfloat16 attention take longer than those of float32, as of short texts on a processor."""
+    # the values, since positions are turned in float32
+    here = value.dtype == torch.bfloat16 and value.device.type == "cpu" and value.shape[2] <= _SHORT
+    return here and torch.is_grad_enabled() and (query.requires_grad or value.requires_grad)
+
+
 def _attend(
     query: Tensor,
     key: Tensor,
@@ -87,9 +98,11 @@ def _attend(
 ) -> Tensor:
     causal = mask is None and query.shape[2] > 1
     if softcap is None:
-        return nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=causal, scale=scaling
-        )
+        within = partial(nn.functional.scaled_dot_product_attention, attn_mask=mask, is_causal=causal, scale=scaling)
+        if not _slow(query, value):
+            return within(query, key, value)
+        with torch.autocast(query.device.type, enabled=False):
+            return within(query.float(), key.float(), value.float()).to(value.dtype)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scale / softcap)
     if causal:

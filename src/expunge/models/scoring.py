@@ -87,7 +87,7 @@ def forward(
         features=read[0][0][which] if features else None,
         residual=seen[0].flatten(0, -2) if residual is not None else None,
         mlp=torch.stack([each[0][forest.predictors] for each in given], 1) if mlp else None,
-        hits=table.detach().argmax(-1)[which] == forest.targets if hits else None,
+        hits=table.detach().max(-1).indices[which] == forest.targets if hits else None,  # argmax is slow in bfloat16
         moments=_moments(table.detach())[which] if moments else None,
     )
 

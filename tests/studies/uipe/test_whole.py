@@ -39,7 +39,7 @@ def test_from_nothing_to_a_report_and_again_after_a_part_is_lost(tmp_path: Path)
     assert len(found["cells"]) == 4 and len(found["motivating"]) == 2
     for cell in found["cells"]:
         assert set(cell["from"]) == {"half", "early", "kept"}
-        # α = 0 is the checkpoint itself, measured again
+        # α = 0 is the checkpoint itself
         step = cell["from"]["early"]["step"]
         point = next(p for p in cell["trajectory"] if p["step"] == step)
         assert cell["from"]["early"]["curve"][0]["measures"] == point["measures"]

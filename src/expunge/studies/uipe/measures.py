@@ -19,7 +19,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.evaluate.choice_accuracy import choice_accuracy
 from expunge.evaluate.extraction_strength import extraction_strength
-from expunge.evaluate.observations import Observed, observe
+from expunge.evaluate.observations import Observed, Scored, observe
 from expunge.evaluate.truth_ratio import truth_ratio
 from expunge.models.model import Model
 from expunge.studies.people import BUDGET
@@ -36,20 +36,27 @@ def measured(
     wrong: Mapping[str, Sequence[Example]] = {},
     bf16: bool = False,
 ) -> Measures:
-    """Group → measure → value: one pass over all groups, and one over what is to be told from wrong answers."""
+    """Group → measure → value. `wrong` has those of a group's examples that are held against wrong answers, too; their
+    right answer is scored in the same pass."""
     look = partial(observe, model, encoder=encoder, budget=BUDGET, bf16=bf16)
-    seen, start = look([example for group in groups.values() for example in group], needs=_RIGHT), 0
-    found: Measures = {}
-    for title, group in groups.items():
-        found[title] = _values(seen, start, start := start + len(group))
+    right: dict[tuple[str, str], Scored] = {}
+    against: Measures = {}
     for title, group in wrong.items():
-        found[title] |= _against_wrong(look(group, needs=_WRONG), group)
-    return found
+        seen = look(group, needs=_RIGHT | _WRONG)
+        right |= {(title, each.id): scored for each, scored in zip(group, seen.right, strict=True)}
+        against[title] = _against_wrong(seen, group)
+    left = [(title, each) for title, group in groups.items() for each in group if (title, each.id) not in right]
+    seen = look([each for _, each in left], needs=_RIGHT)
+    right |= {(title, each.id): scored for (title, each), scored in zip(left, seen.right, strict=True)}
+    return {
+        title: _values([right[title, each.id] for each in group]) | against.get(title, {})
+        for title, group in groups.items()
+    }  # fmt: skip
 
 
-def _values(seen: Observed, start: int, stop: int) -> dict[str, float]:
-    logs = [float(np.mean(each.log_probs)) for each in seen.right[start:stop]]
-    hits = [each.within("without_end").hits for each in seen.right[start:stop]]
+def _values(scored: Sequence[Scored]) -> dict[str, float]:
+    logs = [float(np.mean(each.log_probs)) for each in scored]
+    hits = [each.within("without_end").hits for each in scored]
     return {
         "level": fmean(np.exp(logs)), "log": fmean(logs), "exact": fmean(float(each.all()) for each in hits),
         "strength": extraction_strength(hits).value,

@@ -61,7 +61,10 @@ def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rat
         write_result(folder, {"size": size, "method": method, "seed": seed, "rate": rate, "note": trace.note})
         return
     changes = {index: trace.change(index) for index in set(kept.values())}
-    curves = {index: curve(scene, study, Line(change), study.alphas) for index, change in changes.items()}
+    curves = {
+        index: curve(scene, study, Line(change), study.alphas, known={0.0: trace.measures[index]})
+        for index, change in changes.items()
+    }
     early = changes[kept["early"]]
     write_result(folder, {
         "size": size, "method": method, "seed": seed, "rate": rate, "never": never, "note": trace.note,
@@ -137,13 +140,17 @@ def unlearnt(
     return trace
 
 
-def curve(scene: Scene, config: UipeStudyConfig, line: Line, alphas: tuple[float, ...]) -> list[dict[str, Any]]:
-    """What is measured along a line."""
+def curve(
+    scene: Scene, config: UipeStudyConfig, line: Line, alphas: tuple[float, ...], known: Mapping[float, Measures] = {}
+) -> list[dict[str, Any]]:
+    """What is measured along a line. `known`: where it was measured before."""
     found = []
     with line.on(scene.model) as move:
         for alpha in alphas:
-            move(alpha)
-            found.append({"alpha": alpha, "measures": _measured(scene, bf16=config.precision == "bfloat16")})
+            if (measures := known.get(alpha)) is None:
+                move(alpha)
+                measures = _measured(scene, bf16=config.precision == "bfloat16")
+            found.append({"alpha": alpha, "measures": measures})
     return found
 
 
