@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import expunge as ex
+from expunge.arithmetic.alpha import Point
 from expunge.bench.cells import Cell, contenders
 from expunge.bench.jobs import train_config
 from expunge.bench.table import row_of
@@ -206,6 +207,25 @@ def test_choose_alpha_is_a_number_that_remembers() -> None:
         chosen = next(p for p in alpha.info.curve if p.alpha == alpha)
         assert level == pytest.approx(chosen.forget, rel=1e-4)
     assert all(torch.equal(weight, before[name]) for name, weight in parameters_of(model).items())
+
+
+def test_a_second_selector_measures_no_alpha_again() -> None:
+    model, data = taught_model(), tiny_sets()
+    change = ex.unlearn(model, data, "gradient_ascent", max_steps=1, learning_rate=1e-3)
+    known: dict[float, Point] = {}
+    scoring = Scoring(Encoder(model.tokenizer), 512)
+    for name in ("nearest", "matched"):
+        looked: dict[bool, list[str]] = {True: [], False: []}
+        alone, after = (
+            extrapolate(
+                model, data, change, ExtrapolateConfig(selector=name), scoring, floor=0.5,
+                known=known if shared else None, tick=looked[shared].append,
+            )
+            for shared in (False, True)
+        )  # fmt: skip
+        assert after.info == alone.info
+        if name == "matched":  # those of the grid are known
+            assert len(looked[True]) <= len(looked[False]) - len(ExtrapolateConfig().grid)
 
 
 def test_a_direction_that_is_given_is_the_only_one() -> None:

@@ -148,14 +148,16 @@ def extrapolate(
     step: int | None = None,
     along: Direction | None = None,
     stored: Mapping[str, torch.dtype] | None = None,
+    known: dict[float, Point] | None = None,
     tick: Callable[[str], object] = lambda _: None,
 ) -> Extrapolated:
     """Go on along a change of `model`, which ends with the bits it had.
 
     `seed` cuts the retain set into the half that chooses and the half that tests, as training does; `step` is that of
     the checkpoint the change is; `related` and `unrelated` stand for the files of the settings; `along` is a direction
-    in place of the change itself; `stored` are the types to which tensors will be rounded in a folder. `tick` is
-    called after each α with what was measured.
+    in place of the change itself; `stored` are the types to which tensors will be rounded in a folder. `known` takes
+    what is measured, and gives it to another selector that looks at the same rows of the same line. `tick` is called
+    after each α with what was measured.
 
     Raises ConfigError when a selector lacks what it needs, ChangeError for a side memory.
     """
@@ -174,13 +176,15 @@ def extrapolate(
     aim = aims["related"] or sets.forget
     line = Line(change, along or _direction(model, sets, aim, change, config, scoring, seed), stored or {})
     goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
+    seen = {} if known is None else known
     with line.on(model) as move:
 
         def measure(alpha: float) -> Point:
-            move(alpha)
-            found = meter.point(alpha)
-            tick(f"α {alpha:g}: forget {found.forget:.3f}")
-            return found
+            if alpha not in seen:
+                move(alpha)
+                seen[alpha] = meter.point(alpha)
+                tick(f"α {alpha:g}: forget {seen[alpha].forget:.3f}")
+            return seen[alpha]
 
         curve = Curve(measure)
         if selector is None:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from expunge.arithmetic.alpha.curve import Point as AlphaPoint
 from expunge.arithmetic.alpha.margin import margin
 from expunge.arithmetic.line import Direction, Line
 from expunge.change import WeightChange
@@ -16,7 +17,7 @@ from expunge.config import TrainConfig, UipeStudyConfig
 from expunge.data.example import Example
 from expunge.errors import DivergedError
 from expunge.parameters import parameters_of
-from expunge.runs.extrapolating import Scoring, extrapolate
+from expunge.runs.extrapolating import Scoring, direction_of, extrapolate
 from expunge.studies.people import BUDGET
 from expunge.studies.results import write_result
 from expunge.studies.uipe.measures import Measures, measured
@@ -73,7 +74,7 @@ def cell(folder: Path, *, config: Mapping[str, Any], size: str, method: str, rat
             name: {"step": trace.points[index].step, "norm": changes[index].norm(), "curve": curves[index]}
             for name, index in kept.items()
         },
-        "selectors": {text: selected(scene, study, early, text, seed) for text in study.selectors},
+        "selectors": selected(scene, study, early, seed),
         "promise": promise(scene, study, early, seed, never["level"]),
         "random": random_directions(scene, study, early, seed),
         "faster": faster(scene, study, values, trace.points[kept["early"]].step),
@@ -154,24 +155,33 @@ def curve(
     return found
 
 
-def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, text: str, seed: int) -> dict[str, Any]:
-    """What a selector chooses, why, and what the model is then."""
+def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int) -> dict[str, dict[str, Any]]:
+    """What each selector chooses, why, and what the model is then. Along the change itself the points are measured once
+    for all of those that look at the forget set and the utility alone."""
     scoring = Scoring(scene.encoder, BUDGET, config.precision == "bfloat16")
     related, unrelated = (scene.groups.get(name, ()) for name in (RELATED, UNRELATED))
-    settings = extrapolation(text)
-    if settings.selector == "gap" and not related:
-        return {}
-    found = extrapolate(
-        scene.model, scene.sets, change, settings, scoring, floor=config.utility_floor, seed=seed,
-        related=related if settings.selector == "gap" else (), unrelated=unrelated,
-    )  # fmt: skip
-    with found.change.applied_to(scene.model):
-        measures = _measured(scene, bf16=scoring.bf16)
-    info = found.info
-    return {
-        "alpha": info.alpha, "why": info.why, "holds": info.holds, "overshoots": info.overshoots,
-        "tested": info.tested, "points": len(info.curve), "measures": measures,
-    }  # fmt: skip
+    shared: dict[tuple[int | None, int], dict[float, AlphaPoint]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
+    for text in config.selectors:
+        settings = extrapolation(text)
+        gap = settings.selector == "gap"
+        if gap and not related:
+            chosen[text] = {}
+            continue
+        alike = direction_of(settings) == "whole" and not gap
+        known = shared.setdefault((settings.examples, settings.seed), {}) if alike else None
+        found = extrapolate(
+            scene.model, scene.sets, change, settings, scoring, floor=config.utility_floor, seed=seed,
+            related=related if gap else (), unrelated=unrelated, known=known,
+        )  # fmt: skip
+        with found.change.applied_to(scene.model):
+            measures = _measured(scene, bf16=scoring.bf16)
+        info = found.info
+        chosen[text] = {
+            "alpha": info.alpha, "why": info.why, "holds": info.holds, "overshoots": info.overshoots,
+            "tested": info.tested, "points": len(info.curve), "measures": measures,
+        }  # fmt: skip
+    return chosen
 
 
 def promise(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: int, never: float) -> dict[str, Any]:
