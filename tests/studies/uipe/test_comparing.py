@@ -12,6 +12,7 @@ from expunge.studies.uipe.comparing import (
     at_equal_forgetting,
     choices,
     interpolated,
+    load,
     overshoots,
     startable,
     taken_along,
@@ -20,7 +21,7 @@ from expunge.studies.uipe.page import publish
 from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, RELATED, TEST, UNRELATED
 from expunge.studies.uipe.tables import selectors_table, strengths_table
-from expunge.studies.uipe.wording import limits, reading
+from expunge.studies.uipe.wording import how, limits, reading
 
 ALPHAS = (0.0, 0.5, 1.0, 2.0)
 CONFIG = UipeStudyConfig(
@@ -133,6 +134,21 @@ def test_the_report_is_made_of_what_is_there(tmp_path) -> None:
     assert "that learnt 200 persons" in published.files["report.md"]
     for section in ("Along α", "Against other ways to go on", "Choosing α", "Told from wrong answers"):
         assert f"## {section}" in published.files["report.md"]
+
+
+def test_a_suite_with_one_model_stands_where_the_world_has_sizes(tmp_path) -> None:
+    config = CONFIG.model_copy(update={"suite": "tofu:mini", "base": "tofu:mini@full"})
+    for of, known in ((CONFIG, "tiny"), (config, "tofu:mini")):
+        for _, _, seed, place in cells(of):
+            write_result(tmp_path / known / place, result(seed))
+        assert list(load(of, tmp_path / known)) == [(known, "npo")]
+
+
+def test_where_rates_were_chosen_is_said_of_several_sizes_only() -> None:
+    several = CONFIG.model_copy(update={"sizes": ("tiny", "1M"), "rates": (1e-3, 1e-4)})
+    assert "on the smallest model" in "".join(how(several, {"npo": 1e-3}))
+    one = several.model_copy(update={"sizes": ("1M",), "precision": "bfloat16"})
+    assert "smallest" not in "".join(how(one, {"npo": 1e-3})) and "in bfloat16 arithmetic" in "".join(how(one, {}))
 
 
 def test_what_the_rows_are_is_said_of_the_suite_at_hand() -> None:

@@ -12,6 +12,7 @@ from expunge.arithmetic.alpha.curve import beyond
 from expunge.config import UipeStudyConfig
 from expunge.studies.compared import Compared, compared
 from expunge.studies.paired import Paired, paired
+from expunge.studies.people import is_world
 from expunge.studies.results import read_result
 from expunge.studies.uipe.plan import cells
 from expunge.studies.uipe.scene import FORGET, TEST
@@ -74,11 +75,12 @@ class Cell:
 
 
 def load(config: UipeStudyConfig, out: Path) -> dict[tuple[str, str], list[Cell]]:
-    """Size and method → its cells, by seed, where there are any."""
+    """Size (or the suite, which has but one model) and method → its cells, by seed, where there are any."""
     found: dict[tuple[str, str], list[Cell]] = {}
     for size, method, _, place in cells(config):
         if (result := read_result(out / place)) is not None and "from" in result:
-            found.setdefault((size, method), []).append(Cell(result, config.utility_floor))
+            of = size if is_world(config.suite) else config.suite
+            found.setdefault((of, method), []).append(Cell(result, config.utility_floor))
     return found
 
 

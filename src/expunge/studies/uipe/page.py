@@ -87,7 +87,7 @@ def _curves(config: UipeStudyConfig, found: Cells, taken: Sequence[Compared]) ->
         [f"{method}, {size}", f"{alpha:g}", *(spread([cell.at(alpha)[g]["level"] for cell in several]) for g in groups)]
         for (size, method), several in found.items() for alpha in READ
     ]  # fmt: skip
-    tables = [Table(["Method, size", "α", *groups], rows, "Levels along α from the early checkpoint, means ± sd.")]
+    tables = [Table(["Method, model", "α", *groups], rows, "Levels along α from the early checkpoint, means ± sd.")]
     tables.append(strengths_table(found, config.alphas))
     figures = []
     if taken:
@@ -134,7 +134,7 @@ def _controls(found: Cells) -> Section:
             trajectories(curves, f"{method}, {size}", "forget level", "retain level, test half"),
             f"{method}, {size}: what is forgotten (left is more) and kept, by steps and by α; means over seeds.",
         ))  # fmt: skip
-    head = ["Method, size", "Seeds", "Related, α against steps", "p", "Statement, α against steps", "p",
+    head = ["Method, model", "Seeds", "Related, α against steps", "p", "Statement, α against steps", "p",
             "Retained, α against steps", "p"]  # fmt: skip
     said = (
         "Further steps of the same training are read where the forget rows are as unlikely as at α = 0.5 from the "

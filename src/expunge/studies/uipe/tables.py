@@ -18,7 +18,7 @@ Cells = Mapping[tuple[str, str], Sequence[Cell]]
 
 
 def taken_table(taken: Sequence[Compared]) -> Table:
-    heads = ("Method, size", "Related drop", "Unrelated drop")
+    heads = ("Method, model", "Related drop", "Unrelated drop")
     return judged_table(((each.name, each) for each in taken), heads, "From α = 0 to α = 1: nats per token lost.")
 
 
@@ -37,7 +37,7 @@ def moved_table(found: Cells) -> Table:
             f"{method}, {size}", spread(along), spread(random), spread([m[FORGET]["level"] for m in faster]),
             spread([m[RELATED]["level"] for m in faster if RELATED in m]), spread([m[TEST]["level"] for m in faster]),
         ])  # fmt: skip
-    head = ["Method, size", "Forget, nats, α = 1", "the same, random direction", "Twice the rate: forget", "related",
+    head = ["Method, model", "Forget, nats, α = 1", "the same, random direction", "Twice the rate: forget", "related",
             "retained"]  # fmt: skip
     return Table(
         head,
@@ -65,7 +65,7 @@ def promise_table(found: Cells) -> Table:
         share = lambda part, whole, counts=counts: spread([c[part] / c[whole] for c in counts if c[whole]])
         rows.append([f"{method}, {size}", str(len(counts)), spread([c["cuts"] for c in counts], "{:.0f}"),
                      share("held", "cuts"), share("further", "cuts"), share("held further", "further")])  # fmt: skip
-    head = ["Method, size", "Seeds", "Cuts", "Floor held", "α > 0", "Held where α > 0"]
+    head = ["Method, model", "Seeds", "Cuts", "Floor held", "α > 0", "Held where α > 0"]
     told = f"Of {CUTS} cuts of each cell those whose choosing half holds the floor at α = 0; shares, means ± sd."
     return Table(head, rows, told)
 
@@ -81,7 +81,7 @@ def origins_table(found: Cells) -> Table:
          *(spread([cell.best_on_line(o) for cell in several]) for o in ORIGINS)]
         for (size, method), several in found.items()
     ]  # fmt: skip
-    head = ["Method, size", *(f"step, {o}" for o in ORIGINS), *(f"best loss, {o}" for o in ORIGINS)]
+    head = ["Method, model", *(f"step, {o}" for o in ORIGINS), *(f"best loss, {o}" for o in ORIGINS)]
     return Table(head, rows, "From which checkpoint: the smallest loss that any α reaches, in hindsight.")
 
 
@@ -99,7 +99,7 @@ def automatic_table(found: Cells) -> Table:
         kept = [cell.kept(m) for cell, m, _ in there]
         rows.append([f"{method}, {size}", str(len(there)), spread([a for *_, a in there]), *levels,
                      percent(sum(kept) / len(kept)) if kept else "–"])  # fmt: skip
-    head = ["Method, size", "Seeds", "α", *groups, "Utility kept"]
+    head = ["Method, model", "Seeds", "α", *groups, "Utility kept"]
     return Table(head, rows, "α by “nearest”, from the early checkpoint: before → after.")
 
 
@@ -118,7 +118,7 @@ def strengths_table(found: Cells, alphas: Sequence[float]) -> Table:
         for (size, method), several in found.items() for alpha in alphas
     ]  # fmt: skip
     measures = ("probability", "extraction strength", "truth ratio")
-    head = ["Method, size", "α", *(f"{group}: {measure}" for group in ("Forget", "Retained") for measure in measures)]
+    head = ["Method, model", "α", *(f"{group}: {measure}" for group in ("Forget", "Retained") for measure in measures)]
     return Table(head, rows, "Along α from the early checkpoint, means ± sd. Truth ratio 1/2: right and wrong alike.")
 
 
@@ -131,7 +131,7 @@ def choice_table(found: Cells) -> Table:
         signed_ = [[distance(cell.at(a)) for cell in several] for a in READ]
         cells = [f"{spread([abs(d) for d in each])} ({signed(sum(each) / len(each))})" for each in signed_]
         rows.append([f"{method}, {size}", *cells])
-    return Table(["Method, size", "α = 0", "0.5", "1", "2"], rows, "|accuracy - chance| (and accuracy - chance).")
+    return Table(["Method, model", "α = 0", "0.5", "1", "2"], rows, "|accuracy - chance| (and accuracy - chance).")
 
 
 def p_value(result: Any) -> str:

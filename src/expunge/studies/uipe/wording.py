@@ -117,16 +117,18 @@ def kept_promise(found: Mapping[tuple[str, str], Sequence[Cell]]) -> list[str]:
 def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]:
     every = max(1, config.steps // config.evaluations)
     said = listed([f"{method} {rate:g}" for method, rate in (rates or {}).items()]) or "not chosen yet"
+    smallest = ", on the smallest model" if len(config.sizes) > 1 and is_world(config.suite) else ""
     tuned = (
-        f"Learning rates were chosen on a pilot seed (number {pilot_seed(config)}) that no result below has, on the "
-        f"smallest model, by the distance to never-known with the floor held: {said}."
+        f"Learning rates were chosen on a pilot seed (number {pilot_seed(config)}) that no result below has{smallest}, "
+        f"by the distance to never-known with the floor held: {said}."
         if len(config.rates) > 1
         else f"Learning rates were given, not tuned: {said}."
     )
     return [
-        f"{config.steps} steps of {config.batch_size} forget rows and, but for gradient ascent, as many retained rows; "
-        f"AdamW without weight decay; measured every {every} steps on at most {config.rows} rows of each set "
-        f"and the whole test half of the retain set, of which at most {config.retained} against wrong answers. "
+        f"{config.steps} steps of {config.batch_size} forget rows and, but for gradient ascent, as many retained rows, "
+        f"in {config.precision} arithmetic; AdamW without weight decay; measured every {every} steps on at most "
+        f"{config.rows} rows of each set and the whole test half of the retain set, of which at most {config.retained} "
+        "against wrong answers. "
         "Extrapolation goes on from three checkpoints: the last with the floor held and half of the way to never-known "
         "left (half), a tenth left (early, the default), and the one that unlearning itself keeps (kept).",
         tuned,
