@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from expunge.arithmetic.alpha.curve import Point as AlphaPoint
+from expunge.arithmetic.alpha.curve import Point as LinePoint
 from expunge.arithmetic.alpha.margin import margin
 from expunge.arithmetic.line import Direction, Line
 from expunge.change import WeightChange
@@ -160,7 +160,7 @@ def selected(scene: Scene, config: UipeStudyConfig, change: WeightChange, seed: 
     for all of those that look at the forget set and the utility alone."""
     scoring = Scoring(scene.encoder, BUDGET, config.precision == "bfloat16")
     related, unrelated = (scene.groups.get(name, ()) for name in (RELATED, UNRELATED))
-    shared: dict[tuple[int | None, int], dict[float, AlphaPoint]] = {}
+    shared: dict[tuple[int | None, int], dict[float, LinePoint]] = {}
     chosen: dict[str, dict[str, Any]] = {}
     for text in config.selectors:
         settings = extrapolation(text)
