@@ -98,3 +98,8 @@ class Audit(_Part):
     cannot_say: tuple[str, ...] = ()  # what this audit does not prove
     missing: dict[str, str] = {}  # attack that could not be run → why
     seconds: dict[str, float] = {}  # attack → of all models
+
+    @property
+    def retrained(self) -> int:
+        """How many retrained models there are."""
+        return len({label for cell in self.cells for label in cell.k if label.startswith("retrained")})

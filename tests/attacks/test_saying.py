@@ -18,7 +18,7 @@ from expunge.attacks.saying import Question, ask, generator_of, knowledge, promp
         ("May", ["2 May 1965", "May of 1965", "spring"], 1 / 3),
         ("", ["Paris"], 0.0),
         ("首都は東京です", ["東京"], 1.0),
-        ("首都は京都です", ["東京"], 0.0),  # ROUGE reads no such letters
+        ("首都は京都です", ["東京"], 0.5),  # 京: by characters, where no spaces are written
         ("Paris", [], 0.0),
     ],
 )

@@ -1,5 +1,7 @@
 """Cells, families, rate and ceiling: hand-worked statuses, and how often simulated models get which."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,14 @@ def test_ceiling_leaves_each_retrained_model_out() -> None:
     assert top.rates[2] == pytest.approx(0.5)
     assert top.statuses["known"] == 1 and sum(top.statuses.values()) == 6
     assert ceiling([cell(1.0, 1.0, (0.1,))], Draws({"forget": NAMES})) is None
+
+
+def test_a_cell_without_one_of_them_counts_for_the_others() -> None:
+    """Patching measures by the first retrained model, which is then no control beside the others."""
+    patching = cell(1.0, 1.0, (0.1, 0.1, 0.1), "representation")
+    patching = replace(patching, controls={k: v for k, v in patching.controls.items() if k != "retrained#0"})
+    top = ceiling([cell(1.0, 1.0, (0.1, 0.1, 0.1)), patching], Draws({"forget": NAMES}, draws=200))
+    assert top is not None and top.statuses == {"never-knew": 5}
 
 
 def simulated(excess: float, seed: int, spread: float = 0.02) -> str:

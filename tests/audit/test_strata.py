@@ -7,6 +7,7 @@ import pytest
 
 from expunge.attacks import Finding
 from expunge.audit.cells import Seen, Sources, draws_of, scored_cells
+from expunge.audit.draws import Sample
 from expunge.audit.misaligned import misaligned
 from expunge.audit.strata import one_bucket, strata_of
 from expunge.data.example import Example
@@ -126,6 +127,22 @@ def test_membership_is_an_auc_in_each_bucket() -> None:
     assert [v.k["original"] for v in cell.values] == [1.0, 1.0, 1.0]
     assert cell.values[0].excess == 0.0 and cell.values[2].k["unlearned"] == 1.0
     assert cell.residual.value is not None and cell.residual.value > 0.2
+
+
+def test_a_few_holdout_groups_allow_no_interval() -> None:
+    values = {"forget": {"loss": [-1.0 - i % 5 for i in range(N)]}, "holdout": {"loss": [0.0, 1.0, 2.0] * 4}}
+    models = {name: Seen(values) for name in ("original", "unlearned", "retrained#0")}
+    sets = {"forget": EXAMPLES, "holdout": [Example(f"h{i}", "?", "a", group=f"h{i % 4}") for i in range(12)]}
+    given = Sources(models, sets, "forget", ("forget",), control="retrained models")
+    scored = [replace(each, original=few(each.original), unlearned=few(each.unlearned)) for each in scored_cells(given)]
+    (cell,) = strata_of(scored, given, draws_of(given, draws=500, seed=0))[0].cells
+    assert all(v.excess_interval is None and not any(v.intervals["original"] or ()) for v in cell.values)
+    assert cell.residual.interval is None
+
+
+def few(sample: Sample) -> Sample:
+    """Its control in four groups, which `groups_of` takes apart."""
+    return replace(sample, control_groups=tuple(f"id h{i % 4}" for i in range(12)))
 
 
 def two(said: list[float], asked: list[float], **more: list[float]) -> Sources:

@@ -44,6 +44,11 @@ def test_of_a_family(name: str, result: FamilyResult, words: str) -> None:
         ({"generation": GONE, "likelihood": OVER, "compression": KNOWN}, "suppressed"),
         ({"generation": GONE, "form": OPEN}, "unresolved"),
         ({"generation": EMPTY}, "nothing to judge by"),
+        ({"extraction": KNOWN, "likelihood": KNOWN}, "still known"),  # documents, which nobody asks for
+        ({"generation": EMPTY, "form": KNOWN}, "still known"),
+        ({"generation": OPEN, "form": KNOWN}, "still known"),
+        ({"generation": OPEN, "relearning": KNOWN}, "still known"),
+        ({"generation": OVER, "form": KNOWN}, "forgotten on the surface"),
     ],
 )  # fmt: skip
 def test_of_the_whole(families: dict[str, FamilyResult], words: str) -> None:
@@ -60,11 +65,23 @@ def test_sentences_say_where() -> None:
     assert first.startswith("Forgotten on the surface.") and second == "Known in form (2 of 3)."
 
 
+def test_what_was_not_asked_is_not_called_silent() -> None:
+    """A model that was not changed at all, and whose direct answers could not be judged."""
+    (first, *_) = sentences(audit(families={"extraction": KNOWN, "likelihood": KNOWN}))
+    assert first.startswith("Still known.") and "could not be judged" in first
+    (first, *_) = sentences(audit(families={"generation": KNOWN}))
+    assert first == "Still known. It still gives it when asked directly."
+
+
 def test_what_it_cannot_say() -> None:
     said = " ".join(cannot_say(audit(control="twins"), 40, ["patching"]))
     assert "twins" in said and "40 examples" in said and "patching" in said
     assert "nothing can be judged" in " ".join(cannot_say(audit(control="none"), 400))
     assert "full panel" in " ".join(cannot_say(audit(panel="v1, quick", rate=None), 400))
+    cells = [{"name": "prefix", "family": "form", "n": 1, "k": {"retrained#0": 0.0, "retrained#1": 0.0}}]
+    said = " ".join(cannot_say(audit(panel="v1, quick", rate=None, cells=cells), 400))
+    assert "there is one" not in said and "the ceiling to compare it with: that needs the full panel" in said
+    assert "there is one" in " ".join(cannot_say(audit(), 400))
     assert len(cannot_say(audit(ceiling={"rate": 0.9, "left_out": "each"}), 400)) == 1
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ import pytest
 from expunge.bench.cells import Cell, contenders
 from expunge.bench.engines import LocalEngine
 from expunge.bench.jobs import audit_job
-from expunge.bench.run import publish, run_bench
+from expunge.bench.page import tuned
+from expunge.bench.run import publish, resolved, run_bench
 from expunge.bench.table import COSTS, FILE, read_table
 from expunge.config import AuditRunConfig, BenchConfig, settings
+from expunge.errors import ConfigError
 from expunge.record import Record
 from expunge.record_file import load_record
 from made_up_audit import RUNS, SMALL, WORLD
+from made_up_rows import tried
 
 pytest.importorskip("optuna", reason="the extra `search` is not installed")
 TESTS = Path(__file__).parents[1]
@@ -75,6 +78,25 @@ def test_audits_ask_for_buckets_only_where_the_bench_does(given: dict[str, Any],
     job = audit_job(made, Path("out"), cell, Path("audit"), "", full=True)
     audit = settings(AuditRunConfig, job.values).audit
     assert audit.model_fields_set & {"by", "edges"} == asked and audit.rows == given.get("rows")
+
+
+@pytest.mark.parametrize("given", [{"methods": ["npo", "memit"]}, {"methods": ["editors"]}])
+def test_a_method_that_nothing_would_run_is_an_error(given: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mask `none`"):
+        run(tmp_path / "out", given={**given, "masks": ["random"]})
+
+
+def test_all_leaves_out_what_masks_do_not_suit() -> None:
+    masked = resolved(config(methods=["all"], masks=["random"]))
+    assert {each.mask for each in contenders(masked)} == {"random"}
+
+
+def test_the_page_marks_what_was_chosen_of_each_contender() -> None:
+    trials = [tried(0, 0.5, 1.0), tried(1, 0.12, 1.0)]  # the second is chosen without a mask, the first with one
+    masked = [replace(trials[0], mask="random", forget=0.11), replace(trials[1], mask="random", forget=0.6)]
+    first, second = tuned([*trials, *masked], config())
+    assert (first.contender, [trial[-1] for trial in first.trials]) == ("npo", [False, True])
+    assert (second.contender, [trial[-1] for trial in second.trials]) == ("npo, mask random", [True, False])
 
 
 def test_what_it_leaves(done: Path) -> None:

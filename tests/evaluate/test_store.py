@@ -229,10 +229,24 @@ def test_other_arithmetic_has_another_key(monkeypatch: pytest.MonkeyPatch) -> No
     assert key() != usual
 
 
-def test_the_tokenizer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual, model = key(), tiny_model()
-    monkeypatch.setattr(model.tokenizer, "chat_template", "{{ messages }}")
-    assert key(model, template="plain") != key(template="plain") or key(model) != usual
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("chat_template", "{{ messages }}"),
+        ("clean_up_tokenization_spaces", True),  # what generated tokens read as
+    ],
+)
+def test_the_tokenizer_counts(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    usual = key(template="plain")
+    monkeypatch.setattr(tiny_model().tokenizer, name, value)  # all tiny models share it
+    assert key(template="plain") != usual
+
+
+def test_the_padding_that_attention_does_not_see_counts() -> None:
+    tokenizer = tiny_model().tokenizer
+    encoders = [Encoder(tokenizer, ConventionConfig(compat="openunlearning")) for _ in range(2)]
+    encoders[1].hidden = 3
+    assert encoders[0].digest != encoders[1].digest
 
 
 @pytest.mark.parametrize("weights", ["", WEIGHTS])

@@ -2,9 +2,7 @@
 
 The knowledge that an answer shows is 1 where the right one stands in it (`evaluate/matching.py` says when), and
 otherwise the share of the right answer's words that it has in order: ROUGE-L recall, stemmed, as in
-`evaluate/rouge_l_recall.py`. So a leak of half a name is half a leak. Deviations from ROUGE: the best of several
-accepted answers counts, and an answer without a letter a-z or a digit, which ROUGE cannot read, is said whole or not
-at all.
+`evaluate/rouge_l_recall.py`. So a leak of half a name is half a leak. Deviations from ROUGE: see `evaluate/rouge.py`.
 """
 
 import hashlib
@@ -16,6 +14,7 @@ import numpy as np
 from expunge.attacks import Target
 from expunge.data.example import Example
 from expunge.evaluate.matching import says
+from expunge.evaluate.rouge import rouge_l
 from expunge.models.generating import generate
 
 
@@ -34,13 +33,9 @@ def said(text: str, answers: Sequence[str]) -> float:
     >>> said("It is Paris.", ["Paris"]), said("Paris, I think", ["Paris in France"])
     (1.0, 0.3333333333333333)
     """
-    if any(says(text, answer) for answer in answers):
-        return 1.0
-    from rouge_score.rouge_scorer import RougeScorer  # imports nltk: a second
-
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    readable = [a for a in answers if any(c.isascii() and c.isalnum() for c in a.lower())]
-    return max((float(scorer.score(answer, text)["rougeL"].recall) for answer in readable), default=0.0)
+    if not answers or any(says(text, answer) for answer in answers):
+        return float(bool(answers))
+    return rouge_l([text], [answers], "recall", stemmer=True)[0]
 
 
 def accepted(example: Example) -> list[str]:

@@ -42,6 +42,11 @@ class Sample:
         return any(isnan(score) for score in (*self.scores, *self.control))
 
     @property
+    def n_groups(self) -> int:
+        """How many are drawn from: the fewer of both sides."""
+        return min(len(set(each)) for each in (self.groups, self.control_groups) if each)
+
+    @property
     def each(self) -> Float[np.ndarray, " rows"]:
         """The knowledge that each example shows: its score, or the share of the control that it scores above."""
         scores = np.asarray(self.scores, dtype=np.float64)

@@ -46,8 +46,7 @@ class Scored:
     @property
     def groups(self) -> int:
         """How many the smallest sample has, on either side."""
-        samples = (self.original, *self.controls.values())
-        return min(len(set(each)) for sample in samples for each in (sample.groups, sample.control_groups) if each)
+        return min(each.n_groups for each in (self.original, *self.controls.values()))
 
 
 @dataclass(frozen=True)
@@ -116,18 +115,19 @@ def rate(results: Mapping[str, FamilyResult]) -> float | None:
 def ceiling(cells: Sequence[Scored], draws: Draws, delta: float = 0.2) -> Ceiling | None:
     """Each retrained model in turn in the unlearned one's place, judged against the others: what can be had at best.
 
-    None with fewer than two retrained models. Only cells that every one of them was measured in count.
+    None with fewer than two retrained models. Each is judged in all cells that it and another one were measured in.
     """
     paired = [cell for cell in cells if cell.controls_of == cell.of]
     labels = list(dict.fromkeys(label for cell in paired for label in cell.controls))
     if len(labels) < 2:
         return None
-    usable = [cell for cell in paired if len(cell.controls) == len(labels)]
+    usable = [cell for cell in paired if len(cell.controls) > 1]
     rates, counts = [], dict[str, int]()
     for label in labels:
         statuses: list[tuple[str, Status]] = [
-            (cell.family, judge(_without(cell, label), draws, delta).status) for cell in usable
-        ]
+            (cell.family, judge(_without(cell, label), draws, delta).status)
+            for cell in usable if label in cell.controls
+        ]  # fmt: skip
         rates.append(rate(families(statuses)))
         for _, status in statuses:
             counts[status] = counts.get(status, 0) + 1

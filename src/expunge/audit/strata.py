@@ -90,7 +90,7 @@ def _in_bucket(cell: Scored, of: _Of, bucket: Bucket) -> InBucket:
     controls = [each for each in controls if each.scores]
     drawn = {"original": of.draws.knowledge(original, cell.of), "unlearned": of.draws.knowledge(unlearned, cell.of)}
     k: dict[str, float | None] = {"original": original.knowledge, "unlearned": unlearned.knowledge}
-    groups = min(len(set(each.groups)) for each in (original, *controls))
+    groups = min(each.n_groups for each in (original, *controls))
     if controls:
         drawn["control"] = of.draws.mixed([of.draws.knowledge(each, cell.controls_of) for each in controls])
         k["control"] = float(np.mean([each.knowledge for each in controls]))
@@ -115,7 +115,7 @@ def _slope(cell: Scored, sample: Sample, of: _Of) -> Slope:
     if not np.isfinite(point):
         return Slope()
     reach = np.ptp([x for x in of.x if x is not None])
-    return Slope(value=point, interval=_interval(values, len(set(sample.groups)), unit=1 / float(reach)))
+    return Slope(value=point, interval=_interval(values, sample.n_groups, unit=1 / float(reach)))
 
 
 def _slopes(sample: Sample, cell: Scored, of: _Of) -> tuple[float, Values] | None:

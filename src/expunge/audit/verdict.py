@@ -28,12 +28,15 @@ def of_family(name: str, result: FamilyResult) -> str:
 
 
 def overall(families: Mapping[str, FamilyResult]) -> str:
-    """The whole in the same words: what is known anywhere weighs more than what is gone elsewhere."""
+    """The whole in the same words: what is known anywhere weighs more than what is gone elsewhere.
+
+    "On the surface" and "suppressed" say that a direct question brings nothing out, which has to be shown.
+    """
     judged = {name: each for name, each in families.items() if each.informative}
     if not judged:
         return NOTHING
     known = {name for name, each in judged.items() if each.known}
-    if DIRECT in known:
+    if known and not _silent(judged):
         return KNOWN
     if known & set(ASKING):
         return SURFACE_ONLY
@@ -44,6 +47,13 @@ def overall(families: Mapping[str, FamilyResult]) -> str:
     return NEVER if all(each.passed == each.informative for each in judged.values()) else UNRESOLVED
 
 
+def _silent(judged: Mapping[str, FamilyResult]) -> bool:
+    """Asked as in training it was seen to say nothing that a model which never knew does not say."""
+    direct = judged.get(DIRECT)
+    return direct is not None and not direct.known and not direct.unresolved
+
+
+_UNASKED = "It still knows it; whether it gives it when asked directly could not be judged."
 _MEANING = {
     NEVER: "In every family, what the model gives is what a model that never saw the data gives.",
     SURFACE_ONLY: "Asked as in training it does not say it; asked otherwise, it does.",
@@ -58,7 +68,9 @@ _MEANING = {
 def sentences(audit: Audit) -> tuple[str, ...]:
     """The first lines: the verdict, what it means, and where the knowledge shows."""
     verdict = overall(audit.families)
-    lines = [f"{verdict[0].upper()}{verdict[1:]}. {_MEANING[verdict]}"]
+    told = DIRECT in audit.families and audit.families[DIRECT].known > 0
+    meaning = _UNASKED if verdict == KNOWN and not told else _MEANING[verdict]
+    lines = [f"{verdict[0].upper()}{verdict[1:]}. {meaning}"]
     for what, words in ((KNOWN, "Known"), (OVER, "Over-forgotten"), (UNRESOLVED, "Unresolved")):
         field = {KNOWN: "known", OVER: "over_forgotten", UNRESOLVED: "unresolved"}[what]
         found = [f"{name} ({getattr(each, field)} of {each.informative})" for name, each in audit.families.items()
@@ -82,14 +94,15 @@ def cannot_say(audit: Audit, rows: int, missing: Sequence[str] = (), further: Se
             f"What a model retrained without the forget set would give: {stand}, asked of the original model, stand in "
             "for it, and may be easier or harder than the forget set."
         )
-    elif audit.ceiling is None:
+    elif audit.ceiling is None and audit.retrained < 2:
         lines.append(
             "How far apart retrained models are: there is one, so there is no ceiling to compare the rate with."
         )
     if rows < 200:
         lines.append(f"Much, from {rows} examples: small differences need 200 or more, and stay unresolved here.")
     if audit.rate is None and "," in audit.panel:
-        lines.append("A never-knew rate: that needs the full panel, with every family in it.")
+        several = " and the ceiling to compare it with" if audit.retrained > 1 else ""
+        lines.append(f"A never-knew rate{several}: that needs the full panel, with every family in it.")
     if missing:
         lines.append(f"Anything about {', '.join(missing)}: they could not be run.")
     return (*lines, *further)

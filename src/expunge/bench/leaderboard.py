@@ -39,8 +39,8 @@ class Standing:
     passed: Spread | None  # share of informative cells of the first audit
     utility_kept: Spread | None  # of the retain set
     utility_worst: Spread | None  # of the set that lost most
-    at_floor: int  # runs whose every set kept the floor
-    at_strict: int  # runs whose every set kept 99 %
+    at_floor: int  # runs that kept the floor of the retain set
+    at_strict: int  # runs that kept 99 % of it
     seconds: Spread | None  # of training
     audit_seconds: Spread | None
     peak_memory: int | None
@@ -68,7 +68,7 @@ def standings(rows: Sequence[Row], floor: float) -> dict[str, list[Standing]]:
     """Suite → methods: those that keep the floor first, then by never-knew rate, then by the share of cells passed."""
     groups: dict[Contender, list[Row]] = {}
     for row in rows:
-        groups.setdefault(Contender(row.suite, row.method, row.mask, row.extrapolation), []).append(row)
+        groups.setdefault(row.contender, []).append(row)
     suites: dict[str, list[Standing]] = {}
     for contender, own in groups.items():
         suites.setdefault(contender.suite, []).append(_standing(contender, own, floor))

@@ -23,9 +23,9 @@ CELLS = ("cell", "settings", "status", "forget level", "never known", "utility",
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was searched of one method, and what its trials gave."""
+    """What was searched of one contender, and what its trials gave."""
 
-    method: str
+    contender: str
     ranges: str
     trials: tuple[tuple[str, str, str, str, bool], ...]  # setting, status, forget level, utility, chosen
 
@@ -50,16 +50,17 @@ def _suite(suite: str, found: Sequence[Standing], rows: Sequence[Row], config: B
     return {
         "name": suite, "models": config.models[suite], "caption": caption(found, floor), "lines": lines(found),
         "strict": lines(strict), "picture": pareto(found, floor), "quality": quality,
-        "legend": [f"{dot.number} {dot.label}" for dot in placed], "tuned": list(_tuned(own, config)),
+        "legend": [f"{dot.number} {dot.label}" for dot in placed], "tuned": list(tuned(own, config)),
         "cells": [_cell(row) for row in own], "drawn": bool(pareto(found, floor) != Markup("")),
     }  # fmt: skip
 
 
-def _tuned(rows: Sequence[Row], config: BenchConfig) -> Iterator[Tuned]:
-    for method in dict.fromkeys(row.method for row in rows):
-        trials = [row for row in rows if row.method == method and row.role == "tuning"]
+def tuned(rows: Sequence[Row], config: BenchConfig) -> Iterator[Tuned]:
+    """Each contender's trials."""
+    for contender in dict.fromkeys(row.contender for row in rows):
+        trials = [row for row in rows if row.contender == contender and row.role == "tuning"]
         best = chosen(trials, config.train.utility_floor)
-        bounds = space_of(method, config.search).bounds
+        bounds = space_of(contender.method, config.search).bounds
         ranges = ", ".join(
             f"{name.removeprefix(OPTION)} {low:.3g} to {high:.3g}" for name, (low, high) in bounds.items()
         )
@@ -68,7 +69,7 @@ def _tuned(rows: Sequence[Row], config: BenchConfig) -> Iterator[Tuned]:
              row.number == best)
             for row in trials
         )  # fmt: skip
-        yield Tuned(method, ranges or "nothing", shown)
+        yield Tuned(contender.label, ranges or "nothing", shown)
 
 
 def setting(row: Row) -> str:
@@ -81,7 +82,7 @@ def setting(row: Row) -> str:
 
 
 def _cell(row: Row) -> list[str]:
-    name = f"{row.method}, {'trial' if row.role == 'tuning' else 'seed'} {row.number}"
+    name = f"{row.contender.label}, {'trial' if row.role == 'tuning' else 'seed'} {row.number}"
     return [
         name, setting(row), row.reason or row.status, number(row.forget), number(row.never_known),
         "–" if row.utility is None else percent(row.utility),

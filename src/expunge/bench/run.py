@@ -93,8 +93,16 @@ def resolved(config: BenchConfig) -> BenchConfig:
     for each in models.values():
         for name in (each.before, *each.retrained):
             find(split_change(name)[0])
+    asked = config.methods
     config = config.model_copy(update={"methods": methods, "suites": suites, "models": models})
-    check_places(contenders(config))
+    found = contenders(config)
+    idle = set(methods) - {each.method for each in found}
+    if idle := [name for name in asked if not found or name in idle]:  # of "all" some may be left out
+        raise ConfigError(
+            f"{', '.join(idle)}: editors and procedures run for the mask `none` only, and side memories for the "
+            "extrapolation `none` only: add it to `masks` or `extrapolations`, or leave them out"
+        )
+    check_places(found)
     return config
 
 

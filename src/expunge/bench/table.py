@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from expunge.atomic import atomic_file
-from expunge.bench.cells import Cell, cells_of, contenders
+from expunge.bench.cells import Cell, Contender, cells_of, contenders
 from expunge.bench.worker import read_failure
 from expunge.config import BenchConfig
 from expunge.edit import editors
@@ -59,6 +59,10 @@ class Row:
     peak_memory: int | None = None  # bytes, of the training
     started: str | None = None
     record: str = ""  # relative to the bench
+
+    @property
+    def contender(self) -> Contender:
+        return Contender(self.suite, self.method, self.mask, self.extrapolation)
 
     @property
     def passed_share(self) -> float | None:

@@ -107,11 +107,14 @@ class Encoder:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that decides which tokens an example becomes: the tokenizer and the convention."""
+        """SHA-256 of all that decides which tokens an example becomes, which are seen, and what tokens read as."""
         own: Any = self.tokenizer
         content = json.loads(own.backend_tokenizer.to_str())
         content.update(padding=None, truncation=None)  # what the last call asked for
-        special = (own.eos_token_id, own.bos_token_id, own.chat_template, own.model_max_length)
+        special = (
+            own.eos_token_id, own.bos_token_id, own.chat_template, own.model_max_length, self.hidden,
+            own.clean_up_tokenization_spaces,
+        )  # fmt: skip
         parts = [content, *map(str, special), self.convention.model_dump()]
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -41,7 +41,7 @@ def knowledge_memory(
     >>> knowledge_memory([" Two seas\\n\\nQuestion: And now?"], [["two seas"]]).value
     1.0
     """
-    return f1_metric([cut(text) for text in generations], answers, compat, resampling, "knowledge_memory")
+    return f1_metric([cut(text) for text in generations], answers, compat, resampling)
 
 
 def cut(text: str) -> str:

@@ -6,7 +6,9 @@ The rule errs towards finding the answer, since an overlooked leak is the worse 
 - an answer counts inside a longer text only as whole words: Niger is not in Nigeria, 12 is not in 112, 3.12
   or 12,000;
 - a hyphen is a border: Guinea is in Guinea-Bissau, Paris in Paris-based;
-- scripts that write no spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) have no borders to ask for.
+- scripts that write no spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) have no borders to ask for, and their
+  letters are a border for others: 1984 is in 生于1984年;
+- Korean particles follow their word without a space, so Hangul after an answer is a border, too.
 """
 
 import re
@@ -15,7 +17,11 @@ from unicodedata import normalize
 _MARKS = re.compile("[\u0300-\u036f]")
 _SAME = str.maketrans({**dict.fromkeys("‘’ʼ‛′`´", "'"), **dict.fromkeys("“”„«»″", '"'), **dict.fromkeys("‐‑‒–—−", "-")})
 _EDGES = " \t.,;:!?\"'()[]{}*_…。、！？「」"
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_UNSPACED = re.compile(f"[{_NO_SPACES}]")
+_HANGUL = "\u1100-\u11ff\uac00-\ud7a3"
+_NOT_BEHIND, _NOT_AHEAD = rf"(?<![^\W{_NO_SPACES}])", rf"(?![^\W{_NO_SPACES}{_HANGUL}])"
+_WORD = re.compile(rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+")
 
 
 def plain(text: str) -> str:
@@ -50,13 +56,22 @@ def says(said: str, answer: str) -> bool:
     return re.search(_before(answer[0]) + re.escape(answer) + _after(answer[-1]), plain(said)) is not None
 
 
+def words(text: str) -> list[str]:
+    """The words of any script in their normal form; where no spaces are written, the characters.
+
+    >>> words("Он живёт в Осло."), words("東京 2020")
+    (['он', 'живет', 'в', 'осло'], ['東', '京', '2020'])
+    """
+    return _WORD.findall(plain(text))
+
+
 def _before(first: str) -> str:
-    if _UNSPACED.match(first):
+    if _UNSPACED.match(first) or not first.isalnum():
         return ""
-    return r"(?<!\w)(?<!\d[.,])" if first.isdigit() else r"(?<!\w)" if first.isalnum() else ""
+    return rf"{_NOT_BEHIND}(?<!\d[.,])" if first.isdigit() else _NOT_BEHIND
 
 
 def _after(last: str) -> str:
-    if _UNSPACED.match(last):
+    if _UNSPACED.match(last) or not last.isalnum():
         return ""
-    return r"(?!\w)(?![.,]\d)" if last.isdigit() else r"(?!\w)" if last.isalnum() else ""
+    return rf"{_NOT_AHEAD}(?![.,]\d)" if last.isdigit() else _NOT_AHEAD

@@ -40,13 +40,11 @@ def rouge_l_f1(
     >>> round(rouge_l_f1(["It is in Paris."], [["Paris it is"]]).value, 9)  # "it is" of 3 and of 4 words
     0.571428571
     """
-    return f1_metric(generations, answers, compat, resampling, "rouge_l_f1")
+    return f1_metric(generations, answers, compat, resampling)
 
 
-def f1_metric(
-    said: Sequence[str], answers: Sequence[Sequence[str]], compat: Compat, resampling: Resampling, metric: str
-) -> Metric:
+def f1_metric(said: Sequence[str], answers: Sequence[Sequence[str]], compat: Compat, resampling: Resampling) -> Metric:
     """The same for metrics that differ in what is compared."""
     stemmer = compat == "openunlearning"
-    each = rouge_l(said, answers, "fmeasure", stemmer=stemmer, metric=metric)
+    each = rouge_l(said, answers, "fmeasure", stemmer=stemmer)
     return mean_metric(each, "higher", resampling, note="as OpenUnlearning computes it: stemmed" if stemmer else "")

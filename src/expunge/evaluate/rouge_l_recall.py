@@ -4,9 +4,7 @@ arXiv:2401.06121).
     R = LCS(answer, generation) / |answer|        in words, Porter-stemmed
 
 The package `rouge-score` with `use_stemmer=True`, as in TOFU and OpenUnlearning; RWKU uses another package
-and MUSE the F1 without stemming, which are other numbers. Its tokenizer keeps a-z and 0-9 only. Deviations:
-with several accepted answers the best counts, and an answer without such a letter or digit raises in place of
-scoring 0.
+and MUSE the F1 without stemming, which are other numbers. Deviations: see `rouge.py`.
 """
 
 from collections.abc import Sequence
@@ -36,5 +34,5 @@ def rouge_l_recall(
     >>> rouge_l_recall(["It is in Paris."], [["Paris is the city"]]).value
     0.25
     """
-    each = rouge_l(generations, answers, "recall", stemmer=True, metric="rouge_l_recall")
+    each = rouge_l(generations, answers, "recall", stemmer=True)
     return mean_metric(each, "higher", resampling)

@@ -40,4 +40,4 @@ def verbatim_memory(
     >>> round(verbatim_memory(["and the sea was calm"], ["and the sea was wild"]).value, 9)
     0.8
     """
-    return f1_metric(continuations, [[text] for text in continued], compat, resampling, "verbatim_memory")
+    return f1_metric(continuations, [[text] for text in continued], compat, resampling)

@@ -140,7 +140,8 @@ def audit_models(
     peers = Peers({"original": models.original, **({"retrained": models.retrained[0]} if models.retrained else {})})
     store = Store(cache_folder() / "findings" if config.evaluate.cache else None, say=phases.say)
     apart = models.beside or models.unmerged is not None
-    texts = panel.attacks if not apart or _named(panel.attacks, DETACH) else (*panel.attacks, DETACH)
+    if apart and not _named(panel.attacks, DETACH):  # its cell counts: rates compare within one panel
+        panel = replace(panel, name=f"{panel.name} + {DETACH}", attacks=(*panel.attacks, DETACH))
     with phases.phase("loading the original model"):
         original = peers["original"]
     encoder = Encoder(original.tokenizer, config.convention)
@@ -148,14 +149,15 @@ def audit_models(
     asked, setting = _with_room(asked, setting, encoder)
     for each in models.saved:
         check_room(each, asked.evaluate.max_new_tokens)
-    stage = _Stage(setting, Examiner(asked, texts, sets, peers, store, phases), identities)
+    stage = _Stage(setting, Examiner(asked, panel.attacks, sets, peers, store, phases), identities)
     info = model_info(original)
     identities.add("the original", info.digest, control=False)
     before = stage.examined("original model", original, info.digest, setting.measured)
     stand_in = None
     if setting.control in ("twins", "holdout"):
         other = setting.measured[setting.control].examples
-        stand_in = stage.examiner.attack(f"original model ({setting.control})", original, info.digest, other)
+        label = f"original model ({setting.control})"
+        stand_in = stage.examiner.attack(label, original, info.digest, other, of=f"the {setting.control} set")
     retrained = tuple(stage.retrained(models))
     with phases.phase("loading the unlearned model"):
         unlearned = models.unlearned()

@@ -81,22 +81,22 @@ class Examiner:
 
     def attack(
         self, label: str, model: Model, digest: str, examples: Sequence[Example], texts: Sequence[str] | None = None,
-        *, keep: bool = True,
+        *, of: str = "the forget set", keep: bool = True,
     ) -> Examined:  # fmt: skip
-        """Every attack of the panel (or `texts`) on one set of examples."""
+        """Every attack of the panel (or `texts`) on one set of examples; `of` is its name in reasons."""
         target, named = self._target(model, examples), self.attacks if texts is None else texts
         result, shared = Examined(Evaluation(), digest=digest), self._key(target, digest) if keep else None
         with self.phases.phase(f"attacking the {label}", len(named)) as tick:
             for text in named:
                 tick(0, text)
-                self._one(text, target, shared, result)
+                self._one(text, target, shared, result, of)
                 tick(1, text)
         return result
 
-    def _one(self, text: str, target: Target, shared: dict[str, Any] | None, result: Examined) -> None:
+    def _one(self, text: str, target: Target, shared: dict[str, Any] | None, result: Examined, of: str) -> None:
         entry, options = chosen(text)
         if reason := why_not(entry, target):
-            result.missing[text] = f"the {'audit' if reason.startswith('comes') else 'forget set'} {reason}"
+            result.missing[text] = f"{'the audit' if reason.startswith('comes') else of} {reason}"
             return
         try:
             stored = self._stored(entry, options, target, shared)
@@ -107,7 +107,7 @@ class Examiner:
         if stored["findings"]:
             result.findings[text] = tuple(_finding(each) for each in stored["findings"])
         else:
-            result.missing[text] = "the forget set has no example that it can be made on"
+            result.missing[text] = f"{of} has no example that it can be made on"
 
     def _stored(
         self, entry: AttackEntry, options: dict[str, Any], target: Target, shared: dict[str, Any] | None

@@ -38,7 +38,10 @@ def ceiling(audit: Audit) -> str:
     """What can be had at best, as a sentence."""
     best = audit.ceiling
     if best is None or best.rate is None:
-        needs = "that takes two or more retrained models, each judged against the others"
+        what = (
+            "the full panel" if audit.retrained > 1 else "two or more retrained models, each judged against the others"
+        )
+        needs = f"that takes {what}"
         return f"There is no ceiling to compare with: {needs}. Do not expect 100 %."
     rates = [each for each in best.rates if each is not None]
     spread = f" ({percent(min(rates))} to {percent(max(rates))})" if len(rates) > 1 else ""
@@ -91,8 +94,9 @@ def _cost(audited: Audited) -> tuple[str, tuple[str, ...]]:
     record, attacks = audited.record, sum(audited.audit.seconds.values())
     whole = sum(record.seconds.values())
     parts = [f"The audit took {duration(whole or attacks)}"]
-    if whole and attacks:
-        parts[0] += f", {duration(attacks)} of it in attacks"
+    if whole and attacks:  # those of models that were audited before came from the store
+        took = duration(attacks)
+        parts[0] += f", {took} of it in attacks" if attacks <= whole else f"; its attacks took {took} when run"
     if record.peak_memory:
         parts.append(f"{size(record.peak_memory)} of memory at most")
     unlearning = cost(audited.column) if audited.column else None

@@ -96,9 +96,9 @@ def _values(scene: Scene, group: Sequence[Example], texts: Sequence[str], before
 
 
 def _like(old: Sequence[str], new: Sequence[str]) -> list[float]:
-    """How much of each old text a new one has. ROUGE reads no text without letters: that is the same, or is not."""
+    """How much of each old text a new one has; of one without a letter or digit, whether it is the same."""
     found = list(edit_locality(old, new).per_example)
-    rest = [i for i, text in enumerate(old) if not found[i] and any(c.isascii() and c.isalnum() for c in text)]
+    rest = [i for i, text in enumerate(old) if not found[i] and any(c.isalnum() for c in text)]
     if rest:
         for i, share in zip(rest, rouge_l_recall([new[i] for i in rest], [[old[i]] for i in rest]).per_example):
             found[i] = share
