@@ -173,7 +173,7 @@ def edit(
     facts: Sets | Sequence[Example],
     editor: str = "memit",
     *,
-    target: str = "refusal",
+    target: str | None = None,
     seed: int = 0,
     convention: Convention = None,
     **options: Any,
@@ -184,17 +184,17 @@ def edit(
     and `applied_to`, `apply_to` (attach), `revert_from` (detach) and `save` are as with a `WeightChange`.
 
     `facts` are examples (`data.forget`), or sets, of whose retain set the editor then leaves the keys as they are.
-    `target` is refusal, refusals (one of many), self (the model's own), empty, alternate, or a text. `editor` is NAME
-    or NAME:option=value; `options` are the editor's own and those of `config.EditConfig` (merge_queries, corpus, …).
+    `target` is refusal (the default), refusals (one of many), self (the model's own), empty, alternate, or a text.
+    `editor` is NAME or NAME:option=value; `options` are the editor's own and those of `config.EditConfig`
+    (merge_queries, corpus, …).
     The model itself is unchanged, bit for bit. `change.record["edit"]` says what was worth knowing.
 
     Raises UnknownNameError, ConfigError or DataError before anything is edited.
     """
     sets = facts if isinstance(facts, Sets) else Sets(forget=tuple(facts))
     named = _named("method", "options", editor)
-    values = {**named.get("options", {}), "target": target, **{k: v for k, v in options.items() if v is not None}}
-    if not editors.get(named["method"]).facts:
-        del values["target"]
+    options = {"target": target, **options} if editors.get(named["method"]).facts else options
+    values = {**named.get("options", {}), **{k: v for k, v in options.items() if v is not None}}
     config = settings(TrainConfig, {"method": named["method"], "options": values, "seed": seed})
     editors.get(config.method).check(config.options)
     editing.check_options(config)

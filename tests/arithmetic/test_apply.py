@@ -218,6 +218,10 @@ def test_folders_that_are_no_models(tmp_path: Path) -> None:
     (tmp_path / "c" / "model.safetensors").write_bytes(content[:-7])
     with pytest.raises(ModelError, match="its size is wrong"):
         apply_to_folder(tmp_path / "c", change, tmp_path / "new")
+    (tmp_path / "base" / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(ModelError, match="holds weights twice"):
+        apply_to_folder(tmp_path / "base", change, tmp_path / "new")
+    (tmp_path / "base" / "model.safetensors.index.json").unlink()
     with pytest.raises(OutputError, match="lies within"):
         apply_to_folder(tmp_path / "base", change, tmp_path / "base" / "new")
     with pytest.raises(OutputError, match="holds the model folder"):

@@ -84,6 +84,8 @@ def test_merge(expunge, files, tuned: str, tmp_path: Path, method: str) -> None:
     ("given", "says"),
     [
         (("extrapolate", "--alpha", "1;2"), "expected a number"),
+        (("extrapolate", "--alpha", "0,5"), "with a point"),
+        (("extrapolate", "--alpha", "*=0.5,*=1"), "once each"),
         (("extrapolate", "--alpha", "-1"), "alpha: extrapolation goes on from the tuned model"),
         (("extrapolate", "--alpha", "nan"), "give 0 or more"),
         (("extrapolate", "--alpha", "*.layers.9.*=1"), "no tensor is called '*.layers.9.*'"),

@@ -168,6 +168,12 @@ def test_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert change.result_id != with_retain.result_id  # what is retained has been looked at
     both = change.scaled(0.5).sealed(model)  # it is a weight change like any other
     assert both.norm() == pytest.approx(0.5 * change.norm(), rel=1e-4)
+    named = ex.edit(model, sets.forget, "memit:target=empty", **{**given, "corpus": str(tmp_path / "*.txt")})
+    assert named.record["train"]["options"]["target"] == "empty"
+    other = ex.edit(model, sets.forget, "memit:target=empty", target="self", **given)
+    assert other.record["train"]["options"]["target"] == "self"
+    with pytest.raises(ConfigError, match="the forget set is empty"):
+        ex.edit(model, [], "memit", **given)
     with pytest.raises(ConfigError, match="document"):
         ex.edit(model, [ex.Example("a", None, "a text of some length")], "memit", **given)
     with pytest.raises(UnknownNameError):

@@ -209,6 +209,13 @@ def test_choose_alpha_is_a_number_that_remembers() -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in parameters_of(model).items())
 
 
+def test_without_a_forget_set_there_is_nothing_to_choose_by() -> None:
+    model, data = tiny_model(), tiny_sets()
+    change = ex.unlearn(model, data, "gradient_ascent", max_steps=1)
+    with pytest.raises(ConfigError, match="the forget set is empty"):
+        ex.choose_alpha(model, change, ex.Sets(retain=data.retain))
+
+
 def test_a_second_selector_measures_no_alpha_again() -> None:
     model, data = taught_model(), tiny_sets()
     change = ex.unlearn(model, data, "gradient_ascent", max_steps=1, learning_rate=1e-3)

@@ -155,6 +155,15 @@ def test_alphaedit_leaves_what_is_outside_its_null_space(tmp_path: Path) -> None
     assert moved <= size**2 * float(values[count - 1]) * (1 + 1e-4)
 
 
+def test_alphaedit_keeps_nothing_of_a_request_that_failed(tmp_path: Path) -> None:
+    editor = AlphaEdit()
+    with pytest.raises(ConfigError, match="null space is empty"):
+        editor.edit(work(tmp_path, facts(1)), **{**GIVEN, "energy": 1e-12})
+    assert not editor.spaces and not editor.made
+    again, fresh = (each.edit(work(tmp_path, facts(1)), **GIVEN) for each in (editor, AlphaEdit()))
+    assert again.change.result_id == fresh.change.result_id
+
+
 def test_alphaedit_protects_earlier_edits_from_call_to_call(tmp_path: Path) -> None:
     """With the editor's memory, in the object or in its file, the first fact stays; without, it moves."""
     model = tiny_model()

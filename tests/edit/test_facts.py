@@ -115,6 +115,17 @@ def test_a_subject_that_is_the_first_token_is_looked_up_behind_it() -> None:
     assert [row.place for row in rows.of(alone)] == [0]
 
 
+@pytest.mark.parametrize("chat", [None, CHATML.replace("assistant\n", "assistant\n ")])
+def test_an_empty_target_is_the_end_token_alone(chat: str | None) -> None:
+    """No blank before it, which many tokenizers keep as a token of its own."""
+    tokenizer = byte_tokenizer(template=chat)
+    template = "chat" if chat else "plain"
+    rows = Rows(Encoder(tokenizer, ConventionConfig(template=template)))
+    (row,) = rows.of(fact_of(Example("a", "the capital of arland is", "x", subject="arland"), "", end=True))
+    said = [tokenizer.convert_ids_to_tokens(each) for each in row.encoded.ids[row.encoded.start :]]
+    assert said == ["<|im_end|>" if chat else "<eos>"]
+
+
 def test_an_end_token_where_it_is_asked_for() -> None:
     tokenizer = tiny_tokenizer()
     rows = Rows(Encoder(tokenizer, PLAIN))

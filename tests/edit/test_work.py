@@ -1,12 +1,15 @@
 """From sets to work: what is told of facts that were merged and of retained examples that are left out."""
 
+from pathlib import Path
+
 import pytest
 
 from expunge.config import EditConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
+from expunge.models.attaching import identity_of
 from expunge.runs.facts import kept_of, work_of
-from fact_work import PLAIN
+from fact_work import PLAIN, work
 from tiny import tiny_model, tiny_sets
 
 
@@ -14,6 +17,15 @@ def notes_of(sets: Sets, **options: object) -> list[str]:
     model = tiny_model()
     config = EditConfig(**options)  # type: ignore[arg-type]
     return work_of(model, sets, config, Encoder(model.tokenizer, PLAIN), seed=0).notes
+
+
+def test_what_is_kept_goes_by_the_configuration_too(tmp_path: Path) -> None:
+    """Equal weights that are read with another base of rotation have other keys."""
+    one, other = tiny_model(), tiny_model()
+    other.network.config.rope_parameters = {"rope_type": "default", "rope_theta": 5000.0}
+    assert identity_of(one) == identity_of(other)
+    assert work(tmp_path, model=one).weights == work(tmp_path, model=tiny_model()).weights
+    assert work(tmp_path, model=one).weights != work(tmp_path, model=other).weights
 
 
 def test_retained_examples_that_are_left_out_are_told() -> None:

@@ -30,3 +30,8 @@ def test_each_is_computed_once_and_what_a_killed_run_had_is_not_computed_again(t
     other = Once(Halfway(path, {"of": 2}, every=0))
     assert other("a: 1", compute("a", 3.0))[0] == 3
     assert Once(NOWHERE)("a", compute("a", 4.0))[0] == 4
+
+
+def test_where_nothing_can_be_written_the_work_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in place of a folder")
+    Halfway(tmp_path / "file" / "kept.safetensors", {"of": 1}, every=0).save(x=torch.zeros(1))

@@ -32,6 +32,13 @@ def test_twins_speak_for_their_example_and_the_mean_for_the_rest() -> None:
     assert level.logs.tolist() == [-1.0, -3.0, -4.0, -8.0]
 
 
+def test_twins_that_speak_for_none_are_left_out() -> None:
+    """A twin of what is not in this forget set says nothing of it."""
+    sets = Sets(forget=(example("a"),), twins=(example("t1", "a"), example("t2", "b")))
+    level = required(never_known(sets, lambda _: torch.tensor([-1.0, -9.0])))
+    assert (level.logs.tolist(), level.per_example.tolist()) == ([-1.0], [-1.0])
+
+
 def test_the_holdout_set_stands_in_for_twins() -> None:
     sets = Sets(forget=(example("a"), example("b")), holdout=(example("x"), example("y")))
     level = required(never_known(sets, lambda _: torch.tensor([-1.0, -2.0])))

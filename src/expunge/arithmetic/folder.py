@@ -64,6 +64,11 @@ class Folder(Mapping[str, Tensor]):
 def _index(path: Path) -> dict[str, str]:
     """Tensor → file; of a folder with one file, that of all."""
     if (path / _INDEX).is_file():
+        if (path / _SINGLE).is_file():  # saved twice, once sharded; Transformers reads the single file
+            raise ModelError(
+                f"{path} holds weights twice, in {_SINGLE} and in the files of {_INDEX}, and they may differ: delete "
+                f"the older of the two ({_SINGLE} is what Transformers loads)"
+            )
         try:
             return _plain(path, dict(json.loads((path / _INDEX).read_text())["weight_map"].items()))
         except (ValueError, KeyError, AttributeError, TypeError) as problem:

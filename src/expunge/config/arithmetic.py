@@ -55,6 +55,8 @@ def alphas(text: str) -> float | dict[str, float]:
         found = {pattern.strip(): float(number) for pattern, _, number in pairs}
     except ValueError:
         raise ValueError(f"expected a number, or PATTERN=NUMBER,…; found {text!r}") from None
+    if len(pairs) > 1 and (len(found) < len(pairs) or "" in found):  # 0,5 is no number, nor is a pattern named twice
+        raise ValueError(f"expected one number (with a point: 0.5), or PATTERN=NUMBER,… once each; found {text!r}")
     if not all(0 <= number < inf for number in found.values()):
         raise ValueError(f"extrapolation goes on from the tuned model: give 0 or more; found {text!r}")
     return found if "=" in text else found[""]

@@ -82,7 +82,7 @@ def _chat(tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, keep: b
     gap = head.removeprefix(opening)
     blank = gap if head.startswith(opening) and gap.isspace() else ""
     after = tail if keep else _end(tokenizer, tail)
-    return Template("chat", before, lambda _, answer: "" if answer[:1].isspace() else blank, after)
+    return Template("chat", before, lambda _, answer: "" if not answer or answer[0].isspace() else blank, after)
 
 
 def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
@@ -146,4 +146,4 @@ def _with_system(turns: tuple[Turn, ...], system_prompt: str | None) -> tuple[Tu
 
 
 def _one_space(before: str, answer: str) -> str:
-    return "" if not before or before[-1].isspace() or answer[:1].isspace() else " "
+    return "" if not before or before[-1].isspace() or not answer or answer[0].isspace() else " "

@@ -66,12 +66,13 @@ class AlphaEdit:
         made = {"corpus": work.source.digest, "energy": f"{energy:g}", "threshold": f"{threshold}"}
         if self.spaces:
             self._check(work, chosen, made)
-        else:
-            self.made = made
-            for layer, each in work.statistics(chosen).items():
-                self.spaces[layer] = NullSpace.of(each.moment, energy=each.energy, share=energy, threshold=threshold)
+        spaces = self.spaces or {
+            layer: NullSpace.of(each.moment, energy=each.energy, share=energy, threshold=threshold)
+            for layer, each in work.statistics(chosen).items()
+        }
         for layer in chosen:
-            _judge(work, layer, self.spaces[layer])
+            _judge(work, layer, spaces[layer])
+        self.spaces, self.made = spaces, made
         none = torch.zeros(0, work.model.layout.d_ff, dtype=torch.float64)
         earlier = self.earlier or dict.fromkeys(chosen, none)
         kept = work.kept_moments(chosen)

@@ -46,12 +46,17 @@ class Corpus:
         return (text for path in self.files for text in _read(path))
 
 
+def corpus_files(path: str) -> tuple[Path, ...]:
+    """The files that a file, folder or pattern names. DataError where there is none."""
+    place = Path(path).expanduser()
+    return (place,) if place.is_file() else tuple(files_of([path]))
+
+
 def corpus_of(path: str | None, *, own: int = 0, seed: int = 0) -> Corpus:
     """The corpus in files, or of so many tokens of the model's own. DataError where there is no such file."""
     if path is None:
         return Corpus(f"own/{own}/{seed}", own=own, seed=seed)
-    place = Path(path).expanduser()
-    files = (place,) if place.is_file() else tuple(files_of([path]))
+    files = corpus_files(path)
     digests = [_digest(each) for each in files]
     if len(digests) == 1:
         return Corpus(f"{digests[0]}/{READING}", files)

@@ -192,7 +192,6 @@ class _Stream:
             "form": 2,  # of the file: counts are those of the memories, then of the shards
         }  # fmt: skip
         place = work.folder / "wise" / f"{hash_of(key)}.safetensors"
-        place.parent.mkdir(parents=True, exist_ok=True)
         return Halfway(place, key), place
 
     def _begin(self, kept: Mapping[str, Tensor], bundles: Sequence[list[int]]) -> tuple[int, Shard | None]:

@@ -16,7 +16,7 @@ from expunge.edit.statistics import Statistics, statistics_of, summed
 from expunge.edit.value_store import ValueStore
 from expunge.edit.values import Fitting, Value, Wanted, fit
 from expunge.errors import ConfigError
-from expunge.models.attaching import identity_of
+from expunge.models.identity import computed_by
 from expunge.models.model import Model
 from expunge.models.rests import Place
 
@@ -44,7 +44,7 @@ class Work:
     @cached_property
     def weights(self) -> str:
         """The digest of the model as it was at first; asked for before it is edited."""
-        return identity_of(self.model)
+        return computed_by(self.model)
 
     def bundles(self) -> dict[str, list[int]]:
         """Which facts share a value."""

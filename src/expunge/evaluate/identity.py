@@ -16,19 +16,17 @@ from typing import Any
 
 import torch
 
-from expunge.change.bits import digest
 from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.models.attaching import is_attachments
+from expunge.models.identity import network_of
 from expunge.models.model import Model
-from expunge.parameters import parameters_of
 from expunge.provenance import versions
 
 _UNSEEN = (  # of an example: what no observation looks at
     "id", "source", "group", "aliases", "subject", "count", "popularity", "margin_proxy",
     "paraphrase_proxy", "weight", "alternate", "paraphrases",
 )  # fmt: skip
-_NAMES_ONLY = ("_name_or_path", "transformers_version", "architectures")  # of a configuration: they change no number
 
 
 def observation_key(
@@ -37,7 +35,7 @@ def observation_key(
     """All that scores depend on, as digests and settings. `weights` is the digest of the model (`identity_of`)."""
     return {
         "weights": weights,
-        "network": _network(model),
+        "network": network_of(model),
         "encoder": encoder.digest,
         "examples": _digest([_seen(example) for example in examples]),
         "arithmetic": {"budget": budget, "bf16": bf16, **_arithmetic(model)},
@@ -65,20 +63,6 @@ def program() -> str:
 
 def _seen(example: Example) -> dict[str, Any]:
     return {name: value for name, value in asdict(example).items() if name not in _UNSEEN}
-
-
-def _network(model: Model) -> str:
-    """Configuration, and the tensors beside the parameters (buffers, quantized weights)."""
-    config = {k: v for k, v in model.network.config.to_dict().items() if k not in _NAMES_ONLY}
-    counted = parameters_of(model.network)
-    rest = {
-        name: digest(tensor)
-        for name, tensor in model.network.state_dict().items()
-        if name not in counted and name not in counted.ties
-    }
-    generation = getattr(model.network, "generation_config", None)  # says what ends an answer
-    ends = None if generation is None else generation.eos_token_id
-    return _digest([config, rest, ends])
 
 
 def _arithmetic(model: Model) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -42,9 +43,11 @@ class Halfway:
         """Written only when it is due: it may be called after every step."""
         if self._path is None or not self.due:
             return
-        with atomic_file(self._path) as partial:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})
         self._saved = time.monotonic()
+        with suppress(OSError, SafetensorError):  # nowhere to keep it: that costs time after a kill, not the run
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(self._path) as partial:
+                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})
 
 
 class Once:

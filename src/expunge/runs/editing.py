@@ -11,6 +11,7 @@ from expunge.config import TrainConfig
 from expunge.data.convention import Encoder
 from expunge.data.example import Example, Sets
 from expunge.edit import editors
+from expunge.edit.corpus import corpus_files
 from expunge.edit.edited import Edited
 from expunge.errors import ConfigError
 from expunge.models.attaching import refuse_attached
@@ -92,15 +93,18 @@ def check_options(settings: TrainConfig) -> None:
         shared, own = split_options(settings.options)
         if shared.traced is not None:
             check_traced(editors.get(settings.method), own)
-        for name in files_of(settings):
-            if not Path(name).expanduser().is_file():
-                raise ConfigError(f"{settings.method}: there is no file {name}")
+        if (earlier := settings.options.get("earlier")) is not None and not Path(str(earlier)).expanduser().is_file():
+            raise ConfigError(f"{settings.method}: there is no file {earlier}")
+        if (corpus := settings.options.get("corpus")) is not None:
+            corpus_files(str(corpus))
 
 
 def check_sets(settings: TrainConfig, sets: Sets) -> None:
     """Raises ConfigError for sets that the editor of `settings` cannot work on, before a model is loaded."""
     if settings.method not in editors:
         return
+    if not sets.forget:
+        raise ConfigError("the forget set is empty")
     editor = editors.get(settings.method)
     if editor.facts:
         asked_for(sets.forget, split_options(settings.options)[0].without)

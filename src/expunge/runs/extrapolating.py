@@ -165,6 +165,8 @@ def extrapolate(
         raise ChangeError(f"a {type(change).__name__} is a side memory, which has no weights to extrapolate")
     aims = {"related": _read(config.related, related), "unrelated": _read(config.unrelated, unrelated)}
     selector = check_extrapolate(config, related=bool(aims["related"]))
+    if not sets.forget:
+        raise ConfigError("the forget set is empty: α is chosen by what is left of it")
     if along is not None and direction_of(config) != "whole":
         raise ConfigError(f"a direction was given, and the settings have their own ({direction_of(config)})")
     if along is None:
@@ -256,10 +258,12 @@ class _Meter:
         """A retrained model says it best, then twins, then a holdout set."""
         if retrained is not None:
             logs = self._logs(retrained, self.encoded["forget"])
-            return Never(logs.exp().mean().item(), tuple(logs.tolist()), "retrained model")
+            return Never(logs.exp().mean().item(), tuple(logs.tolist()), "retrained model", logs.mean().item())
         encode = self.scoring.encoder.encode_all
         known = never_known(self.sets, lambda examples: self._logs(self.model, encode(examples)))
-        return Never(known.level, tuple(known.logs.tolist()), known.source) if known else None
+        if known is None:
+            return None
+        return Never(known.level, tuple(known.logs.tolist()), known.source, known.per_example.mean().item())
 
     def _logs(self, model: Model, encoded: Sequence[Encoded]) -> Tensor:
         return mean_log_probs(model, encoded, budget=self.scoring.budget, bf16=self.scoring.bf16)

@@ -33,7 +33,7 @@ class NeverKnown:
 
     per_example: Float[Tensor, " forget"]  # mean log-probability per answer token, where an example may rest
     level: float  # mean probability, as the forget set's own level is one
-    logs: Float[Tensor, " controls"]  # of the controls themselves
+    logs: Float[Tensor, " controls"]  # of the controls that speak for some forget example
     source: str  # "twins" or "holdout"
 
 
@@ -49,14 +49,15 @@ def never_known(sets: Sets, measure: Callable[[Sequence[Example]], Tensor]) -> N
     if not controls:
         return None
     values = measure(controls)
-    own: dict[str, list[float]] = {}
-    for control, value in zip(controls, values.tolist()):
+    own: dict[str, list[int]] = {}
+    for place, control in enumerate(controls):
         if control.group is not None:
-            own.setdefault(control.group, []).append(value)
-    everyone = values.tolist()
+            own.setdefault(control.group, []).append(place)
+    everyone, logs = list(range(len(controls))), values.tolist()
     speakers = [own.get(example.id) or own.get(example.group or "") or everyone for example in sets.forget]
-    levels = [fmean(exp(value) for value in found) for found in speakers]
-    return NeverKnown(torch.tensor([fmean(found) for found in speakers]), fmean(levels), values, source)
+    levels = [fmean(exp(logs[place]) for place in found) for found in speakers]
+    each = torch.tensor([fmean(logs[place] for place in found) for found in speakers])
+    return NeverKnown(each, fmean(levels), values[sorted({place for found in speakers for place in found})], source)
 
 
 def required(level: NeverKnown | None) -> NeverKnown:

@@ -13,7 +13,7 @@ from expunge.config import ExtrapolateConfig
 GRID = ExtrapolateConfig().grid
 KNOWN = log(0.1)  # what never-known models say of the answers
 SPREAD = tuple(i / 100 for i in range(-50, 51))
-NEVER = Never(0.1, tuple(KNOWN + each for each in SPREAD), "twins")
+NEVER = Never(0.1, tuple(KNOWN + each for each in SPREAD), "twins", KNOWN)
 
 
 def point(alpha: float, forget: float, utility: float | None, related: float = 0.0, unrelated: float = 0.0) -> Point:
@@ -142,7 +142,9 @@ def test_a_failing_start_costs_one_measurement() -> None:
 
 def test_matched_on_unpaired_controls_finds_the_same_law() -> None:
     """The reference is a spread of controls, not their mean: the α with the same spread is the match."""
-    found, _ = choose("matched", falling, never=Never(0.1, tuple(KNOWN + each for each in SPREAD[::3]), "holdout"))
+    found, _ = choose(
+        "matched", falling, never=Never(0.1, tuple(KNOWN + each for each in SPREAD[::3]), "holdout", KNOWN)
+    )
     assert found.point.alpha == pytest.approx(0.6, abs=0.03)
 
 

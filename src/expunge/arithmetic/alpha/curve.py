@@ -43,6 +43,7 @@ class Never:
     level: float
     logs: tuple[float, ...]
     source: str  # "retrained model", "twins" or "holdout"
+    log: float  # what `level` is of probabilities, of mean log-probabilities
 
 
 def beyond(log: float, known: float, start: float) -> bool:
@@ -77,7 +78,7 @@ class Goal:
         """Is it farther beyond never-known than NEAR of the way that led there? Without a reference nobody knows."""
         if self.never is None:
             return False
-        return beyond(point.log, fmean(self.never.logs), self.start.log)
+        return beyond(point.log, self.never.log, self.start.log)
 
     def admits(self, point: Point) -> bool:
         return point.finite and self.surely(point) and not self.overshoots(point)
