@@ -18,6 +18,7 @@
     ├── circuits: Circuits                  of `circuits` only (`record_circuits.py`)
     ├── related: Related                    of `relate` only (`record_related.py`)
     ├── counting: Counting                  of `count` only (`record_count.py`)
+    ├── holds                               of commands that write a model's folder: what else they wrote to it
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -235,6 +236,7 @@ class Record(_Part):
     circuits: Circuits | None = None
     related: Related | None = None
     counting: Counting | None = None
+    holds: tuple[str, ...] = ()  # names in its folder beside those that every run's has
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes
