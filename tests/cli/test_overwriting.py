@@ -14,6 +14,7 @@ from expunge.mask import Mask
 from expunge.record import Record
 from expunge.record_file import load_record, save_record
 from expunge.report import write_report
+from expunge.runs.folder import check_inputs
 
 SUITE = "world:people:persons=6,size=tiny"
 Run = Callable[..., Any]
@@ -151,6 +152,47 @@ def test_what_no_run_wrote_is_never_taken_away(unlearn: Run, no_model: None, tmp
         (out / left).write_text("a run's")
     with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
         unlearn("--overwrite")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--localize", "random:budget=0.25,outside={}/mask.safetensors"),
+        ("--localize", "oracle:mask={}/mask.safetensors"),
+        ("--config", "{}/model/recipe.yaml"),
+        ("--retain", "{}/model/facts.json#locality"),
+        ("--retain", "other.jsonl, {}/model/facts.json"),
+        ("--twins", "{}/model/facts.json"),
+    ],
+)
+def test_what_is_read_is_never_taken_away(unlearn: Run, no_model: None, tmp_path: Path, given: tuple[str, str]) -> None:
+    out = tmp_path / "run"
+    save_record(Record(command="unlearn", status="done"), out)
+    (out / "model").mkdir()
+    Mask.everything({"a": torch.ones(2)}).save(out / "mask.safetensors")
+    (out / "model" / "recipe.yaml").write_text("include_text: true\n")
+    (out / "model" / "facts.json").write_text('[{"prompt": "what", "answer": "city"}]')
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    said = unlearn(*(part.format(out) for part in given), "--overwrite")
+    assert said.code == 2 and "which this run reads" in said.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_planted_by_is_never_taken_away(expunge: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    save_record(Record(command="world inject", status="done"), out)
+    Mask.everything({"a": torch.ones(2)}).save(out / "mask.safetensors")
+    (out / "model").mkdir()
+    (out / "model" / "config.json").write_text("{}")
+    for read in (("--mask", out / "mask.safetensors"), ("--model", out / "model")):
+        said = expunge("world", "inject", "people:persons=6,size=tiny", *read, "--out", out, "--overwrite")
+        assert said.code == 2 and "which this run reads" in said.err
+    assert (out / "mask.safetensors").exists() and (out / "model" / "config.json").exists()
+
+
+def test_names_that_are_no_paths_are_no_obstacle(tmp_path: Path) -> None:
+    names = ("~nobody-at-all/x", ",".join(["a-long-name.jsonl"] * 300), "a,,b", "#", "hub:owner/name", None)
+    check_inputs(tmp_path, names, overwrite=True)
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,19 @@ def check_inputs(out: Path, names: Sequence[str | None], *, overwrite: bool) -> 
     """Raises OutputError when `overwrite` would throw away what the run is to read (a model, a change, a set)."""
     if not overwrite:
         return
-    for part in (part for name in names if name for part in (name, *re.split(r"[+,]", name))):
-        path = Path(part).expanduser()
-        if path.resolve().is_relative_to(out.resolve()) and path.exists():
-            raise OutputError(
-                f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another place"
-            )
+    for part in (part for name in names if name for part in _parts(name)):
+        with suppress(OSError, RuntimeError):  # no path: a long list of names, or "~nobody"
+            path = Path(part).expanduser()
+            if path.resolve().is_relative_to(out.resolve()) and path.exists():
+                raise OutputError(
+                    f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another place"
+                )
+
+
+def _parts(name: str) -> list[str]:
+    """All that may be a path: the name itself, models and files of BASE+CHANGE and of a list, FILE of FILE#PART."""
+    parts = (name, *(part.strip() for part in re.split(r"[+,]", name)))
+    return [part for each in parts for part in (each, each.rpartition("#")[0]) if part]
 
 
 def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
