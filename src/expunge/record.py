@@ -5,6 +5,7 @@
     ├── configuration (resolved), changed (what differs from the defaults), configuration_hash
     ├── versions, platform, seeds           no host name, no path that the user did not type
     ├── model: ModelInfo                    name as typed, digest of the weights
+    ├── given: {name: digest}               sets and files that it read, known from its beginning
     ├── sets: {set: SetInfo}                role, source as typed, digest, rows in the data's order
     ├── max_new_tokens                      that generated answers could have
     ├── before: {set: {metric: Measured}}   the starting model; all there is for `evaluate`
@@ -18,6 +19,7 @@
     ├── circuits: Circuits                  of `circuits` only (`record_circuits.py`)
     ├── related: Related                    of `relate` only (`record_related.py`)
     ├── counting: Counting                  of `count` only (`record_count.py`)
+    ├── holds                               of commands that write a model's folder: what else they wrote to it
     └── glossary: {metric: Reading}         from `evaluate.glossary`
 
 A set's name is free ("forget", "forget, paraphrase 1", "other capitals"); its role says how to read it. Row i
@@ -94,6 +96,7 @@ class ModelInfo(_Part):
 
     name: str  # as typed
     digest: str = ""  # of the weights
+    files: str = ""  # digest of its files' names, sizes and times, where it lies in files here
     architecture: str = ""
     parameters: int | None = None
     dtype: str = ""
@@ -224,6 +227,7 @@ class Record(_Part):
     platform: dict[str, str | int] = {}
     seeds: dict[str, int] = {}
     model: ModelInfo | None = None
+    given: dict[str, str] = {}  # what --resume compares (`runs/given.py`)
     sets: dict[str, SetInfo] = {}
     max_new_tokens: int | None = None  # that generated answers could have, whether the settings gave it or the sets
     before: dict[str, dict[str, Measured]] = {}
@@ -235,6 +239,7 @@ class Record(_Part):
     circuits: Circuits | None = None
     related: Related | None = None
     counting: Counting | None = None
+    holds: tuple[str, ...] = ()  # names in its folder beside those that every run's has
     glossary: dict[str, Reading] = {}
     seconds: dict[str, float] = {}  # phase → duration
     peak_memory: int | None = None  # bytes

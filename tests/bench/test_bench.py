@@ -24,6 +24,7 @@ from expunge.config import AuditRunConfig, BenchConfig, settings
 from expunge.errors import ConfigError
 from expunge.record import Record
 from expunge.record_file import load_record
+from expunge.runs.written import strangers
 from made_up_audit import RUNS, SMALL, WORLD
 from made_up_rows import tried
 
@@ -100,6 +101,7 @@ def test_the_page_marks_what_was_chosen_of_each_contender() -> None:
 
 
 def test_what_it_leaves(done: Path) -> None:
+    assert strangers(done, load_record(done)) == []
     rows = read_table(done)
     assert len(rows) == 2 * (2 + 2)
     assert {row.status for row in rows} == {"done"}

@@ -13,6 +13,7 @@ from expunge.mask import Mask, note_of
 from expunge.models.loading import load_model
 from expunge.record_circuits import Circuits
 from expunge.record_file import load_record
+from expunge.runs.written import strangers
 from steps import taught_model
 
 pytest.importorskip("pysat")
@@ -103,6 +104,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         assert not (out / "checkpoints").exists()
     calls.clear()
     assert expunge(*given, tmp_path / "0", "--resume").code == 0 and not calls  # it is done
+    assert strangers(tmp_path / "0", load_record(tmp_path / "0")) == []
 
 
 @pytest.mark.parametrize(

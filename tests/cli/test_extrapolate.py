@@ -17,7 +17,7 @@ from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.parameters import parameters_of
-from expunge.record import AlphaPoint, ExtrapolationInfo
+from expunge.record import AlphaPoint, ExtrapolationInfo, Record
 from expunge.record_file import load_record, save_record
 from expunge.runs.extrapolating import Scoring, extrapolate, remarks, retained
 from expunge.train.levels import mean_log_probs
@@ -253,9 +253,9 @@ def test_a_direction_that_is_given_is_the_only_one() -> None:
 def test_related_rows_are_read_and_kept_before_the_run_begins(unlearn, files, no_model, tmp_path, monkeypatch) -> None:
     """`--overwrite` does not throw them away, and one that is too long is said before the training."""
     run = tmp_path / "run"
-    run.mkdir()
-    (run / "record.json").write_text("{}")
-    related = run / "related.jsonl"
+    (run / "model").mkdir(parents=True)
+    save_record(Record(command="unlearn"), run)
+    related = run / "model" / "related.jsonl"
     related.write_text('{"prompt": "what", "answer": "city"}\n')
     said = unlearn("--extrapolate", f"gap:utility_floor=0,related={related}", "--overwrite")
     assert said.code == 2 and related.exists() and "would delete" in said.err

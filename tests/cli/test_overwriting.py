@@ -1,6 +1,7 @@
 """What is there is replaced only where that is asked for, and what a command reads never."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from expunge.mask import Mask
 from expunge.record import Record
 from expunge.record_file import load_record, save_record
 from expunge.report import write_report
+from expunge.runs.folder import check_inputs
 
 SUITE = "world:people:persons=6,size=tiny"
 Run = Callable[..., Any]
@@ -108,18 +110,89 @@ def test_an_out_that_is_a_link(expunge: Run, tmp_path: Path) -> None:
     out.symlink_to(tmp_path / "disk")
     given = ("convert", SUITE, "--to", "lm-eval", "--out", out)
     assert expunge(*given).code == 0
-    (out / "old.txt").write_text("old")
-    (out / "elsewhere").symlink_to(tmp_path / "data")
+    (out / "expunge_old.yaml").write_text("old")
+    (out / "__pycache__").symlink_to(tmp_path / "data")
     said = expunge(*given, "--overwrite")
     assert said.code == 0, said.err
     assert out.is_symlink() and load_record(tmp_path / "disk").status == "done"
-    assert not (out / "old.txt").exists() and not (out / "elsewhere").is_symlink()
+    assert not (out / "expunge_old.yaml").exists() and not (out / "__pycache__").is_symlink()
     assert (tmp_path / "data" / "mine.txt").read_text() == "mine"
     out.unlink()
     out.symlink_to(tmp_path / "new" / "disk")  # of a folder that there is not yet
     said = expunge(*given)
     assert said.code == 0, said.err
     assert load_record(tmp_path / "new" / "disk").status == "done"
+
+
+def test_what_no_run_wrote_is_never_taken_away(unlearn: Run, no_model: None, tmp_path: Path) -> None:
+    """Files and folders of somebody else, also beside what a run wrote, and a record of another program."""
+    out = tmp_path / "run"
+    save_record(Record(command="unlearn", status="done"), out)
+    for mine in ("notes.txt", "papers/2024.pdf", "forget.jsonl", "cells/final-0/record.json", "mask.json"):
+        (out / mine).parent.mkdir(parents=True, exist_ok=True)
+        (out / mine).write_text("mine")
+        said = unlearn("--overwrite")
+        assert said.code == 2 and f"{Path(mine).parts[0]} in it is none of what `expunge unlearn` writes" in said.err
+        assert (out / mine).read_text() == "mine" and load_record(out).status == "done"
+        shutil.move(out / Path(mine).parts[0], tmp_path / f"moved {Path(mine).parts[0]}")
+    for record in ('{"title": "Blue Train"}', "[]", "vinyl", '{"format": "expunge-record", "schema_version": 1}'):
+        (out / "record.json").write_text(record)
+        (out / "src").mkdir(exist_ok=True)
+        (out / "src" / "main.py").write_text("mine")
+        said = unlearn("--overwrite")
+        assert said.code == 2 and "the record.json in it is none that can be read here" in said.err
+        assert (out / "record.json").read_text() == record and (out / "src" / "main.py").exists()
+    shutil.rmtree(out / "src")
+    save_record(Record(command="localize", status="done"), out)
+    said = unlearn("--overwrite")
+    assert said.code == 2 and "of `expunge localize`, which makes none" in said.err
+    save_record(Record(command="unlearn", status="failed"), out)
+    for left in ("change.safetensors", "checkpoints/x", "model/config.json", ".record.json.0a1b.partial", ".DS_Store"):
+        (out / left).parent.mkdir(exist_ok=True)
+        (out / left).write_text("a run's")
+    with pytest.raises(pytest.fail.Exception, match="the model was loaded"):  # so nothing was wrong before
+        unlearn("--overwrite")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--localize", "random:budget=0.25,outside={}/mask.safetensors"),
+        ("--localize", "oracle:mask={}/mask.safetensors"),
+        ("--config", "{}/model/recipe.yaml"),
+        ("--retain", "{}/model/facts.json#locality"),
+        ("--retain", "other.jsonl, {}/model/facts.json"),
+        ("--twins", "{}/model/facts.json"),
+    ],
+)
+def test_what_is_read_is_never_taken_away(unlearn: Run, no_model: None, tmp_path: Path, given: tuple[str, str]) -> None:
+    out = tmp_path / "run"
+    save_record(Record(command="unlearn", status="done"), out)
+    (out / "model").mkdir()
+    Mask.everything({"a": torch.ones(2)}).save(out / "mask.safetensors")
+    (out / "model" / "recipe.yaml").write_text("include_text: true\n")
+    (out / "model" / "facts.json").write_text('[{"prompt": "what", "answer": "city"}]')
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    said = unlearn(*(part.format(out) for part in given), "--overwrite")
+    assert said.code == 2 and "which this run reads" in said.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_planted_by_is_never_taken_away(expunge: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    save_record(Record(command="world inject", status="done"), out)
+    Mask.everything({"a": torch.ones(2)}).save(out / "mask.safetensors")
+    (out / "model").mkdir()
+    (out / "model" / "config.json").write_text("{}")
+    for read in (("--mask", out / "mask.safetensors"), ("--model", out / "model")):
+        said = expunge("world", "inject", "people:persons=6,size=tiny", *read, "--out", out, "--overwrite")
+        assert said.code == 2 and "which this run reads" in said.err
+    assert (out / "mask.safetensors").exists() and (out / "model" / "config.json").exists()
+
+
+def test_names_that_are_no_paths_are_no_obstacle(tmp_path: Path) -> None:
+    names = ("~nobody-at-all/x", ",".join(["a-long-name.jsonl"] * 300), "a,,b", "#", "hub:owner/name", None)
+    check_inputs(tmp_path, names, overwrite=True)
 
 
 @pytest.mark.parametrize(

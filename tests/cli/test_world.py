@@ -11,6 +11,7 @@ from expunge.data.sets import load_data
 from expunge.mask import Mask
 from expunge.models.loading import load_model
 from expunge.record_file import load_record
+from expunge.runs.written import strangers
 
 SMALL = "people:persons=6,size=tiny,epochs=1"
 QUICK = ("--metrics", "probability")
@@ -202,6 +203,7 @@ def test_make_again_makes_nothing_again(expunge: Callable, tmp_path: Path, monke
     monkeypatch.undo()
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path.parent / "worlds"))
     assert expunge(*arguments, "--resume").code == 0
+    assert strangers(tmp_path / "world", load_record(tmp_path / "world")) == []
     first = (tmp_path / "world" / "full-0" / "record.json").read_bytes()
     monkeypatch.setattr("expunge.runs.world.run_evaluate", lambda *_, **__: pytest.fail("measured again"))
     assert expunge(*arguments, "--resume").code == 0

@@ -230,6 +230,17 @@ def test_a_formula_that_was_not_written_is_made_again(tmp_path: Path) -> None:
     assert len(calls) == 3  # stage 2 goes on from its end
 
 
+def test_circuits_that_were_found_on_other_sets(tmp_path: Path) -> None:
+    sets = tiny_sets()
+    other = replace(sets, forget=(replace(sets.forget[0], answer="city"), *sets.forget[1:]))
+    with as_classified(BOTH):
+        run("clue", folder=tmp_path)
+        with pytest.raises(ConfigError, match="found on other sets"):
+            run("clue", sets=other, folder=tmp_path, resume=True)
+        (tmp_path / "circuits.key").unlink()  # an earlier version wrote none
+        assert run("clue", sets=other, folder=tmp_path, resume=True).files
+
+
 def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
     model = taught_model()
     real = train

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import workers
 from expunge.errors import ConfigError
@@ -167,3 +168,18 @@ def test_a_resumed_run_must_start_from_the_same_weights(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="other weights"):
         train(other, tiny_sets(), config, folder=tmp_path, resume=True)
     assert_same_bits(start, bits(other))
+
+
+def test_a_resumed_adapter_needs_the_same_base(tmp_path: Path) -> None:
+    """It starts with the same factors on any model."""
+    config = settings("npo", **USUAL, lora=2)
+    with interrupt_at(3), pytest.raises(InterruptedRunError):
+        train(tiny_model(), tiny_sets(), config, folder=tmp_path)
+    other = tiny_model(seed=1)
+    start = bits(other)
+    with pytest.raises(ConfigError, match="started from another model"):
+        train(other, tiny_sets(), config, folder=tmp_path, resume=True)
+    assert_same_bits(start, bits(other))
+    kept = load_file(tmp_path / "start.safetensors")
+    save_file(kept, tmp_path / "start.safetensors")  # as an earlier version left it: without the model's identity
+    train(tiny_model(), tiny_sets(), config, folder=tmp_path, resume=True)

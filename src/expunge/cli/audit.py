@@ -125,7 +125,7 @@ def audit(
         if any(each.needs_rate for each in required) and not panel_of(given.audit.panel, given.audit.attacks).whole:
             raise ConfigError("--require never_knew: the rate needs the full panel; leave out --panel and --attacks")
 
-    resolved, found = settled(AuditRunConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(AuditRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     from expunge.runs.audit import run_audit
 
     record = run_audit(

@@ -69,7 +69,7 @@ def bench(
         extrapolations=None if extrapolations is None else o.listed(extrapolations), seeds=seeds, full_panel=full_panel,
     )  # fmt: skip
     typed |= {"search": o.given(trials=trials), "load": o.given(device=device, dtype=dtype)}
-    resolved = settings(BenchConfig, over(o.recipe(config), typed))
+    resolved = settings(BenchConfig, over(o.recipe(config, out, overwrite=overwrite), typed))
     record = run_bench(
         resolved, out, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,
         overwrite=overwrite, phases=Bars(),

@@ -82,7 +82,7 @@ def circuits(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
     }  # fmt: skip
     first = lambda _: check_free(out, resume=resume, overwrite=overwrite)
-    resolved, found = settled(CircuitsRunConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(CircuitsRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     record = run_circuits(
         resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
     )

@@ -90,7 +90,7 @@ def count(
         "load": o.given(device=device, dtype=dtype),
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
     }
-    resolved = settings(CountConfig, over(o.recipe(config), typed))
+    resolved = settings(CountConfig, over(o.recipe(config, out, overwrite=overwrite), typed))
     record = run_count(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())
     if json:
         print(to_json(record), end="")

@@ -118,7 +118,7 @@ def edit(
             cache=False if no_cache else None,
         ),
     }  # fmt: skip
-    below = o.recipe(config)
+    below = o.recipe(config, out, overwrite=overwrite)
     if editor is None and isinstance(below.get("train"), dict) and "method" in below["train"]:
         del train["method"]  # a recipe's editor, with its options and those given here
         name = str(below["train"]["method"])

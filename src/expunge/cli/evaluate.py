@@ -64,7 +64,7 @@ def evaluate(
         ),
     }
     first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
-    resolved, found = settled(EvaluateRunConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(EvaluateRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     sets = found or resolved.forget or resolved.retain or resolved.holdout or resolved.twins
     if not (sets or resolved.lm_eval):
         raise ConfigError("nothing to measure on: give --suite, --forget, --retain, --holdout, --twins or --lm-eval")

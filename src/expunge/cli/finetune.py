@@ -80,7 +80,7 @@ def finetune(
         "convention": o.given(max_length=max_length, template=template, system_prompt=system_prompt),
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }  # fmt: skip
-    resolved = settings(FinetuneRunConfig, over(o.recipe(config), typed))
+    resolved = settings(FinetuneRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed))
     from expunge.runs.finetune import run_finetune
 
     record = run_finetune(resolved, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars())

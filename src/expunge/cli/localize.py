@@ -83,6 +83,6 @@ def localize(
         check_out(given, out, overwrite=overwrite)
         check_localize(given.localize)
 
-    resolved, found = settled(LocalizeRunConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(LocalizeRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     record = run_localize(resolved, out, suite=found, arguments=o.TYPED.get(), overwrite=overwrite, phases=Bars())
     finish_file(record, out, json=json)

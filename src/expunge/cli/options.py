@@ -136,14 +136,20 @@ def renamed(text: str | None) -> dict[str, str] | None:
     return {left.strip(): right.strip() for left, _, right in pairs}
 
 
-def recipe(path: Path | None) -> dict[str, Any]:
-    """The settings of a YAML file; ConfigError if it cannot be read or is no mapping."""
+def recipe(path: Path | None, out: Path, *, overwrite: bool) -> dict[str, Any]:
+    """The settings of a YAML file; ConfigError if it cannot be read or is no mapping.
+
+    OutputError where it lies in what `overwrite` would take away.
+    """
     from expunge.errors import ConfigError
 
     if path is None:
         return {}
     import yaml
 
+    from expunge.runs.folder import check_inputs
+
+    check_inputs(out, [str(path)], overwrite=overwrite)
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

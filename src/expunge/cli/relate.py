@@ -90,7 +90,7 @@ def relate(
         check_early(given, out=out, resume=resume, overwrite=overwrite)
         check_relate(given)
 
-    resolved, found = settled(RelateRunConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(RelateRunConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     record = run_relate(
         resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
     )

@@ -45,8 +45,8 @@ def study(
 
     which = studies.get(name)
     typed: dict[str, Any] = o.given(suite=world, base=model, seeds=seeds, full=full or None)
-    resolved = settings(which.settings, over(o.recipe(config), typed))
     place = out or Path("runs") / f"study-{which.name}"
+    resolved = settings(which.settings, over(o.recipe(config, place, overwrite=overwrite), typed))
     record = run_study(
         which, resolved, place, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,
         overwrite=overwrite, reuse=reuse, phases=Bars(),

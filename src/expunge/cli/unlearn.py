@@ -167,7 +167,7 @@ def unlearn(
         "evaluate": o.given(metrics=None if metrics is None else o.listed(metrics), max_new_tokens=max_new_tokens),
     }
     first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
-    resolved, found = settled(UnlearnConfig, over(o.recipe(config), typed), first)
+    resolved, found = settled(UnlearnConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     from expunge.runs.unlearn import run_unlearn
 
     record = run_unlearn(

@@ -119,7 +119,7 @@ def inject(
         precision=precision, seed=seed,
     )  # fmt: skip
     first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
-    resolved, suite = settled(InjectConfig, over(o.recipe(config), typed), first)
+    resolved, suite = settled(InjectConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     assert suite is not None
     record = run_inject(
         resolved, suite, out, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()

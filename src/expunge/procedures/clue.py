@@ -41,12 +41,14 @@ from expunge.objectives.binding import bind
 from expunge.parameters import parameters_of
 from expunge.procedures import Phase, Proceeded, procedures
 from expunge.record_circuits import Circuits
+from expunge.store import hash_of
 from expunge.train.selection import Point
 from expunge.train.trained import Trained
 from expunge.train.unlearn import rule_of, starting_level, train
 
 EPOCHS = 6
 FIRST, CIRCUITS, AGAIN = "first.safetensors", "circuits.json", "circuits-again.json"
+KEY = ".key"  # beside circuits: what they depend on, as a digest
 
 
 def check(config: TrainConfig, options: ClueConfig) -> None:
@@ -146,14 +148,15 @@ class _Run:
 
     def _circuits(self, name: str) -> Circuits:
         path, formula_path = self.folder / name, (self.folder / name).with_suffix(".cnf")
-        if self.resume and path.exists() and formula_path.exists():
-            for each in (path, formula_path):
-                self.files[each.name] = each.read_text("utf-8")
-            return Circuits.model_validate_json(self.files[name])
         config = CircuitsConfig(**self.options.model_dump(include=set(CircuitsConfig.model_fields)))
         retain = by_file(self.sets.retain)
         weights = Fingerprint.of(parameters_of(self.model.network)).id
         key = what_it_depends_on(weights, self.sets.forget, retain, config, self.encoder)
+        if self.resume and path.exists() and formula_path.exists():
+            self._check_key(path, hash_of(key))
+            for each in (path, formula_path):
+                self.files[each.name] = each.read_text("utf-8")
+            return Circuits.model_validate_json(self.files[name])
         halfway = path.with_name(f"{path.stem}-halfway.safetensors")
         if not self.resume:
             halfway.unlink(missing_ok=True)
@@ -161,11 +164,21 @@ class _Run:
             self.model, self.sets.forget, retain, config, self.encoder, halfway=Halfway(halfway, key),
             tokens=self.config.budget(self.model.device.type), phase=self.phase,
         )  # fmt: skip
+        _write(path.with_suffix(KEY), hash_of(key))  # first: circuits that lie there have one
         for each, text in ((formula_path, formula), (path, found.model_dump_json() + "\n")):
             self.files[each.name] = text
             _write(each, text)
         halfway.unlink(missing_ok=True)
         return found
+
+    def _check_key(self, path: Path, key: str) -> None:
+        """Circuits of an earlier version have none."""
+        kept = path.with_suffix(KEY)
+        if kept.exists() and kept.read_text("utf-8") != key:
+            raise ConfigError(
+                f"{path} was found on other sets, in another model or with other settings: give what they were, or "
+                "begin anew in another folder"
+            )
 
     def _masks(self, found: Circuits) -> tuple[Mask, Mask]:
         forget, conflict = (mask_of(self.model, found, which, groups=self.options.groups) for which in _STAGES)

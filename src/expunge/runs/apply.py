@@ -14,6 +14,7 @@ from expunge.runs.folder import check, check_inputs
 from expunge.runs.model_folder import check_model, model_folder
 from expunge.runs.phases import Phases
 from expunge.runs.saving import change_info
+from expunge.runs.written import held_in
 
 
 def run_apply(
@@ -47,7 +48,7 @@ def run_apply(
             command=command, arguments=tuple(arguments), status="done", configuration=configuration,
             versions=versions(), platform=platform_facts("cpu"), model=ModelInfo(name=model),
             methods={command: Outcome(change=info, headline=(line,))}, headline=(line,), seconds=phases.seconds,
-            peak_memory=peak_memory(),
+            peak_memory=peak_memory(), holds=held_in(partial),
         )  # fmt: skip
         save_record(record, partial)
         records.append(record)

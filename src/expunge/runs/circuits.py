@@ -24,6 +24,7 @@ from expunge.record_circuits import CLASSES, Circuits
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
+from expunge.runs.given import done_on, done_with, given_sets
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.suites import sets_of
@@ -51,14 +52,14 @@ def run_circuits(
         raise ConfigError("nothing to look for: give --forget (a file, or hub:NAME) or --suite")
     check_inputs(out, (config.model, config.forget, config.retain), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        phases.say(f"{out} holds a run with these settings that is done")
-        return done
     sets = sets_of(config, suite, config.model)
     if not sets.forget or not sets.retain:
         raise ConfigError("circuits are compared: give a forget set and at least one retain set")
     for warning in sets.warnings:
         phases.say(warning)
+    given = given_sets(sets)
+    if (same := done_with(out, done, given, config.model, phases.say)) is not None:
+        return same
     check_swap({"forget": sets.forget, **by_file(sets.retain)}, config.circuits.swap)
     if (outline := outline_of(config.model, config.load, say=phases.say)) is not None:
         check_explained(graph_of(outline, config.circuits.granularity, groups=config.circuits.groups), config.explain)
@@ -66,11 +67,14 @@ def run_circuits(
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets)
+    info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="circuits", arguments=tuple(arguments), status="running", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
-        seeds={"circuits": config.circuits.seed}, model=model_info(model), warnings=sets.warnings,
+        seeds={"circuits": config.circuits.seed}, model=info, given=given, warnings=sets.warnings,
     )  # fmt: skip
     save_record(record, out)
     with recorded(record, out, fresh=done is None, keep=lambda _: None):

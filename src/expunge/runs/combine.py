@@ -22,6 +22,7 @@ from expunge.runs.extrapolating import remarks
 from expunge.runs.folder import check, check_inputs
 from expunge.runs.model_folder import check_model, model_folder
 from expunge.runs.phases import Phases
+from expunge.runs.written import held_in
 from expunge.suites import Suite
 
 _MB = 10**6
@@ -73,7 +74,7 @@ def run_combine(
         def finish(partial: Path) -> None:
             record = _record(config, work, choice, phases)
             warnings = seen[0].warnings if seen is not None else ()
-            records.append(record.updated(arguments=tuple(arguments), warnings=warnings))
+            records.append(record.updated(arguments=tuple(arguments), warnings=warnings, holds=held_in(partial)))
             save_record(records[0], partial)
 
         with phases.phase(operation.name, work.size * operation.reads // _MB) as done.tick:

@@ -12,6 +12,7 @@ from expunge.record import ModelInfo, Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, check_inputs
 from expunge.runs.phases import Phases
+from expunge.runs.written import held_in
 
 
 def run_dequantize(
@@ -36,7 +37,7 @@ def run_dequantize(
             command="convert", arguments=tuple(arguments), status="done", configuration=configuration,
             versions=versions(), platform=platform_facts("cpu"), model=ModelInfo(name=name, parameters=parameters),
             seconds=phases.seconds, peak_memory=peak_memory(),
-            headline=(f"{out}: {parameters:,} weights in float32, for --model {out}",),
+            headline=(f"{out}: {parameters:,} weights in float32, for --model {out}",), holds=held_in(partial),
         )  # fmt: skip
         save_record(record, partial)
     return record

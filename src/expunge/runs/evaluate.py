@@ -14,6 +14,7 @@ from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, check_inputs, claim
+from expunge.runs.given import done_on, done_with, given_sets
 from expunge.runs.harness import run_tasks
 from expunge.runs.measuring import as_json, between_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
@@ -41,19 +42,22 @@ def run_evaluate(
     check_metrics(config.evaluate)
     check_inputs(out, (config.model, config.forget, config.retain, config.holdout, config.twins), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        return done
     sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
     measured = measured_of(sets, config, suite)
     check_measured(measured, config.evaluate)
+    given = given_sets(sets, suite)
+    if (same := done_with(out, done, given, config.model, phases.say)) is not None:
+        return same
     tasks = _tasks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(info.digest)
     seen = measure_sets(model, measured, encoder, config.evaluate, phases, "measuring", kept)
     beside = run_tasks(model, tasks, phases, bf16=config.evaluate.precision == "bfloat16")
@@ -61,7 +65,7 @@ def run_evaluate(
     record = Record(
         command="evaluate", arguments=tuple(arguments), status="done", configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
-        seeds={"bootstrap": config.evaluate.seed}, model=info,
+        seeds={"bootstrap": config.evaluate.seed}, model=info, given=given,
         sets={**sizes, **beside.sets}, max_new_tokens=seen.max_new_tokens,
         before={**as_json(seen), **beside.metrics}, between=between_json(seen),
         generations=seen.generations if config.include_text else {},

@@ -24,6 +24,7 @@ from expunge.record import Outcome, Point, Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
+from expunge.runs.given import done_on, done_with, given_files, given_sets
 from expunge.runs.measuring import as_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.saving import CHANGE, change_info, save_model, signed
@@ -53,14 +54,14 @@ def run_finetune(
     mask = _check(config)
     check_inputs(out, (config.model, config.data, config.mask), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        phases.say(f"{out} holds a run with these settings that is done")
-        return done
     examples, warnings = load_examples(config.data, config.columns)
     for warning in warnings:
         phases.say(warning)
     measured = _measured(config, examples)
     check_measured(measured, config.evaluate)
+    given = given_sets(Sets(), further={"data": examples}) | given_files(config.mask)
+    if (same := done_with(out, done, given, config.model, phases.say)) is not None:
+        return same
     if (outline := outline_of(config.model, config.load, say=phases.say)) is not None:
         region_of(outline, config.train, mask)
     with phases.phase("loading the model"):
@@ -68,11 +69,14 @@ def run_finetune(
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, Sets(retain=examples))
     mask = region_of(model, config.train, mask)
+    info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="finetune", arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
         versions=versions(), platform=platform_facts(str(model.device)), seeds={"training": config.train.seed},
-        model=model_info(model), warnings=warnings, include_text=config.include_text,
+        model=info, given=given, warnings=warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
     lesson = Lesson(model, examples, encoder, measured, mask)

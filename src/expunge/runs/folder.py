@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from expunge.errors import OutputError
+from expunge.errors import DataError, OutputError
 from expunge.record import Record, configuration_hash
 from expunge.record_file import load_record, record_path
+from expunge.runs.written import strangers
 
 CHECKPOINTS = "checkpoints"
 MASK = "mask.safetensors"  # which weights may change, where a run found that out itself
@@ -19,12 +20,13 @@ MASK = "mask.safetensors"  # which weights may change, where a run found that ou
 def claim(out: Path, configuration: Mapping[str, Any], *, resume: bool | None, overwrite: bool) -> Record | None:
     """Make the folder ready: with `overwrite` an earlier run in it goes now. Returns and raises as `check`.
 
-    The folder itself stays: it may be a link, or the place where a disk is mounted.
+    The folder itself stays: it may be a link, or the place where a disk is mounted. The record goes last: without it
+    what a kill leaves could not be told from somebody else's.
     """
     record = check(out, configuration, resume=resume, overwrite=overwrite)
     place = out.resolve()
     place.mkdir(parents=True, exist_ok=True)
-    for each in place.iterdir() if overwrite else ():
+    for each in sorted(place.iterdir(), key=lambda each: each == record_path(place)) if overwrite else ():
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)
         else:
@@ -63,12 +65,19 @@ def check_inputs(out: Path, names: Sequence[str | None], *, overwrite: bool) -> 
     """Raises OutputError when `overwrite` would throw away what the run is to read (a model, a change, a set)."""
     if not overwrite:
         return
-    for part in (part for name in names if name for part in (name, *re.split(r"[+,]", name))):
-        path = Path(part).expanduser()
-        if path.resolve().is_relative_to(out.resolve()) and path.exists():
-            raise OutputError(
-                f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another place"
-            )
+    for part in (part for name in names if name for part in _parts(name)):
+        with suppress(OSError, RuntimeError):  # no path: a long list of names, or "~nobody"
+            path = Path(part).expanduser()
+            if path.resolve().is_relative_to(out.resolve()) and path.exists():
+                raise OutputError(
+                    f"--out {out}: --overwrite would delete {part}, which this run reads. Choose another place"
+                )
+
+
+def _parts(name: str) -> list[str]:
+    """All that may be a path: the name itself, models and files of BASE+CHANGE and of a list, FILE of FILE#PART."""
+    parts = (name, *(part.strip() for part in re.split(r"[+,]", name)))
+    return [part for each in parts for part in (each, each.rpartition("#")[0]) if part]
 
 
 def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -108,9 +117,23 @@ def discard(out: Path) -> bool:
 
 
 def _check_ours(out: Path) -> None:
-    """A folder that an earlier run wrote may be emptied; anything else is not ours to delete."""
+    """A folder in which all is what an earlier run wrote may be emptied; anything else is not ours to delete."""
+    only = f"--out {out}: --overwrite only replaces a run's folder, and"
     if not record_path(out).exists():
-        raise OutputError(f"--out {out}: --overwrite only replaces a run's folder, and there is no record.json in it")
+        raise OutputError(f"{only} there is no record.json in it")
+    try:
+        record = load_record(out)
+    except DataError as error:
+        raise OutputError(f"{only} the record.json in it is none that can be read here: {error}") from None
+    others = strangers(out, record)
+    if others is None:
+        raise OutputError(f"{only} its record.json is of `expunge {record.command}`, which makes none")
+    if others:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise OutputError(
+            f"{only} {others[0]}{more} in it is none of what `expunge {record.command}` writes. Move it away, or "
+            "choose another folder"
+        )
 
 
 def _compare(record: Record, configuration: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.finetune import Lesson, taught
-from expunge.runs.folder import CHECKPOINTS, check, claim
+from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
+from expunge.runs.given import done_on, done_with, given_files, given_sets
 from expunge.runs.measuring import model_info
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
@@ -52,22 +53,26 @@ def run_inject(
     name, planted, measured = config.model or _untaught(suite), suite.planted(), _measured(suite)
     if not planted:
         raise ConfigError(f"{suite.name} has nothing to plant: its forget set is empty")
+    check_inputs(out, (config.model, config.mask), overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        phases.say(f"{out} holds a run with these settings that is done")
-        return done
     examples = replayed(planted, suite.training("retrained"), config.replay, config.region_seed)
+    given = given_sets(suite.sets, suite, {"what is trained on": examples}) | given_files(config.mask)
+    if (same := done_with(out, done, given, name, phases.say)) is not None:
+        return same
     with phases.phase("loading the model"):
         model = load_model(name, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, Sets(retain=tuple(examples)), *(each.examples for each in measured.values()))
     region = mask or random_region(model, config.budget, config.region_seed)
     lesson = Lesson(model, examples, encoder, measured, region_of(model, config.train, region))
+    info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command="world inject", arguments=tuple(arguments), configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(str(model.device)),
-        model=model_info(model), seeds={"training": config.train.seed, "region": config.region_seed},
+        model=info, given=given, seeds={"training": config.train.seed, "region": config.region_seed},
         include_text=config.include_text, warnings=(*suite.sets.warnings, *suite.notes),
     )  # fmt: skip
     save_record(record, out)

@@ -20,6 +20,7 @@ from expunge.models.outline import Outline
 from expunge.record import MaskInfo
 from expunge.runs.folder import MASK
 from expunge.runs.phases import Phases
+from expunge.runs.sets import digest_of
 
 _MASKS = ("mask", "outside")  # options of the oracle and of random
 
@@ -66,14 +67,16 @@ def kept_mask(
     model: Model, sets: Sets, config: LocalizeConfig, encoder: Encoder, phases: Phases, out: Path, *, resume: bool
 ) -> tuple[Mask, MaskInfo]:
     """The run's mask: made and written to its folder, or read from there when the run goes on."""
-    path = out / MASK
+    path, made_on = out / MASK, {"forget": digest_of(sets.forget), "retain": digest_of(sets.retain)}
     if resume and path.exists():
         mask, note = Mask.load(path), note_of(path)
         if note["model"] != identity_of(model):
             raise ConfigError(f"{path} was made from other weights than {model.name} has: begin anew with --overwrite")
+        if note.get("sets", made_on) != made_on:
+            raise ConfigError(f"{path} was made on other sets: give what they were, or begin anew with --overwrite")
     else:
         mask, note = localized(model, sets, config, encoder, phases)
-        mask.save(path, note)
+        mask.save(path, {**note, "sets": made_on})
     return mask, mask_info(mask, model, config.granularity, note, file=MASK)
 
 

@@ -14,6 +14,7 @@ from expunge.models.model import Model
 from expunge.parameters import parameters_of
 from expunge.record import Measured as MeasuredJSON
 from expunge.record import ModelInfo, Reading
+from expunge.runs.given import files_of_model
 from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 
@@ -77,6 +78,7 @@ def model_info(model: Model) -> ModelInfo:
     return ModelInfo(
         name=model.name,
         digest=identity_of(model),
+        files=files_of_model(model.name),
         architecture=model.layout.model_type,
         parameters=sum(weight.numel() for weight in weights.values()),
         dtype=str(model.network.dtype).removeprefix("torch."),

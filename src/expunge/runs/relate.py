@@ -21,6 +21,7 @@ from expunge.record_file import save_record
 from expunge.report.relations.words import said_of
 from expunge.runs.failing import recorded
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
+from expunge.runs.given import done_on, done_with, given_files, given_sets
 from expunge.runs.measuring import kept_by, model_info
 from expunge.runs.phases import Phases
 from expunge.runs.relating import as_record
@@ -58,20 +59,23 @@ def run_relate(
     read = (config.model, config.after, config.forget, config.retain, config.holdout, config.twins)
     check_inputs(out, read, overwrite=overwrite)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        return done
     sets = sets_of(config, suite, config.model)
     for warning in sets.warnings:
         phases.say(warning)
     measured = compared_sets(measured_of(sets, _without_wordings(config), suite), config)
+    given = given_sets(sets, suite) | given_files(config.after)
+    if (same := done_with(out, done, given, config.model, phases.say)) is not None:
+        return same
     _check_networks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     chosen_parameters(model, config.relate.parameters)  # raises before anything is written
-    record = _begun(config, arguments, measured, info, sets.warnings, str(model.device))
+    record = _begun(config, arguments, measured, info, sets.warnings, str(model.device)).updated(given=given)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     save_record(record, out)
     with recorded(record, out, fresh=done is None, keep=lambda _: None):

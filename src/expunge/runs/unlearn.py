@@ -45,7 +45,8 @@ from expunge.runs.extrapolating import (
 from expunge.runs.failing import recorded
 from expunge.runs.fitting import check_network
 from expunge.runs.folder import CHECKPOINTS, check, check_inputs, claim
-from expunge.runs.localizing import check_localize, kept_mask
+from expunge.runs.given import done_on, done_with, given_files, given_sets
+from expunge.runs.localizing import check_localize, kept_mask, masks_of
 from expunge.runs.measuring import as_json, between_json, check_measured, kept_by, measure_sets, model_info, readings
 from expunge.runs.phases import Phases
 from expunge.runs.saving import CHANGE, change_info, save_model, signed
@@ -104,20 +105,16 @@ def run_unlearn(
         out,
         (
             config.model,
-            config.train.retrained,
             config.forget,
             config.retain,
             config.holdout,
             config.twins,
-            *files_of(config.train),
+            *_files(config),
             *((further.related, further.unrelated) if further is not None else ()),
         ),
         overwrite=overwrite,
     )
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
-    if done is not None and done.status == "done":
-        phases.say(f"{out} holds a run with these settings that is done")
-        return done
     sets = sets_of(config, suite, config.model)
     if config.train.localize is not None:
         check_sets(config.train.localize, sets.forget, sets.retain)
@@ -125,6 +122,9 @@ def run_unlearn(
     check_ready(config.train, sets)
     check_measured(measured_of(sets, config, suite, split=config.train.seed), config.evaluate)
     aims = Aims.of(further)
+    given = given_sets(sets, suite, aims._asdict()) | given_files(*_files(config))
+    if (same := done_with(out, done, given, config.model, phases.say)) is not None:
+        return same
     if further is not None:
         retained(further, sets, config.train.seed)
     for warning in sets.warnings:
@@ -134,11 +134,14 @@ def run_unlearn(
         model = load_model(config.model, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention)
     check_lengths(encoder, sets, *only_measured(suite), *aims)
+    info = model_info(model)
+    if (same := done_on(out, done, info, phases.say)) is not None:
+        return same
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command=command, arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
         versions=versions(), platform=platform_facts(str(model.device)), seeds={"training": config.train.seed},
-        model=model_info(model), warnings=sets.warnings, include_text=config.include_text,
+        model=info, given=given, warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
     keep = lambda trained: signed(trained, config.model, config.train).save(out / CHANGE)
@@ -147,6 +150,12 @@ def run_unlearn(
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # several times the model's size, and of no more use
     return record
+
+
+def _files(config: UnlearnConfig) -> list[str]:
+    """What is read beside model and sets."""
+    masks = masks_of(config.train.localize) if config.train.localize is not None else []
+    return [*files_of(config.train), *masks, *([config.train.retrained] if config.train.retrained else [])]
 
 
 def run_edit(config: UnlearnConfig, out: Path, **rest: Any) -> Record:

@@ -36,11 +36,11 @@ def run_study(
     the same holds. Raises for settings that are wrong before anything is run.
     """
     phases = phases or Phases()
+    check_inputs(out, [reuse and str(reuse)], overwrite=overwrite)
     check_free(out, resume=resume, overwrite=overwrite)
     check_engine(engine)
     config = study.check(config)
     told = [] if reuse is None else jobs_file.read(study, config, reuse)
-    check_inputs(out, [reuse and str(reuse)], overwrite=overwrite)
     fresh = check(out, config.model_dump(), resume=resume, overwrite=overwrite) is None
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(

@@ -68,11 +68,12 @@ class Checkpoints:
         """Mapped from the file, not read."""
         return load_file(self._path("phase", step))
 
-    def save_start(self, weights: Mapping[str, Tensor], *, resume: bool) -> None:
+    def save_start(self, weights: Mapping[str, Tensor], *, model: str, resume: bool) -> None:
         """Put the weights before training on disk, so that no second model lies in memory.
 
-        A run that does not resume drops what an earlier one left here. Raises ConfigError when a run is
-        resumed from other weights than it was started with.
+        `model`: the identity of all of it, for what does not train counts as well. A run that does not resume drops
+        what an earlier one left here. Raises ConfigError when a run is resumed from another model than it was started
+        with.
         """
         path = self.folder / "start.safetensors"
         if self._writes:  # what a kill left half written
@@ -89,11 +90,16 @@ class Checkpoints:
                     f"differ, the first is {odd[0]}). Give the model that it was started with, or begin anew in "
                     "another folder"
                 )
+            if _noted(path, "model") not in (None, model):  # an earlier version noted none
+                raise ConfigError(
+                    f"{self.folder}: the run to resume was started from another model, whose weights that stay as they "
+                    "are differ. Give the model that it was started with, or begin anew in another folder"
+                )
         elif self._writes:
             for kind in ("step", "best", "phase"):
                 for old in self.folder.glob(f"{kind}-*.safetensors"):
                     old.unlink()
-            _write(weights, path)
+            _write(weights, path, {"model": model})
 
     def load_start(self) -> dict[str, Tensor]:
         """Mapped from the file, not read."""
@@ -105,6 +111,11 @@ class Checkpoints:
 
 def _same(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other.detach().cpu())
+
+
+def _noted(path: Path, name: str) -> str | None:
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get(name)
 
 
 def _write(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:

@@ -20,6 +20,7 @@ from expunge.data.convention import Encoder
 from expunge.data.example import Example
 from expunge.errors import ConfigError, DivergedError
 from expunge.mask import Mask, check_weights
+from expunge.models.attaching import identity_of
 from expunge.models.model import Model
 from expunge.models.outline import Outline
 from expunge.objectives import retain_losses
@@ -110,11 +111,12 @@ def fit(
             folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
             writes=folder is None or accelerator.is_main_process,
         )
+        identity = identity_of(model)  # before adapters hang on it
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
         notes = (*(lora.left_out(wrapped, mask) if wrapped else ()), *ties_told(parameters.values(), config))
-        checkpoints.save_start(parameters, resume=resume)
+        checkpoints.save_start(parameters, model=identity, resume=resume)
         accelerator.wait_for_everyone()
         loop = Loop(
             model, parameters, Stream(items, bind(retain_losses.get("nll"), {}), 1.0), None,

@@ -21,6 +21,7 @@ from expunge.data.sampling import sample_of
 from expunge.errors import ConfigError, DivergedError
 from expunge.frequency.strengths import strengths_of
 from expunge.mask import Mask, check_weights
+from expunge.models.attaching import identity_of
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import Bound, bind
@@ -98,6 +99,7 @@ def train(
         if mask is not None:
             mask.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})
             check_weights(mask)
+        identity = identity_of(model)  # before adapters hang on it
         wrapped = stack.enter_context(lora.adapted(model, config.lora, config.seed, mask)) if config.lora else None
         parameters = stack.enter_context(trainable(model, mask, wrapped, config.gradient_checkpointing))
         within = lora.region(wrapped, mask) if wrapped else mask
@@ -107,7 +109,7 @@ def train(
         steps = steps_of(plan, config)
         forget, retain = _streams(model, sets, encoder, loss, retain_loss, prepared.constants, config, plan, steps,
                                   level, gold, head_changes=_trains_head(model, parameters))  # fmt: skip
-        checkpoints.save_start(parameters, resume=resume)
+        checkpoints.save_start(parameters, model=identity, resume=resume)
         accelerator.wait_for_everyone()
         apart = plan if isinstance(plan, Curriculum) and _by_bucket(config) else None
         rule = rule_of(config, level, since.points[0] if since else None, apart.ends if apart else ())
