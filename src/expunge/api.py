@@ -119,7 +119,7 @@ def unlearn(
         check_needs(config.extrapolate, never=never, retain=bool(data.retain))
         retained(config.extrapolate, data, config.seed)
     how = _convention(convention)
-    encoder = Encoder(model.tokenizer, how)
+    encoder = Encoder(model.tokenizer, how, model.layout.places)
     check_lengths(encoder, data, *Aims.of(config.extrapolate))
     if config.method in editors:
         if mask is not None:
@@ -163,7 +163,9 @@ def choose_alpha(
     config = settings(ExtrapolateConfig, {**extrapolate_settings(selector), **options})
     usual = TrainConfig()
     floor = config.floor(usual.utility_floor)
-    scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
+    scoring = Scoring(
+        Encoder(model.tokenizer, _convention(convention), model.layout.places), usual.budget(model.device.type)
+    )
     check_lengths(scoring.encoder, data, *Aims.of(config))
     return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))
 
@@ -199,7 +201,7 @@ def edit(
     editors.get(config.method).check(config.options)
     editing.check_options(config)
     editing.check_sets(config, sets)
-    encoder = Encoder(model.tokenizer, _convention(convention))
+    encoder = Encoder(model.tokenizer, _convention(convention), model.layout.places)
     check_lengths(encoder, sets)
     change, notes = editing.changed(model, sets, config, encoder)
     record = {"model": model.name, "train": config.model_dump(mode="json"), "edit": list(notes)}
@@ -221,7 +223,10 @@ def evaluate(model: Model, data: Sets, *, convention: Convention = None, **optio
     `result["forget"]["probability"]` is a `Metric`. `options` are those of `config.EvaluateConfig` (metrics,
     max_new_tokens, …). Raises UnknownNameError, ConfigError or DataError before the model is run.
     """
-    config, encoder = settings(EvaluateConfig, options), Encoder(model.tokenizer, _convention(convention))
+    config, encoder = (
+        settings(EvaluateConfig, options),
+        Encoder(model.tokenizer, _convention(convention), model.layout.places),
+    )
     check_lengths(encoder, data)
     if not (sets := _sets(data, config)):
         raise ConfigError("nothing to measure on: every set is empty")

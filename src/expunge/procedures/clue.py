@@ -104,7 +104,7 @@ class _Run:
     ) -> None:  # fmt: skip
         self.model, self.sets, self.config, self.options = model, sets, config, options
         self.convention, self.folder, self.resume, self.phase = convention, folder, resume, phase
-        self.encoder = Encoder(model.tokenizer, convention)
+        self.encoder = Encoder(model.tokenizer, convention, model.layout.places)
         self.level = starting_level(model, sets, self.encoder, config)
         self.files: dict[str, str] = {}
 

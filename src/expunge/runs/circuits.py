@@ -64,7 +64,7 @@ def run_circuits(
         check_explained(graph_of(outline, config.circuits.granularity, groups=config.circuits.groups), config.explain)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(

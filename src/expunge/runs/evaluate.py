@@ -51,7 +51,7 @@ def run_evaluate(
     tasks = _tasks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
     kept = kept_by(config.evaluate, phases, include_text=config.include_text).of(info.digest)

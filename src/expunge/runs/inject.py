@@ -59,7 +59,7 @@ def run_inject(
     examples = replayed(planted, suite.training("retrained"), config.replay, config.region_seed)
     with phases.phase("loading the model"):
         model = load_model(name, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, Sets(retain=tuple(examples)), *(each.examples for each in measured.values()))
     region = mask or random_region(model, config.budget, config.region_seed)
     lesson = Lesson(model, examples, encoder, measured, region_of(model, config.train, region))

@@ -132,7 +132,7 @@ def run_unlearn(
     check_network(config, say=phases.say)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets, *only_measured(suite), *aims)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(

@@ -86,7 +86,7 @@ def train(
     generator = torch.Generator().manual_seed(config.seed)
     prepared = loss.prepare(model, sets, generator, convention)
     sets = _with_alternates(prepared.sets, loss, generator)
-    encoder = Encoder(model.tokenizer, convention)
+    encoder = Encoder(model.tokenizer, convention, model.layout.places)
     level = since.never_known if since else starting_level(model, sets, encoder, config)
     with ExitStack() as stack:
         checkpoints = Checkpoints(
