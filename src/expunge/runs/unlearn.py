@@ -137,7 +137,7 @@ def run_unlearn(
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command=command, arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
-        versions=versions(), platform=platform_facts(str(model.device)), seeds={"training": config.train.seed},
+        versions=versions(), platform=platform_facts(str(model.device)), seeds=_seeds(config.train),
         model=model_info(model), warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
@@ -147,6 +147,10 @@ def run_unlearn(
     save_record(record, out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # several times the model's size, and of no more use
     return record
+
+
+def _seeds(config: TrainConfig) -> dict[str, int]:
+    return {"training": config.seed, **({"localizer": config.localize.seed} if config.localize is not None else {})}
 
 
 def run_edit(config: UnlearnConfig, out: Path, **rest: Any) -> Record:
