@@ -38,6 +38,7 @@ from expunge.models.halfway import Halfway
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.objectives.documents import check_documents
 from expunge.parameters import parameters_of
 from expunge.procedures import Phase, Proceeded, procedures
 from expunge.record_circuits import Circuits
@@ -69,6 +70,9 @@ def ready(sets: Sets, options: ClueConfig) -> None:
     """Raises ConfigError for sets that have no circuits to compare."""
     if not sets.retain:
         raise ConfigError("'clue' compares the forget circuit with that of the retain set: give one (`--retain FILE`)")
+    loss = objectives.get(parse_name(options.loss)[0])
+    if loss.alternate is not None:
+        check_documents(loss.name, sets.forget)
     check_swap({"forget": sets.forget, **by_file(sets.retain)}, options.swap)
 
 

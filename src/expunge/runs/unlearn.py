@@ -25,6 +25,7 @@ from expunge.models.model import Model
 from expunge.models.outline import check_name
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.objectives.documents import check_documents
 from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
@@ -230,8 +231,10 @@ def check_method(config: TrainConfig) -> None:
 
 
 def check_ready(config: TrainConfig, sets: Sets) -> None:
-    """Raises for sets that an editor or a procedure cannot work on, before anything is loaded."""
+    """Raises for sets that a method cannot work on, before anything is loaded."""
     check_edited(config, sets)
+    if config.method in objectives and (objective := objectives.get(config.method)).alternate is not None:
+        check_documents(objective.name, sets.forget)
     if config.method in procedures:
         procedure = procedures.get(config.method)
         procedure.ready(sets, procedure.check(config))

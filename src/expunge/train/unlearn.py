@@ -24,6 +24,7 @@ from expunge.mask import Mask, check_weights
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import Bound, bind
+from expunge.objectives.documents import check_documents
 from expunge.objectives.refusals import with_refusals
 from expunge.parameters import parameters_of
 from expunge.train import lora
@@ -217,11 +218,7 @@ def _losses(config: TrainConfig, sets: Sets) -> tuple[Bound, Bound | None]:
 def _with_alternates(sets: Sets, loss: Bound, generator: torch.Generator) -> Sets:
     if loss.objective.alternate != "refusal":
         return sets
-    if documents := [e.id for e in sets.forget if e.prompt is None and e.alternate is None]:
-        raise ConfigError(
-            f"{loss.objective.name!r} prefers a refusal to an answer, but {documents[0]!r} is a document, which asks "
-            f"nothing ({len(documents)} such in the forget set): choose another method or give rows an `alternate`"
-        )
+    check_documents(loss.objective.name, sets.forget)
     return replace(sets, forget=tuple(with_refusals(sets.forget, generator)))
 
 
