@@ -86,6 +86,8 @@ def test_clue_has_to_have_something_to_compare_with(expunge: Callable, files, tm
     refused(expunge(*given, "clue"), tmp_path, "compares the forget circuit", "--retain FILE")
     said = expunge(*given, "clue:swap=subject", "--retain", files.retain)
     refused(said, tmp_path, "swap='subject' needs rows with a `subject`")
+    said = expunge(*given, "clue:loss=rmu", "--retain", files.retain, "--wrap", "lat:layer=9")
+    refused(said, tmp_path, "layer 9", "numbered 0 to 1")
 
 
 @pytest.mark.parametrize("method", ["dpo", "idk", "altpo", "clue"])

@@ -260,6 +260,7 @@ def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
         ({"localize": "wagle"}, "leave localize out"), ({"max_steps": 3}, "whole epochs"),
         ({"options": {"loss": "no_such_loss"}}, "no_such_loss"), ({"options": {"loss": "npo:beta=-1"}}, "beta"),
         ({"retain_loss": None, "options": {"weights": "0.3/1"}}, "`weights`"),
+        ({"wrap": ("gru",)}, "the first stage of 'clue' has no retain loss"),
         ({"options": {"loss": "mlp_regression"}}, "retrained"), ({"options": {"faithfulness": 2}}, "faithfulness"),
     ],
 )  # fmt: skip
@@ -268,6 +269,19 @@ def test_what_does_not_go_with_it(changes: dict[str, Any], said: str) -> None:
 
     with pytest.raises(UsageError, match=said):
         procedures.get("clue").check(TrainConfig(method="clue", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"options": {"loss": "rmu:layer=99"}, "retain_loss": "hidden"}, "layer 99"),
+        ({"retain_loss": "hidden", "retain_options": {"layer": 7}}, "layer 7"),
+        ({"wrap": ("lat:layer=9",)}, "layer 9"),
+    ],
+)
+def test_blocks_are_known_before_circuits_are_looked_for(changes: dict[str, Any], said: str) -> None:
+    with patch.object(module, "circuits_of", side_effect=AssertionError), pytest.raises(ConfigError, match=said):
+        run("clue", **changes)
 
 
 def test_options_as_they_are_typed() -> None:

@@ -35,6 +35,7 @@ from expunge.data.example import Sets
 from expunge.errors import ConfigError, DivergedError
 from expunge.mask import Mask
 from expunge.models.halfway import Halfway
+from expunge.models.layout import Layout
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
@@ -45,6 +46,7 @@ from expunge.record_circuits import Circuits
 from expunge.train.selection import Point
 from expunge.train.trained import Trained
 from expunge.train.unlearn import rule_of, starting_level, train
+from expunge.train.wrappers import bind_wrappers
 
 EPOCHS = 6
 FIRST, CIRCUITS, AGAIN = "first.safetensors", "circuits.json", "circuits-again.json"
@@ -58,12 +60,27 @@ def check(config: TrainConfig, options: ClueConfig) -> None:
     own = {"lora": config.lora, "localize": config.localize, "parameters": config.parameters}
     if taken := [name for name, value in own.items() if value]:
         raise ConfigError(f"'clue' chooses the weights that it trains: leave {', '.join(taken)} out")
+    if weighing := [each.name for each in bind_wrappers(config.wrap) if each.combines]:
+        raise ConfigError(
+            f"`wrap`: {weighing[0]!r} weighs the forget gradient against the retain gradient, and the first stage of "
+            "'clue' has no retain loss: leave it out"
+        )
     if options.weights and config.retain_loss is None:
         raise ConfigError("'clue' chooses among `weights` of the retain loss, of which there is none: leave them out")
     if config.max_steps is not None:
         raise ConfigError("'clue' has stages of whole epochs: set `epochs` in place of `max_steps`")
     if "retrained" in loss.objective.needs:
         raise ConfigError(f"'clue' has no use for {options.loss!r}, which measures against a retrained model")
+
+
+def fits(layout: Layout, config: TrainConfig, options: ClueConfig) -> None:
+    """Raises ConfigError for blocks that the network has not, before circuits are looked for in it."""
+    loss = bind(objectives.get(parse_name(options.loss)[0]), parse_name(options.loss)[1])
+    layer = loss.layer(layout)
+    if config.retain_loss is not None:
+        bind(retain_losses.get(config.retain_loss), config.retain_options, beside=loss).layer(layout)
+    for wrapper in bind_wrappers(config.wrap):
+        wrapper.check(layout, layer)
 
 
 def ready(sets: Sets, options: ClueConfig) -> None:
@@ -76,7 +93,7 @@ def ready(sets: Sets, options: ClueConfig) -> None:
     check_swap({"forget": sets.forget, **by_file(sets.retain)}, options.swap)
 
 
-@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check, ready=ready)
+@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check, ready=ready, fits=fits)
 def clue(
     model: Model,
     sets: Sets,
@@ -93,6 +110,7 @@ def clue(
     """
     options = procedures.get("clue").check(config)
     ready(sets, options)
+    fits(model.layout, config, options)
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place.mkdir(parents=True, exist_ok=True)
