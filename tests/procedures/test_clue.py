@@ -261,6 +261,7 @@ def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
         ({"options": {"loss": "no_such_loss"}}, "no_such_loss"), ({"options": {"loss": "npo:beta=-1"}}, "beta"),
         ({"retain_loss": None, "options": {"weights": "0.3/1"}}, "`weights`"),
         ({"wrap": ("gru",)}, "the first stage of 'clue' has no retain loss"),
+        ({"options": {"weights": "0.3/-1"}}, "weights.*greater than or equal to 0"),
         ({"options": {"loss": "mlp_regression"}}, "retrained"), ({"options": {"faithfulness": 2}}, "faithfulness"),
     ],
 )  # fmt: skip
