@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import torch
 
 from contract.test_procedures import run
 from expunge.change import WeightChange
@@ -19,6 +20,7 @@ from expunge.errors import ConfigError, DivergedError
 from expunge.procedures import clue as module
 from expunge.procedures import procedures
 from expunge.record_circuits import Circuits
+from expunge.train.levels import NeverKnown
 from expunge.train.unlearn import train
 from steps import after, assert_same_bits, bits, taught_model
 from tiny import tiny_sets
@@ -162,6 +164,13 @@ def test_without_a_conflict_after_stage_one_its_nodes_go_on(start: dict[str, str
     with one.change.applied_to(model):
         expected = after(two, model)
     assert_same_bits(expected, after(found.trained, model))
+
+
+def test_a_level_that_is_known_is_that_of_both_stages() -> None:
+    never = NeverKnown(torch.full((4,), -2.0), 0.125, torch.full((4,), -2.0), "retrained model")
+    with as_classified(BOTH), listening() as calls:
+        found = run("clue", never=never)
+    assert [call["trained"].never_known for call in calls] == [never, never] and found.trained.never_known == never
 
 
 def test_a_second_stage_without_a_retain_loss_says_so() -> None:

@@ -70,7 +70,7 @@ class TrainConfig(FitConfig):
     retain_weight: NonNegative = 1.0
     forget_weight: NonNegative = 1.0
     retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
-    retrained: str | None = None  # the model that never saw the forget set, for losses that measure against it
+    retrained: str | None = None  # the model that never saw the forget set: what never-known is, and what losses read
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
     stop: Literal["never", "never-known", "leave"] = "never"  # an example rests while it is as unlikely as its twins
     leave: LeaveConfig = LeaveConfig()  # of `stop: leave`: it is not even drawn

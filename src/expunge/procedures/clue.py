@@ -43,6 +43,7 @@ from expunge.objectives.documents import check_documents
 from expunge.parameters import parameters_of
 from expunge.procedures import Phase, Proceeded, procedures
 from expunge.record_circuits import Circuits
+from expunge.train.levels import NeverKnown
 from expunge.train.selection import Point
 from expunge.train.trained import Trained
 from expunge.train.unlearn import rule_of, starting_level, train
@@ -103,8 +104,10 @@ def clue(
     folder: Path | None = None,
     resume: bool = False,
     phase: Phase = silent,
+    never: NeverKnown | None = None,
 ) -> Proceeded:
     """Circuits, then both stages. `folder` keeps what is done, so that a killed run can `resume` to the same bits.
+    `never`: as in `train`.
 
     Raises ConfigError where the circuits cannot be found, DivergedError as `train`.
     """
@@ -114,7 +117,7 @@ def clue(
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place.mkdir(parents=True, exist_ok=True)
-        return _Run(model, sets, config, options, convention, place, resume, phase).proceed()
+        return _Run(model, sets, config, options, convention, place, resume, phase, never).proceed()
 
 
 class _Run:
@@ -122,12 +125,12 @@ class _Run:
 
     def __init__(
         self, model: Model, sets: Sets, config: TrainConfig, options: ClueConfig, convention: ConventionConfig | None,
-        folder: Path, resume: bool, phase: Phase,
+        folder: Path, resume: bool, phase: Phase, never: NeverKnown | None,
     ) -> None:  # fmt: skip
         self.model, self.sets, self.config, self.options = model, sets, config, options
         self.convention, self.folder, self.resume, self.phase = convention, folder, resume, phase
         self.encoder = Encoder(model.tokenizer, convention, model.layout.places)
-        self.level = starting_level(model, sets, self.encoder, config)
+        self.level = never or starting_level(model, sets, self.encoder, config)
         self.files: dict[str, str] = {}
 
     def proceed(self) -> Proceeded:
@@ -265,7 +268,7 @@ class _Run:
             try:
                 return train(
                     self.model, self.sets, settings, convention=self.convention, mask=mask, folder=place,
-                    resume=self.resume and (place / "start.safetensors").exists(), since=since,
+                    resume=self.resume and (place / "start.safetensors").exists(), since=since, never=self.level,
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
             except DivergedError as error:

@@ -54,8 +54,8 @@ from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.fitness import check_dtype, check_idle, check_retain
-from expunge.train.levels import required
-from expunge.train.retrained import reads_retrained, retrained_for
+from expunge.train.levels import NeverKnown, required
+from expunge.train.retrained import reads_retrained, retrained_for, retrained_level
 from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.train.wrappers import bind_wrappers
@@ -196,7 +196,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if not (config.forget or suite):
         raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
-    if (config.train.stop != "never" or config.train.early_stop) and not controls:
+    if (config.train.stop != "never" or config.train.early_stop) and not (controls or config.train.retrained):
         required(None)
     if further is not None:
         check_needs(further, never=bool(controls or config.train.retrained), retain=retain)
@@ -310,7 +310,7 @@ def unlearn_once(
             else:
                 trained = train(
                     bench.model, bench.sets, settings, convention=config.convention, mask=mask,
-                    folder=out / CHECKPOINTS, resume=resume,
+                    folder=out / CHECKPOINTS, resume=resume, never=_never(bench, settings),
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
     buckets = buckets_info(trained, bench.sets, settings, bench.model)
@@ -342,6 +342,10 @@ def unlearn_once(
     return outcome, change, after
 
 
+def _never(bench: Bench, settings: TrainConfig) -> NeverKnown | None:
+    return retrained_level(bench.model, settings.retrained, bench.sets, bench.encoder, settings)
+
+
 def _proceed(
     bench: Bench, config: UnlearnConfig, settings: TrainConfig, out: Path, phases: Phases, *, resume: bool
 ) -> tuple[Trained, MaskInfo]:
@@ -349,7 +353,7 @@ def _proceed(
     model = bench.model
     found = procedures.get(settings.method).function(
         model, bench.sets, settings, convention=config.convention, folder=out / CHECKPOINTS, resume=resume,
-        phase=phases.phase,
+        phase=phases.phase, never=_never(bench, settings),
     )  # fmt: skip
     for name, text in found.files.items():
         with atomic_file(out / name) as partial:

@@ -61,6 +61,7 @@ def train(
     resume: bool = False,
     watch: Watch | None = None,
     since: Trained[WeightChange] | None = None,
+    never: NeverKnown | None = None,
     tick: Tick = lambda *_: None,
 ) -> Trained[WeightChange]:
     """Train, take the difference as a change, and put the model back to the bits it had.
@@ -69,7 +70,8 @@ def train(
     in the settings is loaded for that and let go before the training.
     `folder` keeps checkpoints, so that a killed run can `resume`; without it they go to a temporary folder. `watch`
     replaces what is measured at each point (it gives `forget` and `utility`). `since` is an earlier stage whose result
-    the model holds: points are judged against its start. `tick` is called after every step.
+    the model holds: points are judged against its start. `never` is what never-known looks like,
+    where that is known already; else twins or a holdout set say it. `tick` is called after every step.
 
     Raises ConfigError or DataError before anything is trained when settings, sets and model do not fit together, and
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
@@ -88,7 +90,7 @@ def train(
     prepared = loss.prepare(model, sets, generator, convention)
     sets = _with_alternates(prepared.sets, loss, generator)
     encoder = Encoder(model.tokenizer, convention, model.layout.places)
-    level = since.never_known if since else starting_level(model, sets, encoder, config)
+    level = since.never_known if since else never or starting_level(model, sets, encoder, config)
     with ExitStack() as stack:
         checkpoints = Checkpoints(
             folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
