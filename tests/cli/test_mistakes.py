@@ -88,6 +88,7 @@ RECIPES = {
     "all at once": ("{trian: 1, evaluate: {metric: []}}", ["trian", "evaluate.metric:"]),
     "not settings": ("train: npo", ["train: expected settings"]),
     "a list": ("- npo", ["expected settings"]),
+    "a number for a name": ("1: 2", ["recipe.yaml", "expected settings (name: value)", "the name 1"]),
     "broken YAML": ("train: {", ["recipe.yaml"]),
     "a wrong type": ("train: {batch_size: many}", ["train.batch_size"]),
 }
