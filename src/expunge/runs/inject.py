@@ -23,6 +23,7 @@ from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.suites import Suite
 from expunge.train.finetune import region_of
+from expunge.train.fitness import check_dtype
 from expunge.worlds.injection import random_region, replayed
 
 MASK = "mask.safetensors"  # the region: where the facts lie
@@ -44,6 +45,7 @@ def run_inject(
     """
     phases = phases or Phases()
     check_metrics(config.evaluate)
+    check_dtype(config.load.dtype)
     mask = Mask.load(Path(config.mask).expanduser()) if config.mask else None
     if config.save_as == "peft":
         raise ConfigError("an injection trains no adapter: save as `change` or `full`")
