@@ -126,6 +126,8 @@ def unlearn(
     if config.method in editors:
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
+        if config.retrained is not None and config.extrapolate is None:
+            raise ConfigError(f"{config.method!r} is an editor, which has no use for `retrained`: leave it out")
         editors.get(config.method).check(config.options)
         editing.check_options(config)
         editing.check_sets(config, data)

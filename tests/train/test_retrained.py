@@ -234,6 +234,8 @@ def test_the_surface_hands_it_to_every_training() -> None:
         ex.unlearn(taught_model(), unequal_sets(), "npo", max_steps=1, retrained=retrained_model())
         ex.unlearn(taught_model(), unequal_sets(), "npo", max_steps=1)
     assert seen[0].source == "retrained model" and seen[1] is None
+    with pytest.raises(ConfigError, match="'memit' is an editor, which has no use for `retrained`"):
+        ex.unlearn(taught_model(), unequal_sets(), "memit", retrained=retrained_model())
 
 
 def test_mistakes(tmp_path: Path) -> None:
