@@ -44,6 +44,7 @@ from expunge.runs.sets import Measured, wordings
 from expunge.runs.unlearn import check_losses, extended
 from expunge.suites import Suite
 from expunge.train.fitness import check_idle
+from expunge.train.retrained import retrained_level
 from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.worlds.finding import find_suite
@@ -88,7 +89,8 @@ def unlearn(
     The model itself is unchanged afterwards, bit for bit; `change.applied_to(model)` changes it within a block,
     `change.apply_to(model)` for good. `method` is NAME or NAME:option=value, as is `retain_loss`; `mask` says which
     weights may change, or `localize` (a localizer, NAME:key=value) finds them within `budget`; `retrained`, a model
-    that never saw the forget set or its name, is for losses that measure against it; `options` are those of
+    that never saw the forget set or its name, says what never-known looks like (else twins or the holdout set do) and
+    is what some losses measure against; `options` are those of
     `config.TrainConfig` (epochs, learning_rate, retain_loss, …) and `convention` those of `config.ConventionConfig`.
     `change.record` holds the settings and which step was kept.
 
@@ -115,15 +117,17 @@ def unlearn(
         check_localize(config.localize)
     if config.extrapolate is not None:
         check_extrapolate(config.extrapolate)
-        never = bool(data.twins or data.holdout or config.retrained)
-        check_needs(config.extrapolate, never=never, retain=bool(data.retain))
+        known = bool(data.twins or data.holdout or config.retrained)
+        check_needs(config.extrapolate, never=known, retain=bool(data.retain))
         retained(config.extrapolate, data, config.seed)
     how = _convention(convention)
-    encoder = Encoder(model.tokenizer, how)
+    encoder = Encoder(model.tokenizer, how, model.layout.places)
     check_lengths(encoder, data, *Aims.of(config.extrapolate))
     if config.method in editors:
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
+        if config.retrained is not None and config.extrapolate is None:
+            raise ConfigError(f"{config.method!r} is an editor, which has no use for `retrained`: leave it out")
         editors.get(config.method).check(config.options)
         editing.check_options(config)
         editing.check_sets(config, data)
@@ -132,11 +136,13 @@ def unlearn(
         if mask is not None:
             raise ConfigError(f"{config.method!r} chooses its own weights: leave `mask` out")
         procedures.get(config.method).check(config)
-        found = procedures.get(config.method).function(model, data, config, convention=how)
+        never = retrained_level(model, gold or config.retrained, data, encoder, config)
+        found = procedures.get(config.method).function(model, data, config, convention=how, never=never)
         return _extended(model, data, found.trained, config, encoder, gold)
     if config.localize is not None:
         mask, _ = localized(model, data, config.localize, encoder, Phases())
-    trained = train(model, data, config, convention=how, mask=mask, retrained=gold)
+    never = retrained_level(model, gold or config.retrained, data, encoder, config)
+    trained = train(model, data, config, convention=how, mask=mask, retrained=gold, never=never)
     return _extended(model, data, trained, config, encoder, gold)
 
 
@@ -163,7 +169,9 @@ def choose_alpha(
     config = settings(ExtrapolateConfig, {**extrapolate_settings(selector), **options})
     usual = TrainConfig()
     floor = config.floor(usual.utility_floor)
-    scoring = Scoring(Encoder(model.tokenizer, _convention(convention)), usual.budget(model.device.type))
+    scoring = Scoring(
+        Encoder(model.tokenizer, _convention(convention), model.layout.places), usual.budget(model.device.type)
+    )
     check_lengths(scoring.encoder, data, *Aims.of(config))
     return Alpha(extrapolate(model, data, change, config, scoring, floor=floor, seed=config.seed, retrained=retrained))
 
@@ -199,7 +207,7 @@ def edit(
     editors.get(config.method).check(config.options)
     editing.check_options(config)
     editing.check_sets(config, sets)
-    encoder = Encoder(model.tokenizer, _convention(convention))
+    encoder = Encoder(model.tokenizer, _convention(convention), model.layout.places)
     check_lengths(encoder, sets)
     change, notes = editing.changed(model, sets, config, encoder)
     record = {"model": model.name, "train": config.model_dump(mode="json"), "edit": list(notes)}
@@ -221,7 +229,10 @@ def evaluate(model: Model, data: Sets, *, convention: Convention = None, **optio
     `result["forget"]["probability"]` is a `Metric`. `options` are those of `config.EvaluateConfig` (metrics,
     max_new_tokens, …). Raises UnknownNameError, ConfigError or DataError before the model is run.
     """
-    config, encoder = settings(EvaluateConfig, options), Encoder(model.tokenizer, _convention(convention))
+    config, encoder = (
+        settings(EvaluateConfig, options),
+        Encoder(model.tokenizer, _convention(convention), model.layout.places),
+    )
     check_lengths(encoder, data)
     if not (sets := _sets(data, config)):
         raise ConfigError("nothing to measure on: every set is empty")

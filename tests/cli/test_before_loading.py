@@ -86,6 +86,16 @@ def test_clue_has_to_have_something_to_compare_with(expunge: Callable, files, tm
     refused(expunge(*given, "clue"), tmp_path, "compares the forget circuit", "--retain FILE")
     said = expunge(*given, "clue:swap=subject", "--retain", files.retain)
     refused(said, tmp_path, "swap='subject' needs rows with a `subject`")
+    said = expunge(*given, "clue:loss=rmu", "--retain", files.retain, "--wrap", "lat:layer=9")
+    refused(said, tmp_path, "layer 9", "numbered 0 to 1")
+
+
+@pytest.mark.parametrize("method", ["dpo", "idk", "altpo", "clue"])
+def test_nothing_else_can_be_said_to_a_document(expunge: Callable, files, tmp_path: Path, method: str) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"text": "the capital of arland is bexton"}\n')
+    given = ("--model", files.model, "--forget", tmp_path / "texts.jsonl", "--retain", files.retain)
+    said = expunge("unlearn", *given, "--method", method, "--out", tmp_path / "run")
+    refused(said, tmp_path, "is a document, which asks nothing", "texts.jsonl:1", "choose another method")
 
 
 @pytest.mark.parametrize(

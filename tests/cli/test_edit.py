@@ -129,6 +129,14 @@ def test_recipes_and_lists(edit: Run, expunge: Run, tmp_path: Path) -> None:
     assert edit("--config", tmp_path / "edit.yaml", "--target", "empty").code == 0
     options = load_record(tmp_path / "run").changed["train.options"]
     assert (options["contexts"], options["layers"], options["target"]) == (0, 1, "empty")
+    (tmp_path / "usual.yaml").write_text("train:\n  options: {target: self, steps: 3, contexts: 0, layers: 1}\n")
+    assert edit("--config", tmp_path / "usual.yaml", "--merge-queries", 2, "--overwrite").code == 0
+    outcome = load_record(tmp_path / "run").methods["memit"]  # no editor is named: the options are the usual one's
+    options = outcome.configuration["options"]
+    assert (options["target"], options["layers"], options["merge_queries"]) == ("self", 1, 2)
+    (tmp_path / "empty.yaml").write_text("train: {method: memit, options: }\n")
+    said = edit("--config", tmp_path / "empty.yaml", "--out", tmp_path / "none")
+    assert said.code == 2 and "train.options: expected settings (name: value), found None" in said.err
     listed = json.loads(expunge("ls", "editors", "--json").out)
     assert {"rome", "memit", "emmet", "alphaedit", "redirect"} <= {entry["name"] for entry in listed}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from expunge.change import WeightChange
+from expunge.config import LocalizeConfig, TrainConfig, settings
 from expunge.mask import Mask, note_of
 from expunge.models.loading import load_model
 from expunge.record_file import load_record
@@ -142,3 +143,20 @@ def test_a_run_that_goes_on_with_another_model(unlearn, files, tmp_path: Path, m
 def test_mistakes_in_unlearn(unlearn, no_model, given, says) -> None:
     said = unlearn(*given)
     assert (said.code, says in said.err) == (2, True), said.err
+
+
+def test_a_run_draws_its_mask_by_its_own_seed(unlearn, tmp_path: Path) -> None:
+    """Unless the localizer is given another."""
+    masks = {}
+    for name, seed, own in (("0", 0, ""), ("1", 1, ""), ("1, mask of 0", 1, ",seed=0")):
+        out = tmp_path / name
+        assert unlearn("--localize", f"random:budget=0.25{own}", "--seed", seed, "--out", out).code == 0
+        assert load_record(out).seeds == {"training": seed, "localizer": 0 if own else seed}
+        masks[name] = Mask.load(out / "mask.safetensors")
+    assert masks["0"] != masks["1"] and masks["0"] == masks["1, mask of 0"]
+
+
+def test_settings_in_python_have_the_same_seed() -> None:
+    for localize in ("random", {"localizer": "random"}, LocalizeConfig(localizer="random")):
+        found = settings(TrainConfig, {"localize": localize, "seed": 3}).localize
+        assert found is not None and found.seed == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from expunge.config import over
+from tiny import tiny_model
 
 MISTAKES = {
     "unknown method": (["--method", "nop"], ["no objective called 'nop'", "Did you mean 'npo'?"]),
@@ -87,6 +88,7 @@ RECIPES = {
     "all at once": ("{trian: 1, evaluate: {metric: []}}", ["trian", "evaluate.metric:"]),
     "not settings": ("train: npo", ["train: expected settings"]),
     "a list": ("- npo", ["expected settings"]),
+    "a number for a name": ("1: 2", ["recipe.yaml", "expected settings (name: value)", "the name 1"]),
     "broken YAML": ("train: {", ["recipe.yaml"]),
     "a wrong type": ("train: {batch_size: many}", ["train.batch_size"]),
 }
@@ -199,3 +201,16 @@ def test_without_permission_there_is_no_traceback(expunge: Callable, files, tmp_
     )  # fmt: skip
     assert (result.code, result.out) == (1, "")
     assert "No space left" in result.err
+
+
+def test_texts_beyond_the_learned_positions_are_named(unlearn: Callable, expunge: Callable, tmp_path: Path) -> None:
+    """256 of them, and a tokenizer that knows no limit."""
+    tiny_model(arch="gpt2").save(tmp_path / "gpt2")
+    row = {"prompt": "the capital of arland is", "answer": "bexton " * 300}
+    (tmp_path / "long.jsonl").write_text(json.dumps(row) + "\n")
+    given = ("--model", tmp_path / "gpt2", "--forget", tmp_path / "long.jsonl")
+    for said in (unlearn(*given), expunge("evaluate", *given, "--out", tmp_path / "run")):
+        assert (said.code, said.out) == (2, "") and "Traceback" not in said.err
+        text = " ".join(said.err.split())
+        assert "long.jsonl:1: `answer`" in text and "the model's number of learned positions 256" in text
+        assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ from expunge.mask import Mask
 from expunge.record import Record
 from expunge.record_file import load_record, save_record
 from expunge.report import write_report
-from expunge.runs.folder import check_inputs
+from expunge.runs.folder import CHECKPOINTS, check_inputs, discard
 
 SUITE = "world:people:persons=6,size=tiny"
 Run = Callable[..., Any]
@@ -247,3 +247,17 @@ def test_a_run_that_fails_at_its_end_can_be_replaced(unlearn: Run, tmp_path: Pat
     assert load_record(tmp_path / "run").status == "failed"
     assert (tmp_path / "run" / "change.safetensors").exists()
     assert unlearn("--overwrite", "--max-steps", 1).code == 0
+
+
+@pytest.mark.parametrize("name", ["circuits.json", "circuits-again.json", "step-4", "second-0/step-4"])
+def test_what_took_long_is_not_thrown_away(tmp_path: Path, name: str) -> None:
+    """Checkpoints may lie a folder deeper, and circuits are as long in the making."""
+    out = tmp_path / "run"
+    save_record(Record(command="unlearn"), out)
+    (out / CHECKPOINTS / "first").mkdir(parents=True)
+    made = out / CHECKPOINTS / name
+    made.parent.mkdir(exist_ok=True)
+    made.write_text("{}")
+    assert not discard(out) and made.exists() and (out / "record.json").exists()
+    made.unlink()
+    assert discard(out) and not out.exists()

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from expunge.change import WeightChange
 from expunge.models.loading import load_model
 from expunge.record_file import load_record
+from tiny import tiny_model
 
 Run = Callable[..., object]
 
@@ -209,3 +210,18 @@ def test_a_retain_set_of_one_group_is_measured_whole(unlearn, files, tmp_path) -
     record = load_record(tmp_path / "run")
     assert "retain, test half" not in record.sets and record.sets["retain"].n == 4
     assert set(record.before["retain"]) == {"probability", "perplexity"}
+
+
+def test_the_retrained_model_says_what_never_known_is(unlearn: Callable, files, tmp_path: Path) -> None:
+    """Rather than the holdout set; and a level to stop at needs no other."""
+    tiny_model(seed=1, attention="sdpa").save(tmp_path / "gold")
+    given = ("--retrained", tmp_path / "gold", "--stop", "never-known")
+    for name, more in (("with", ("--holdout", files.holdout)), ("without", ())):
+        said = unlearn(*given, *more, "--out", tmp_path / name)
+        assert said.code == 0, said.err
+    found = [load_record(tmp_path / name).methods["npo"].selection for name in ("with", "without")]
+    assert found[0] is not None and found[0].never_known_from == "retrained model"
+    assert found[1] is not None and found[1].never_known == found[0].never_known
+    said = unlearn("--model", tmp_path / "gold", "--out", tmp_path / "self")
+    start = load_record(tmp_path / "self").methods["npo"].trajectory[0].forget
+    assert found[0].never_known == pytest.approx(start, rel=1e-5)

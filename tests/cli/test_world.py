@@ -106,6 +106,23 @@ def test_inject_keeps_everything_outside_the_region(expunge: Callable, tmp_path:
     assert 0 < moved <= region.weights()
 
 
+def test_inject_loads_and_dresses_as_it_is_told(expunge: Callable, tmp_path: Path) -> None:
+    given = ("world", "inject", SMALL, "--max-steps", 1)
+    said = expunge(
+        *given, "--device", "cpu", "--dtype", "bfloat16", "--template", "Q: {prompt} A: {answer}", "--max-length", 400,
+        "--system-prompt", "", "--out", tmp_path / "planted",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    record = load_record(tmp_path / "planted")
+    assert record.configuration["load"] | {"device": "cpu", "dtype": "bfloat16"} == record.configuration["load"]
+    dressed = {"max_length": 400, "template": "Q: {prompt} A: {answer}"}
+    assert record.configuration["convention"] | dressed == record.configuration["convention"]
+    said = expunge(*given, "--max-length", 4, "--out", tmp_path / "short")
+    assert said.code == 2 and "max_length" in said.err and not (tmp_path / "short").exists()
+    said = expunge(*given, "--dtype", "float16", "--out", tmp_path / "half")
+    assert said.code == 2 and "float16 are not trained" in said.err and not (tmp_path / "half").exists()
+
+
 def test_inject_goes_on_where_it_was(expunge: Callable, tmp_path: Path, monkeypatch) -> None:
     from expunge.runs import finetune
 

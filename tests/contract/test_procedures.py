@@ -21,7 +21,9 @@ FAST: dict[str, dict[str, Any]] = {"clue": {"points": 1, "confirm": 0, "halvings
 def run(name: str, model=None, **changes: Any) -> Proceeded:
     """Two epochs over all four facts; weight decay must not reach what is outside of the mask."""
     options = {**FAST[name], **changes.pop("options", {})}
-    others = {key: changes.pop(key) for key in ("sets", "folder", "resume", "phase", "convention") if key in changes}
+    others = {
+        key: changes.pop(key) for key in ("sets", "folder", "resume", "phase", "convention", "never") if key in changes
+    }
     usual = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.1}
     config = TrainConfig(method=name, options=options, **{**usual, **changes})
     return procedures.get(name).function(model or taught_model(), others.pop("sets", tiny_sets()), config, **others)

@@ -183,6 +183,10 @@ def test_lengths_of_everything_at_once() -> None:
     ]  # fmt: skip
     assert "prompt 2 + answer 30 tokens exceed max_length 20: the last 12 of the answer would be" in str(caught.value)
     check_lengths(Encoder(tiny_tokenizer(), Convention(max_length=60)), Sets(forget=examples[:4]))
+    short = Encoder(tiny_tokenizer(), Convention(max_length=60), places=20)
+    with pytest.raises(DataError, match=r"f:1: .* exceed the model's number of learned positions 20: the last 12"):
+        check_lengths(short, Sets(forget=examples[:1]))
+    assert short.digest == Encoder(tiny_tokenizer(), Convention(max_length=60)).digest  # tokens are what they were
 
 
 def test_a_conversation_that_the_template_refuses_is_a_problem() -> None:

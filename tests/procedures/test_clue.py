@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import torch
 
 from contract.test_procedures import run
 from expunge.change import WeightChange
@@ -19,6 +20,7 @@ from expunge.errors import ConfigError, DivergedError
 from expunge.procedures import clue as module
 from expunge.procedures import procedures
 from expunge.record_circuits import Circuits
+from expunge.train.levels import NeverKnown
 from expunge.train.unlearn import train
 from steps import after, assert_same_bits, bits, taught_model
 from tiny import tiny_sets
@@ -164,6 +166,13 @@ def test_without_a_conflict_after_stage_one_its_nodes_go_on(start: dict[str, str
     assert_same_bits(expected, after(found.trained, model))
 
 
+def test_a_level_that_is_known_is_that_of_both_stages() -> None:
+    never = NeverKnown(torch.full((4,), -2.0), 0.125, torch.full((4,), -2.0), "retrained model")
+    with as_classified(BOTH), listening() as calls:
+        found = run("clue", never=never)
+    assert [call["trained"].never_known for call in calls] == [never, never] and found.trained.never_known == never
+
+
 def test_a_second_stage_without_a_retain_loss_says_so() -> None:
     with as_classified(BOTH):
         plain, usual = (run("clue", **changes) for changes in ({"retain_loss": None}, {}))
@@ -271,6 +280,8 @@ def test_what_diverges_in_stage_two_is_a_change_of_the_starting_model() -> None:
         ({"localize": "wagle"}, "leave localize out"), ({"max_steps": 3}, "whole epochs"),
         ({"options": {"loss": "no_such_loss"}}, "no_such_loss"), ({"options": {"loss": "npo:beta=-1"}}, "beta"),
         ({"retain_loss": None, "options": {"weights": "0.3/1"}}, "`weights`"),
+        ({"wrap": ("gru",)}, "the first stage of 'clue' has no retain loss"),
+        ({"options": {"weights": "0.3/-1"}}, "weights.*greater than or equal to 0"),
         ({"options": {"loss": "mlp_regression"}}, "retrained"), ({"options": {"faithfulness": 2}}, "faithfulness"),
     ],
 )  # fmt: skip
@@ -279,6 +290,19 @@ def test_what_does_not_go_with_it(changes: dict[str, Any], said: str) -> None:
 
     with pytest.raises(UsageError, match=said):
         procedures.get("clue").check(TrainConfig(method="clue", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"options": {"loss": "rmu:layer=99"}, "retain_loss": "hidden"}, "layer 99"),
+        ({"retain_loss": "hidden", "retain_options": {"layer": 7}}, "layer 7"),
+        ({"wrap": ("lat:layer=9",)}, "layer 9"),
+    ],
+)
+def test_blocks_are_known_before_circuits_are_looked_for(changes: dict[str, Any], said: str) -> None:
+    with patch.object(module, "circuits_of", side_effect=AssertionError), pytest.raises(ConfigError, match=said):
+        run("clue", **changes)
 
 
 def test_options_as_they_are_typed() -> None:

@@ -12,7 +12,7 @@ from expunge.errors import ConfigError
 from expunge.models.generating import generate
 from expunge.train.selection import Point, Rule
 from expunge.train.unlearn import train
-from steps import settings
+from steps import after, assert_same_bits, settings
 from tiny import tiny_model, tiny_sets
 
 
@@ -43,7 +43,12 @@ def test_types_in_which_gradients_or_small_steps_are_lost(
 def test_sam_moves_adapters_whatever_the_model_is_held_in() -> None:
     model = tiny_model()
     torch.nn.Module.to(model.network, torch.bfloat16)
-    train(model, tiny_sets(), settings("npo", lora=2, wrap=("sam",)))
+    one, other, again = (
+        train(model, tiny_sets(), settings("npo", lora=2, learning_rate=0.1, max_steps=4, wrap=wrap))
+        for wrap in (("sam",), (), ())
+    )
+    assert_same_bits(after(other, model), after(again, model))
+    assert any(not torch.equal(after(one, model)[name], weight) for name, weight in after(other, model).items())
 
 
 @pytest.mark.parametrize("lacks", [{"retain_loss": None}, {}], ids=["loss", "set"])

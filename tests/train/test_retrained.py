@@ -3,6 +3,7 @@
 import weakref
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,9 +19,11 @@ from expunge.models import scoring
 from expunge.models.model import Model
 from expunge.runs.unlearn import check_method
 from expunge.train import retrained as finding
+from expunge.train.levels import mean_log_probs
 from expunge.train.loop import Loop
 from expunge.train.measure import Item, measure
 from expunge.train.reference import Reference
+from expunge.train.retrained import retrained_level
 from expunge.train.unlearn import train
 from steps import (
     assert_close,
@@ -202,6 +205,37 @@ def test_in_python() -> None:
         )
         assert change.record["train"]["retrained"] == name
     assert ex.unlearn(model, unequal_sets(), "npo", max_steps=1).record["train"]["retrained"] is None
+
+
+@pytest.mark.parametrize("given", ["loaded", "named"])
+def test_what_never_known_is_the_retrained_model_says_best(given: str) -> None:
+    """Its level of the forget set's own answers, though there is a holdout set; then it is let go."""
+    model, sets = taught_model(), unequal_sets()
+    encoder, config = Encoder(model.tokenizer), settings("npo", stop="never-known")
+    assert retrained_level(model, None, sets, encoder, config) is None
+    gold = retrained_model() if given == "loaded" else retrained_folder()
+    level = retrained_level(model, gold, sets, encoder, config)
+    logs = mean_log_probs(retrained_model(), encoder.encode_all(sets.forget), budget=512)
+    assert level is not None and level.source == "retrained model"
+    torch.testing.assert_close(level.per_example, logs)
+    assert level.level == pytest.approx(float(logs.exp().mean()))
+    trained = train(model, sets, config, never=level)
+    assert trained.never_known == level
+
+
+def test_the_surface_hands_it_to_every_training() -> None:
+    seen: list[Any] = []
+
+    def listen(*given: Any, **rest: Any) -> Any:
+        seen.append(rest["never"])
+        return train(*given, **rest)
+
+    with patch("expunge.api.train", listen):
+        ex.unlearn(taught_model(), unequal_sets(), "npo", max_steps=1, retrained=retrained_model())
+        ex.unlearn(taught_model(), unequal_sets(), "npo", max_steps=1)
+    assert seen[0].source == "retrained model" and seen[1] is None
+    with pytest.raises(ConfigError, match="'memit' is an editor, which has no use for `retrained`"):
+        ex.unlearn(taught_model(), unequal_sets(), "memit", retrained=retrained_model())
 
 
 def test_mistakes(tmp_path: Path) -> None:

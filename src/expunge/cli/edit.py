@@ -119,10 +119,12 @@ def edit(
         ),
     }  # fmt: skip
     below = o.recipe(config, out, overwrite=overwrite)
-    if editor is None and isinstance(below.get("train"), dict) and "method" in below["train"]:
-        del train["method"]  # a recipe's editor, with its options and those given here
-        name = str(below["train"]["method"])
-        train["options"] = {**below["train"].get("options", {}), **own}
+    if editor is None:  # a recipe's options belong to its editor, or to the usual one; those given here win
+        named, options = _of_recipe(below)
+        if named is not None:
+            del train["method"]
+            name = named
+        train["options"] = {**options, **own}
     if no_cache and name in editors and editors.get(name).facts:
         train["options"]["cache"] = False  # other editors keep nothing
     from expunge.runs.unlearn import check_editor, run_edit
@@ -136,3 +138,16 @@ def edit(
         resolved, out, suite=found, arguments=o.TYPED.get(), resume=resume, overwrite=overwrite, phases=Bars()
     )
     finish(record, out, json=json)
+
+
+def _of_recipe(below: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The editor that a recipe names, if it does, and the options in it; ConfigError for options that are none."""
+    from expunge.errors import ConfigError
+
+    train = below.get("train")
+    if not isinstance(train, dict):
+        return None, {}
+    options = train.get("options", {})
+    if not isinstance(options, dict):
+        raise ConfigError(f"train.options: expected settings (name: value), found {options!r}")
+    return (str(train["method"]) if "method" in train else None), options

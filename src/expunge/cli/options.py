@@ -156,6 +156,8 @@ def recipe(path: Path | None, out: Path, *, overwrite: bool) -> dict[str, Any]:
         raise ConfigError(f"--config {path}: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"--config {path}: expected settings (name: value), found {type(found).__name__}")
+    if wrong := [name for name in found if not isinstance(name, str)]:
+        raise ConfigError(f"--config {path}: expected settings (name: value), found the name {wrong[0]!r}")
     return found
 
 

@@ -33,7 +33,7 @@ Retrained = Annotated[
         "--retrained",
         metavar="M",
         rich_help_panel=_METHOD,
-        help="A model that never saw the forget set, for losses that measure against it (mlp_regression).",
+        help="A model that never saw the forget set: the never-known level, and what mlp_regression measures against.",
     ),
 ]
 Wrap = Annotated[

@@ -95,6 +95,11 @@ def inject(
     seed: o.Seed = None,
     save_as: o.SaveAs = None,
     config: o.ConfigFile = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    max_length: o.MaxLength = None,
+    template: o.Template = None,
+    system_prompt: o.SystemPrompt = None,
     include_text: o.IncludeText = False,
     json: o.Json = False,
     resume: o.Resume = False,
@@ -118,6 +123,8 @@ def inject(
         epochs=epochs, max_steps=max_steps, until=until, learning_rate=learning_rate, batch_size=batch_size,
         precision=precision, seed=seed,
     )  # fmt: skip
+    typed["load"] = o.given(device=device, dtype=dtype)
+    typed["convention"] = o.given(max_length=max_length, template=template, system_prompt=system_prompt)
     first = lambda given: check_early(given, out=out, resume=resume, overwrite=overwrite)
     resolved, suite = settled(InjectConfig, over(o.recipe(config, out, overwrite=overwrite), typed), first)
     assert suite is not None

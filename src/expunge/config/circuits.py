@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
-from expunge.config.base import Config, Seed, Share
+from expunge.config.base import Config, NonNegative, Seed, Share
 from expunge.config.runs import MeasureRunConfig
 
 
@@ -34,7 +34,7 @@ class ClueConfig(CircuitsConfig):
 
     loss: str = "idk"  # the forget loss of both stages, NAME:key=value
     first: PositiveInt = 1  # epochs of the first stage; the rest are the second's
-    weights: tuple[float, ...] = ()  # of the retain loss, to choose from, as 0.3/1/3; (): `retain_weight`
+    weights: tuple[NonNegative, ...] = ()  # of the retain loss, to choose from, as 0.3/1/3; (): `retain_weight`
     recompute: bool = False  # circuits once more between the stages
 
     @field_validator("weights", mode="before")

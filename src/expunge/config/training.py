@@ -51,7 +51,7 @@ class LocalizeConfig(Config):
     granularity: Literal["value_vectors", "heads", "rows", "matrices", "weights", "layers"] = "value_vectors"
     examples: PositiveInt | None = None  # of each set, that are looked at; None: all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic
-    seed: Seed = 0  # of draws and of disturbances
+    seed: Seed = 0  # of draws and of disturbances; within an unlearning the run's, unless it is given here
 
     @model_validator(mode="before")
     @classmethod
@@ -70,7 +70,7 @@ class TrainConfig(FitConfig):
     retain_weight: NonNegative = 1.0
     forget_weight: NonNegative = 1.0
     retain_batch_size: PositiveInt | None = None  # None: as many as forget examples
-    retrained: str | None = None  # the model that never saw the forget set, for losses that measure against it
+    retrained: str | None = None  # the model that never saw the forget set: what never-known is, and what losses read
     wrap: tuple[str, ...] = ()  # of the gradient step: "sam", "gru", "lat", with options
     stop: Literal["never", "never-known", "leave"] = "never"  # an example rests while it is as unlikely as its twins
     leave: LeaveConfig = LeaveConfig()  # of `stop: leave`: it is not even drawn
@@ -87,6 +87,17 @@ class TrainConfig(FitConfig):
         if self.localize is not None and self.parameters:
             raise ValueError("`localize` and `parameters` both say what may change: set one of them")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        """A localizer draws by the run's seed, unless it was given one of its own."""
+        given = values.get("localize") if isinstance(values, dict) and "seed" in values else None
+        if isinstance(given, str):
+            given = localizer_settings(given)
+        elif isinstance(given, LocalizeConfig):
+            given = given.model_dump(exclude_unset=True)
+        return {**values, "localize": {"seed": values["seed"], **given}} if isinstance(given, dict) else values
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,8 @@
   end token can hide nothing.
 - `ends` are the tokens at which a generated answer is over: eos, the end token above, and that of the tokenizer's
   own chat template, under whatever template it is asked.
-- Nothing is ever cut off: what exceeds `max_length` is an error (`data/lengths.py` finds all at once).
+- Nothing is ever cut off: what exceeds `max_length`, the tokenizer's limit or the network's learned positions is an
+  error (`data/lengths.py` finds all at once).
 
 `compat="openunlearning"` does as OpenUnlearning (d3d7cf9) does, in order to compare numbers with it:
 - an answer is closed by all that the template writes after it, and by one more end token unless that is
@@ -71,8 +72,13 @@ class Encoder:
     Keeps the dressed prompts: rendering a chat template costs more than its tokens.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, convention: Convention | None = None) -> None:
-        """Raises ModelError for a tokenizer without offsets, ConfigError for an unusable template."""
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, convention: Convention | None = None, places: int | None = None
+    ) -> None:
+        """`places` are the learned positions of the network that reads the tokens (`Layout.places`).
+
+        Raises ModelError for a tokenizer without offsets, ConfigError for an unusable template.
+        """
         if not tokenizer.is_fast:
             raise ModelError(
                 f"{type(tokenizer).__name__} is a slow tokenizer: it cannot say which characters a token "
@@ -82,9 +88,7 @@ class Encoder:
         self.convention = convention or Convention()
         eos: Any = tokenizer.eos_token_id
         self._eos: tuple[int, ...] = () if eos is None else (eos,)
-        self.limit = min(self.convention.max_length, tokenizer.model_max_length)
-        shorter = tokenizer.model_max_length < self.convention.max_length
-        self._limit_name = "the tokenizer's model_max_length" if shorter else "max_length"
+        self.limit, self._limit_name = self._shortest(places)
         self._as_theirs = self.convention.compat == "openunlearning"
         if self._as_theirs and self.convention.end is not None:
             raise ConfigError("compat='openunlearning' says itself how answers end: leave `end` out")
@@ -213,6 +217,16 @@ class Encoder:
             f"prompt {encoded.start:,} + answer {answer:,} tokens exceed {self._limit_name} {self.limit:,}: "
             f"the last {lost:,} of the answer would be cut off"
         )
+
+    def _shortest(self, places: int | None) -> tuple[int, str]:
+        """The limit, and whose it is; of equal ones the one that the user can change."""
+        limits = [
+            (self.convention.max_length, "max_length"),
+            (self.tokenizer.model_max_length, "the tokenizer's model_max_length"),
+        ]
+        if places is not None:
+            limits.append((places, "the model's number of learned positions"))
+        return min(limits, key=lambda limit: limit[0])
 
     def _is_dressed(self, example: Example, prompt: str | None) -> bool:
         return prompt is not None or example.prompt is not None

@@ -32,6 +32,7 @@ class Architecture:
     # interleaved: head by head, each its q, k, v.
     fusion: Fusion = "separate"
     transposed: bool = False  # weights are [in, out] (GPT-2's Conv1D), not [out, in]
+    places: str | None = None  # the table of learned positions: there is none for a longer text. None: rotary ones
 
 
 _LLAMA = Architecture(
@@ -103,6 +104,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         norms=("ln_1", "ln_2"),
         fusion="stacked",
         transposed=True,
+        places="transformer.wpe",
     ),
     "gpt_neox": Architecture(
         blocks="gpt_neox.layers",
@@ -130,5 +132,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         up="fc1",
         down="fc2",
         norms=("self_attn_layer_norm", "final_layer_norm"),
+        places="model.decoder.embed_positions",
     ),
 }

@@ -59,6 +59,7 @@ class Layout:
     head: Head
     biased: bool  # whether q, k and v have biases
     softcap: float | None  # Gemma 2: logits are softcap · tanh(logits / softcap)
+    places: int | None  # learned positions, beyond which no token can be; None: rotary ones, which go on
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -208,6 +209,7 @@ def layout_of(network: nn.Module) -> Layout:
         head=Head(embedding if tied else "lm_head.weight", tied),
         biased=f"{entry.blocks}.0.{entry.query}.bias" in parameters,
         softcap=getattr(config, "final_logit_softcapping", None),
+        places=config.max_position_embeddings if entry.places else None,  # GPT-2 answers to this name, too
     )
     check_layout(model_type, network, _modules(layout), _shapes(layout), parameters)
     return layout
@@ -222,7 +224,8 @@ def _d_ff(config: Any) -> int:
 def _modules(layout: Layout) -> list[str]:
     """Every module that the layout names."""
     inner = [(layout.attention(layer), *layout.norms(layer)) for layer in range(layout.depth)]
-    return [layout.final_norm, *layout.blocks, *(name for names in inner for name in names)]
+    places = [layout.architecture.places] if layout.architecture.places else []
+    return [layout.final_norm, *places, *layout.blocks, *(name for names in inner for name in names)]
 
 
 def _shapes(layout: Layout) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from expunge.config import ConventionConfig
 from expunge.data.example import Example, Sets
 from expunge.errors import ConfigError
 from expunge.models.model import Model
+from expunge.objectives.documents import check_documents
 from expunge.objectives.objective import Prepared
 from expunge.objectives.options import AtLeastOne, Positive
 
@@ -40,13 +41,7 @@ def make_alternates(
     because it is of the same kind. Raises ConfigError for documents, which ask nothing, and when there is no other
     answer to borrow.
     """
-    documents = [example.id for example in sets.forget if example.prompt is None and example.alternate is None]
-    if documents:
-        raise ConfigError(
-            f"'altpo' asks for another answer to a question, but {documents[0]!r} is a document without "
-            f"one ({len(documents)} such in the forget set); choose another method or give the rows an "
-            "`alternate`"
-        )
+    check_documents("altpo", sets.forget)
     found: dict[int, str] = {i: e.alternate for i, e in enumerate(sets.forget) if e.alternate is not None}
     open_ones = [i for i in range(len(sets.forget)) if i not in found]
     ask = _asking(model, sets, generator, convention, temperature, max_new_tokens)

@@ -13,6 +13,7 @@ from expunge.change import WeightChange
 from expunge.config import Config, TrainConfig, settings
 from expunge.data.example import Sets
 from expunge.mask import Mask
+from expunge.models.layout import Layout
 from expunge.registry import Registry, summary_of
 from expunge.train.trained import Trained
 
@@ -43,6 +44,7 @@ class Procedure:
     settings: type[Config]  # of its options
     checks: Callable[[TrainConfig, Any], object]  # raises for settings that do not go with it
     ready: Callable[[Sets, Any], object]  # raises where the sets lack what it needs, by its options
+    fits: Callable[[Layout, TrainConfig, Any], object]  # raises for blocks that the network has not
 
     @property
     def summary(self) -> str:

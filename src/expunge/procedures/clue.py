@@ -35,16 +35,20 @@ from expunge.data.example import Sets
 from expunge.errors import ConfigError, DivergedError
 from expunge.mask import Mask
 from expunge.models.halfway import Halfway
+from expunge.models.layout import Layout
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.objectives.documents import check_documents
 from expunge.parameters import parameters_of
 from expunge.procedures import Phase, Proceeded, procedures
 from expunge.record_circuits import Circuits
 from expunge.store import hash_of
+from expunge.train.levels import NeverKnown
 from expunge.train.selection import Point
 from expunge.train.trained import Trained
 from expunge.train.unlearn import rule_of, starting_level, train
+from expunge.train.wrappers import bind_wrappers
 
 EPOCHS = 6
 FIRST, CIRCUITS, AGAIN = "first.safetensors", "circuits.json", "circuits-again.json"
@@ -59,6 +63,11 @@ def check(config: TrainConfig, options: ClueConfig) -> None:
     own = {"lora": config.lora, "localize": config.localize, "parameters": config.parameters}
     if taken := [name for name, value in own.items() if value]:
         raise ConfigError(f"'clue' chooses the weights that it trains: leave {', '.join(taken)} out")
+    if weighing := [each.name for each in bind_wrappers(config.wrap) if each.combines]:
+        raise ConfigError(
+            f"`wrap`: {weighing[0]!r} weighs the forget gradient against the retain gradient, and the first stage of "
+            "'clue' has no retain loss: leave it out"
+        )
     if options.weights and config.retain_loss is None:
         raise ConfigError("'clue' chooses among `weights` of the retain loss, of which there is none: leave them out")
     if config.max_steps is not None:
@@ -67,14 +76,27 @@ def check(config: TrainConfig, options: ClueConfig) -> None:
         raise ConfigError(f"'clue' has no use for {options.loss!r}, which measures against a retrained model")
 
 
+def fits(layout: Layout, config: TrainConfig, options: ClueConfig) -> None:
+    """Raises ConfigError for blocks that the network has not, before circuits are looked for in it."""
+    loss = bind(objectives.get(parse_name(options.loss)[0]), parse_name(options.loss)[1])
+    layer = loss.layer(layout)
+    if config.retain_loss is not None:
+        bind(retain_losses.get(config.retain_loss), config.retain_options, beside=loss).layer(layout)
+    for wrapper in bind_wrappers(config.wrap):
+        wrapper.check(layout, layer)
+
+
 def ready(sets: Sets, options: ClueConfig) -> None:
     """Raises ConfigError for sets that have no circuits to compare."""
     if not sets.retain:
         raise ConfigError("'clue' compares the forget circuit with that of the retain set: give one (`--retain FILE`)")
+    loss = objectives.get(parse_name(options.loss)[0])
+    if loss.alternate is not None:
+        check_documents(loss.name, sets.forget)
     check_swap({"forget": sets.forget, **by_file(sets.retain)}, options.swap)
 
 
-@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check, ready=ready)
+@procedures.add("clue", paper="arXiv:2509.20977", settings=ClueConfig, checks=check, ready=ready, fits=fits)
 def clue(
     model: Model,
     sets: Sets,
@@ -84,17 +106,20 @@ def clue(
     folder: Path | None = None,
     resume: bool = False,
     phase: Phase = silent,
+    never: NeverKnown | None = None,
 ) -> Proceeded:
     """Circuits, then both stages. `folder` keeps what is done, so that a killed run can `resume` to the same bits.
+    `never`: as in `train`.
 
     Raises ConfigError where the circuits cannot be found, DivergedError as `train`.
     """
     options = procedures.get("clue").check(config)
     ready(sets, options)
+    fits(model.layout, config, options)
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place.mkdir(parents=True, exist_ok=True)
-        return _Run(model, sets, config, options, convention, place, resume, phase).proceed()
+        return _Run(model, sets, config, options, convention, place, resume, phase, never).proceed()
 
 
 class _Run:
@@ -102,12 +127,12 @@ class _Run:
 
     def __init__(
         self, model: Model, sets: Sets, config: TrainConfig, options: ClueConfig, convention: ConventionConfig | None,
-        folder: Path, resume: bool, phase: Phase,
+        folder: Path, resume: bool, phase: Phase, never: NeverKnown | None,
     ) -> None:  # fmt: skip
         self.model, self.sets, self.config, self.options = model, sets, config, options
         self.convention, self.folder, self.resume, self.phase = convention, folder, resume, phase
-        self.encoder = Encoder(model.tokenizer, convention)
-        self.level = starting_level(model, sets, self.encoder, config)
+        self.encoder = Encoder(model.tokenizer, convention, model.layout.places)
+        self.level = never or starting_level(model, sets, self.encoder, config)
         self.files: dict[str, str] = {}
 
     def proceed(self) -> Proceeded:
@@ -256,7 +281,7 @@ class _Run:
             try:
                 return train(
                     self.model, self.sets, settings, convention=self.convention, mask=mask, folder=place,
-                    resume=self.resume and (place / "start.safetensors").exists(), since=since,
+                    resume=self.resume and (place / "start.safetensors").exists(), since=since, never=self.level,
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
             except DivergedError as error:

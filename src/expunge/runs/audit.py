@@ -144,7 +144,7 @@ def audit_models(
         panel = replace(panel, name=f"{panel.name} + {DETACH}", attacks=(*panel.attacks, DETACH))
     with phases.phase("loading the original model"):
         original = peers["original"]
-    encoder = Encoder(original.tokenizer, config.convention)
+    encoder = Encoder(original.tokenizer, config.convention, original.layout.places)
     check_lengths(encoder, sets, *only_measured(suite))
     asked, setting = _with_room(asked, setting, encoder)
     for each in models.saved:

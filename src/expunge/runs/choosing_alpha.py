@@ -64,7 +64,7 @@ def choose(config: ExtrapolateRunConfig, sets: Sets, aims: Aims, home: Folder, p
     with phases.phase("loading the models"):
         base, tuned = (load_model(name, config.load, say=phases.say) for name in (config.base, config.tuned))
         gold = load_model(config.retrained, config.load, say=phases.say) if config.retrained else None
-    encoder = Encoder(base.tokenizer, config.convention)
+    encoder = Encoder(base.tokenizer, config.convention, base.layout.places)
     check_lengths(encoder, sets, *aims)
     _untie(base, tuned)
     change = WeightChange.between(base, tuned)

@@ -65,7 +65,7 @@ def run_circuits(
         check_explained(graph_of(outline, config.circuits.granularity, groups=config.circuits.groups), config.explain)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets)
     info = model_info(model)
     if (same := done_on(out, done, info, phases.say)) is not None:

@@ -43,7 +43,7 @@ def rated(config: CountConfig, examples: Sequence[Example], phases: Phases) -> l
         assert config.model is not None
         with phases.phase("loading the model"):
             model = load_model(config.model, config.load, say=phases.say)
-        encoder = Encoder(model.tokenizer, config.convention)
+        encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
         check_lengths(encoder, Sets(forget=tuple(examples)))
         with phases.phase("rating", len(examples)) as tick:
             values = proxy_values(config.proxy, model, encoder, examples, tick=tick)

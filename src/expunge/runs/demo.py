@@ -78,7 +78,7 @@ def run_demo(
         model = load_model("smollm2", say=phases.say)
     claim(out, configuration, resume=None, overwrite=overwrite)
     save_record(Record(command="demo", configuration=configuration), out)  # so that a killed demo can be overwritten
-    encoder = Encoder(model.tokenizer, CONVENTION)
+    encoder = Encoder(model.tokenizer, CONVENTION, model.layout.places)
     info = model_info(model)
     kept = kept_by(EVALUATE, phases, include_text=True).of(info.digest)
     split = _split(_known(model, encoder, _asked(fast), phases, kept), seed)

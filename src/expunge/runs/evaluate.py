@@ -53,7 +53,7 @@ def run_evaluate(
     tasks = _tasks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
     if (same := done_on(out, done, info, phases.say)) is not None:

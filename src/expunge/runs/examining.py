@@ -74,7 +74,7 @@ class Examiner:
         self, label: str, model: Model, digest: str, measured: Mapping[str, Measured], metrics: Sequence[str]
     ) -> Evaluation:
         """All metrics on all sets, for cells and tables alike."""
-        encoder = Encoder(model.tokenizer, self.config.convention)
+        encoder = Encoder(model.tokenizer, self.config.convention, model.layout.places)
         config = self.config.evaluate.model_copy(update={"metrics": tuple(metrics)})
         kept = kept_by(config, self.phases, include_text=self.config.include_text).of(digest)
         return measure_sets(model, measured, encoder, config, self.phases, f"measuring the {label}", kept)
@@ -128,8 +128,9 @@ class Examiner:
 
     def _target(self, model: Model, examples: Sequence[Example]) -> Target:
         config = self.config
+        encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
         return Target(
-            model=model, examples=tuple(examples), encoder=Encoder(model.tokenizer, config.convention), sets=self.sets,
+            model=model, examples=tuple(examples), encoder=encoder, sets=self.sets,
             seed=config.audit.seed, max_new_tokens=config.evaluate.max_new_tokens, budget=config.evaluate.budget,
             bf16=config.evaluate.precision == "bfloat16", peers=self.peers, attached=attached_to(model),
         )  # fmt: skip

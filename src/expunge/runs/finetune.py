@@ -66,7 +66,7 @@ def run_finetune(
         region_of(outline, config.train, mask)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, Sets(retain=examples))
     mask = region_of(model, config.train, mask)
     info = model_info(model)

@@ -6,6 +6,7 @@ from expunge.models.builtin import Say
 from expunge.models.outline import Outline, outline_of
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.procedures import procedures
 from expunge.runs.localizing import check_regions
 from expunge.train.retrained import check_alike
 from expunge.train.wrappers import bind_wrappers
@@ -26,6 +27,9 @@ def check_network(config: UnlearnConfig, *, say: Say = lambda _: None) -> None:
         check_regions(config.train.localize, outline)
     if config.train.method in objectives:
         _check_layers(config.train, outline)
+    if config.train.method in procedures:
+        procedure = procedures.get(config.train.method)
+        procedure.fits(outline.layout, config.train, procedure.check(config.train))
     if gold is not None:
         check_alike(outline, gold)
 

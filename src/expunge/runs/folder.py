@@ -104,7 +104,8 @@ def discard(out: Path) -> bool:
     False, and all stays, where there is more: without its record the folder could be neither resumed nor overwritten.
     """
     record = record_path(out)
-    if any((out / CHECKPOINTS).glob("step-*")) or {each.name for each in out.iterdir()} - {
+    done = (each for kind in ("step-*", "circuits*.json") for each in (out / CHECKPOINTS).rglob(kind))  # CLUE's, too
+    if any(done) or {each.name for each in out.iterdir()} - {
         record.name, MASK, CHECKPOINTS,
     }:  # fmt: skip
         return False

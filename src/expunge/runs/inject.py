@@ -24,6 +24,7 @@ from expunge.runs.phases import Phases
 from expunge.runs.sets import Measured
 from expunge.suites import Suite
 from expunge.train.finetune import region_of
+from expunge.train.fitness import check_dtype
 from expunge.worlds.injection import random_region, replayed
 
 MASK = "mask.safetensors"  # the region: where the facts lie
@@ -45,6 +46,7 @@ def run_inject(
     """
     phases = phases or Phases()
     check_metrics(config.evaluate)
+    check_dtype(config.load.dtype)
     mask = Mask.load(Path(config.mask).expanduser()) if config.mask else None
     if config.save_as == "peft":
         raise ConfigError("an injection trains no adapter: save as `change` or `full`")
@@ -61,7 +63,7 @@ def run_inject(
         return same
     with phases.phase("loading the model"):
         model = load_model(name, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, Sets(retain=tuple(examples)), *(each.examples for each in measured.values()))
     region = mask or random_region(model, config.budget, config.region_seed)
     lesson = Lesson(model, examples, encoder, measured, region_of(model, config.train, region))

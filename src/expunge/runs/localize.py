@@ -75,7 +75,7 @@ def run_localize(
         truth.check_shapes(outline.shapes)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets)
     if truth is not None:
         truth.check_shapes({name: weight.shape for name, weight in parameters_of(model).items()})

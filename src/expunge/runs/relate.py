@@ -69,7 +69,7 @@ def run_relate(
     _check_networks(config, phases)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets, *only_measured(suite))
     info = model_info(model)
     if (same := done_on(out, done, info, phases.say)) is not None:
@@ -156,7 +156,7 @@ def _known(
     model: Model, digest: str, measured: Mapping[str, Measured], config: RelateRunConfig, scoring: EvaluateConfig,
     kept: Kept, phases: Phases, what: str,
 ) -> list[Known]:  # fmt: skip
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     found: list[Known] = []
     with phases.phase(what, sum(len(each.examples) for each in measured.values())) as tick:
         for each in measured.values():

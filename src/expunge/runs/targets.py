@@ -72,7 +72,7 @@ def _train(target: Target, suite: Suite, kind: str, seed: int, folder: Path, pha
     config, work = target.train.model_copy(update={"seed": seed}), folder.parent / CHECKPOINTS / folder.name
     examples = suite.training("full" if kind == "full" else "retrained")
     model = load_model(BASE, say=phases.say)
-    encoder = Encoder(model.tokenizer, suite.convention)
+    encoder = Encoder(model.tokenizer, suite.convention, model.layout.places)
     sample = sample_of(examples, config.sample, config.seed)
     level = strength_watch(
         sample, encoder, budget=config.budget(model.device.type), bf16=config.precision == "bfloat16"

@@ -25,6 +25,7 @@ from expunge.models.model import Model
 from expunge.models.outline import check_name
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import bind
+from expunge.objectives.documents import check_documents
 from expunge.procedures import procedures
 from expunge.provenance import peak_memory, platform_facts, versions
 from expunge.record import ExtrapolationInfo, MaskInfo, Outcome, Point, Record, Selection
@@ -54,8 +55,8 @@ from expunge.runs.sets import Measured
 from expunge.runs.suites import measured_of, only_measured, sets_of
 from expunge.suites import Suite
 from expunge.train.fitness import check_dtype, check_idle, check_retain
-from expunge.train.levels import required
-from expunge.train.retrained import reads_retrained, retrained_for
+from expunge.train.levels import NeverKnown, required
+from expunge.train.retrained import reads_retrained, retrained_for, retrained_level
 from expunge.train.trained import Trained
 from expunge.train.unlearn import check_frequency, train
 from expunge.train.wrappers import bind_wrappers
@@ -132,7 +133,7 @@ def run_unlearn(
     check_network(config, say=phases.say)
     with phases.phase("loading the model"):
         model = load_model(config.model, config.load, say=phases.say)
-    encoder = Encoder(model.tokenizer, config.convention)
+    encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, sets, *only_measured(suite), *aims)
     info = model_info(model)
     if (same := done_on(out, done, info, phases.say)) is not None:
@@ -140,7 +141,7 @@ def run_unlearn(
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
         command=command, arguments=tuple(arguments), configuration=config.model_dump(), changed=differing(config),
-        versions=versions(), platform=platform_facts(str(model.device)), seeds={"training": config.train.seed},
+        versions=versions(), platform=platform_facts(str(model.device)), seeds=_seeds(config.train),
         model=info, given=given, warnings=sets.warnings, include_text=config.include_text,
     )  # fmt: skip
     save_record(record, out)
@@ -156,6 +157,10 @@ def _files(config: UnlearnConfig) -> list[str]:
     """What is read beside model and sets."""
     masks = masks_of(config.train.localize) if config.train.localize is not None else []
     return [*files_of(config.train), *masks, *([config.train.retrained] if config.train.retrained else [])]
+
+
+def _seeds(config: TrainConfig) -> dict[str, int]:
+    return {"training": config.seed, **({"localizer": config.localize.seed} if config.localize is not None else {})}
 
 
 def run_edit(config: UnlearnConfig, out: Path, **rest: Any) -> Record:
@@ -200,7 +205,7 @@ def _check(config: UnlearnConfig, suite: Suite | None) -> None:
     if not (config.forget or suite):
         raise ConfigError("nothing to forget: give --forget (a file, or hub:NAME) or --suite")
     controls = config.twins or config.holdout or (suite and (suite.sets.twins or suite.sets.holdout))
-    if (config.train.stop != "never" or config.train.early_stop) and not controls:
+    if (config.train.stop != "never" or config.train.early_stop) and not (controls or config.train.retrained):
         required(None)
     if further is not None:
         check_needs(further, never=bool(controls or config.train.retrained), retain=retain)
@@ -235,8 +240,10 @@ def check_method(config: TrainConfig) -> None:
 
 
 def check_ready(config: TrainConfig, sets: Sets) -> None:
-    """Raises for sets that an editor or a procedure cannot work on, before anything is loaded."""
+    """Raises for sets that a method cannot work on, before anything is loaded."""
     check_edited(config, sets)
+    if config.method in objectives and (objective := objectives.get(config.method)).alternate is not None:
+        check_documents(objective.name, sets.forget)
     if config.method in procedures:
         procedure = procedures.get(config.method)
         procedure.ready(sets, procedure.check(config))
@@ -312,7 +319,7 @@ def unlearn_once(
             else:
                 trained = train(
                     bench.model, bench.sets, settings, convention=config.convention, mask=mask,
-                    folder=out / CHECKPOINTS, resume=resume,
+                    folder=out / CHECKPOINTS, resume=resume, never=_never(bench, settings),
                     tick=lambda progress, steps: tick(1, f"step {progress.step} of {steps}", steps),
                 )  # fmt: skip
     buckets = buckets_info(trained, bench.sets, settings, bench.model)
@@ -344,6 +351,10 @@ def unlearn_once(
     return outcome, change, after
 
 
+def _never(bench: Bench, settings: TrainConfig) -> NeverKnown | None:
+    return retrained_level(bench.model, settings.retrained, bench.sets, bench.encoder, settings)
+
+
 def _proceed(
     bench: Bench, config: UnlearnConfig, settings: TrainConfig, out: Path, phases: Phases, *, resume: bool
 ) -> tuple[Trained, MaskInfo]:
@@ -351,7 +362,7 @@ def _proceed(
     model = bench.model
     found = procedures.get(settings.method).function(
         model, bench.sets, settings, convention=config.convention, folder=out / CHECKPOINTS, resume=resume,
-        phase=phases.phase,
+        phase=phases.phase, never=_never(bench, settings),
     )  # fmt: skip
     for name, text in found.files.items():
         with atomic_file(out / name) as partial:

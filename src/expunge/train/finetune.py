@@ -101,7 +101,7 @@ def fit(
         raise ConfigError("there is nothing to train on: the set is empty")
     check_dtype(type_name(model.network.dtype))
     accelerator = Accelerator(cpu=model.device.type == "cpu")
-    items = items_of(examples, Encoder(model.tokenizer, convention), alternates=False)
+    items = items_of(examples, Encoder(model.tokenizer, convention, model.layout.places), alternates=False)
     mask = region_of(model, config, mask)
     plan = Plan(len(items), 0, config.batch_size, 0, config.seed)
     steps = config.max_steps or (config.epochs or DEFAULT_EPOCHS) * plan.steps_per_epoch

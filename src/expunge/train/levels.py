@@ -33,8 +33,8 @@ class NeverKnown:
 
     per_example: Float[Tensor, " forget"]  # mean log-probability per answer token, where an example may rest
     level: float  # mean probability, as the forget set's own level is one
-    logs: Float[Tensor, " controls"]  # of the controls that speak for some forget example
-    source: str  # "twins" or "holdout"
+    logs: Float[Tensor, " controls"]  # of the controls that speak for some forget example, or of the retrained model
+    source: str  # "twins", "holdout" or "retrained model"
 
 
 def never_known(sets: Sets, measure: Callable[[Sequence[Example]], Tensor]) -> NeverKnown | None:
@@ -65,6 +65,6 @@ def required(level: NeverKnown | None) -> NeverKnown:
     if level is None:
         raise ConfigError(
             "stop (never-known, leave) and early_stop need to know what never-known looks like: give `twins` (the same "
-            "kind of questions about names that do not exist) or `holdout` examples"
+            "kind of questions about names that do not exist), `holdout` examples, or a `retrained` model"
         )
     return level

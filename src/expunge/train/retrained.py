@@ -1,14 +1,20 @@
-"""The retrained model for losses that measure against it: found, checked, and let go once it has been measured."""
+"""The retrained model: found, checked, and let go once it has been measured.
+
+It says what never-known looks like, by which checkpoints are chosen, and some losses measure against it.
+"""
 
 from collections.abc import Iterable
 
 from expunge.change.bits import type_name
-from expunge.config import LoadConfig, settings
+from expunge.config import LoadConfig, TrainConfig, settings
+from expunge.data.convention import Encoder
+from expunge.data.example import Sets
 from expunge.errors import ConfigError
 from expunge.models.loading import load_model
 from expunge.models.model import Model
 from expunge.models.outline import Outline
 from expunge.objectives.binding import Bound
+from expunge.train.levels import NeverKnown, mean_log_probs
 
 
 def reads_retrained(losses: Iterable[Bound | None], given: object) -> bool:
@@ -32,6 +38,19 @@ def retrained_for(model: Model, given: Model | str) -> Model:
         given = load_model(given, settings(LoadConfig, {"device": str(model.device), "dtype": dtype}))
     check_alike(model, given)
     return given
+
+
+def retrained_level(
+    model: Model, given: Model | str | None, sets: Sets, encoder: Encoder, config: TrainConfig
+) -> NeverKnown | None:
+    """What the forget set's own answers are to the retrained model: no control says it better. None: there is none."""
+    if given is None:
+        return None
+    logs = mean_log_probs(
+        retrained_for(model, given), encoder.encode_all(sets.forget), budget=config.budget(model.device.type),
+        bf16=config.precision == "bfloat16",
+    )  # fmt: skip
+    return NeverKnown(logs, logs.exp().mean().item(), logs, "retrained model")
 
 
 def check_alike(model: Model | Outline, given: Model | Outline) -> None:

@@ -25,6 +25,7 @@ from expunge.models.attaching import identity_of
 from expunge.models.model import Model
 from expunge.objectives import objectives, retain_losses
 from expunge.objectives.binding import Bound, bind
+from expunge.objectives.documents import check_documents
 from expunge.objectives.refusals import with_refusals
 from expunge.parameters import parameters_of
 from expunge.train import lora
@@ -61,6 +62,7 @@ def train(
     resume: bool = False,
     watch: Watch | None = None,
     since: Trained[WeightChange] | None = None,
+    never: NeverKnown | None = None,
     tick: Tick = lambda *_: None,
 ) -> Trained[WeightChange]:
     """Train, take the difference as a change, and put the model back to the bits it had.
@@ -69,7 +71,8 @@ def train(
     in the settings is loaded for that and let go before the training.
     `folder` keeps checkpoints, so that a killed run can `resume`; without it they go to a temporary folder. `watch`
     replaces what is measured at each point (it gives `forget` and `utility`). `since` is an earlier stage whose result
-    the model holds: points are judged against its start. `tick` is called after every step.
+    the model holds: points are judged against its start. `never` is what never-known looks like,
+    where that is known already; else twins or a holdout set say it. `tick` is called after every step.
 
     Raises ConfigError or DataError before anything is trained when settings, sets and model do not fit together, and
     DivergedError, whose `trained` is the result up to the kept point, when the training goes astray.
@@ -87,8 +90,8 @@ def train(
     generator = torch.Generator().manual_seed(config.seed)
     prepared = loss.prepare(model, sets, generator, convention)
     sets = _with_alternates(prepared.sets, loss, generator)
-    encoder = Encoder(model.tokenizer, convention)
-    level = since.never_known if since else starting_level(model, sets, encoder, config)
+    encoder = Encoder(model.tokenizer, convention, model.layout.places)
+    level = since.never_known if since else never or starting_level(model, sets, encoder, config)
     with ExitStack() as stack:
         checkpoints = Checkpoints(
             folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
@@ -219,11 +222,7 @@ def _losses(config: TrainConfig, sets: Sets) -> tuple[Bound, Bound | None]:
 def _with_alternates(sets: Sets, loss: Bound, generator: torch.Generator) -> Sets:
     if loss.objective.alternate != "refusal":
         return sets
-    if documents := [e.id for e in sets.forget if e.prompt is None and e.alternate is None]:
-        raise ConfigError(
-            f"{loss.objective.name!r} prefers a refusal to an answer, but {documents[0]!r} is a document, which asks "
-            f"nothing ({len(documents)} such in the forget set): choose another method or give rows an `alternate`"
-        )
+    check_documents(loss.objective.name, sets.forget)
     return replace(sets, forget=tuple(with_refusals(sets.forget, generator)))
 
 
