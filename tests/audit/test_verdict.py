@@ -40,6 +40,7 @@ def test_of_a_family(name: str, result: FamilyResult, words: str) -> None:
         ({"generation": GONE, "form": GONE, "relearning": KNOWN}, "suppressed"),
         ({"generation": GONE, "likelihood": KNOWN, "representation": KNOWN}, "suppressed"),
         ({"generation": GONE, "likelihood": KNOWN}, "suppressed"),
+        ({"generation": GONE, "extraction": KNOWN}, "suppressed"),  # next tokens of the true answer: nobody was asked
         ({"generation": GONE, "likelihood": OVER}, "over-forgotten"),
         ({"generation": GONE, "likelihood": OVER, "compression": KNOWN}, "suppressed"),
         ({"generation": GONE, "form": OPEN}, "unresolved"),

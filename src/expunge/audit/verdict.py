@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from expunge.record_audit import Audit, FamilyResult
 
 DIRECT = "generation"  # what is said when the trained question is asked
-ASKING = ("form", "prefix", "sampling", "extraction")  # what asking otherwise brings out, the weights as they are
+ASKING = ("form", "prefix", "sampling")  # what asking otherwise brings out, the weights as they are
 
 NEVER = "not distinguishable from never known under the attacks tried"
 SURFACE_ONLY = "forgotten on the surface"

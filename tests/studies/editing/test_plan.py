@@ -121,7 +121,7 @@ def test_what_came_of_the_trials(tmp_path: Path) -> None:
         ({"numbers": (1,), "singles": 5}, "5 facts are to be edited, and .* has 4"),
         ({"merged_at": (5,)}, "5 facts are to be edited"),
         ({"kinds_at": (5,)}, "5 facts are to be edited"),
-        ({"corpus": "there-is-none.txt"}, "no file there-is-none.txt"),
+        ({"corpus": "there-is-none.txt"}, "there-is-none.txt: there is no such file"),
         ({"suite": "wmdp:cyber"}, "say which of the two"),
         ({"suite": "wmdp:cyber", "knowledge": ("pretrained",)}, "name a `base`"),
         ({"attacks": ("relarn",)}, "Did you mean 'relearn'"),
