@@ -229,10 +229,8 @@ def evaluate(model: Model, data: Sets, *, convention: Convention = None, **optio
     `result["forget"]["probability"]` is a `Metric`. `options` are those of `config.EvaluateConfig` (metrics,
     max_new_tokens, …). Raises UnknownNameError, ConfigError or DataError before the model is run.
     """
-    config, encoder = (
-        settings(EvaluateConfig, options),
-        Encoder(model.tokenizer, _convention(convention), model.layout.places),
-    )
+    config = settings(EvaluateConfig, options)
+    encoder = Encoder(model.tokenizer, _convention(convention), model.layout.places)
     check_lengths(encoder, data)
     if not (sets := _sets(data, config)):
         raise ConfigError("nothing to measure on: every set is empty")

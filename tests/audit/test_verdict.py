@@ -28,7 +28,9 @@ EMPTY = FamilyResult(informative=0, passed=0, uninformative=2)
     ],
 )  # fmt: skip
 def test_of_a_family(name: str, result: FamilyResult, words: str) -> None:
-    assert of_family(name, result) == words
+    assert of_family(name, {"generation": GONE, name: result}) == words
+    if result is KNOWN:  # whether it is hidden is not known without a direct question
+        assert of_family(name, {name: result}) == "still known"
 
 
 @pytest.mark.parametrize(

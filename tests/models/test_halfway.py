@@ -34,4 +34,8 @@ def test_each_is_computed_once_and_what_a_killed_run_had_is_not_computed_again(t
 
 def test_where_nothing_can_be_written_the_work_goes_on(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in place of a folder")
-    Halfway(tmp_path / "file" / "kept.safetensors", {"of": 1}, every=0).save(x=torch.zeros(1))
+    path, said = tmp_path / "file" / "kept.safetensors", []
+    Halfway(path, {"of": 1}, every=0, say=said.append).save(x=torch.zeros(1))
+    assert len(said) == 1 and "cannot keep" in said[0]
+    with pytest.raises(FileExistsError):  # what nobody is told of is an error
+        Halfway(path, {"of": 1}, every=0).save(x=torch.zeros(1))

@@ -33,9 +33,9 @@ def said(text: str, answers: Sequence[str]) -> float:
     >>> said("It is Paris.", ["Paris"]), said("Paris, I think", ["Paris in France"])
     (1.0, 0.3333333333333333)
     """
-    if not answers or any(says(text, answer) for answer in answers):
-        return float(bool(answers))
-    return rouge_l([text], [answers], "recall", stemmer=True)[0]
+    if any(says(text, answer) for answer in answers):
+        return 1.0
+    return rouge_l([text], [answers], "recall", stemmer=True)[0] if answers else 0.0
 
 
 def accepted(example: Example) -> list[str]:

@@ -16,12 +16,13 @@ UNRESOLVED = "unresolved"
 NOTHING = "nothing to judge by"
 
 
-def of_family(name: str, result: FamilyResult) -> str:
-    """One family in words."""
+def of_family(name: str, families: Mapping[str, FamilyResult]) -> str:
+    """One family in words, of all that were judged: only beside a silent direct question is what it knows hidden."""
+    result = families[name]
     if not result.informative:
         return NOTHING
     if result.known:
-        return KNOWN if name == DIRECT else SURFACE_ONLY if name in ASKING else SUPPRESSED
+        return KNOWN if not _silent(families) else SURFACE_ONLY if name in ASKING else SUPPRESSED
     if result.over_forgotten:
         return OVER
     return NEVER if result.passed == result.informative else UNRESOLVED
@@ -36,7 +37,7 @@ def overall(families: Mapping[str, FamilyResult]) -> str:
     if not judged:
         return NOTHING
     known = {name for name, each in judged.items() if each.known}
-    if known and not _silent(judged):
+    if known and not _silent(families):
         return KNOWN
     if known & set(ASKING):
         return SURFACE_ONLY
@@ -47,10 +48,10 @@ def overall(families: Mapping[str, FamilyResult]) -> str:
     return NEVER if all(each.passed == each.informative for each in judged.values()) else UNRESOLVED
 
 
-def _silent(judged: Mapping[str, FamilyResult]) -> bool:
+def _silent(families: Mapping[str, FamilyResult]) -> bool:
     """Asked as in training it was seen to say nothing that a model which never knew does not say."""
-    direct = judged.get(DIRECT)
-    return direct is not None and not direct.known and not direct.unresolved
+    direct = families.get(DIRECT)
+    return direct is not None and direct.informative > 0 and not direct.known and not direct.unresolved
 
 
 _UNASKED = "It still knows it; whether it gives it when asked directly could not be judged."

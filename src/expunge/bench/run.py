@@ -96,8 +96,8 @@ def resolved(config: BenchConfig) -> BenchConfig:
     asked = config.methods
     config = config.model_copy(update={"methods": methods, "suites": suites, "models": models})
     found = contenders(config)
-    idle = set(methods) - {each.method for each in found}
-    if idle := [name for name in asked if not found or name in idle]:  # of "all" some may be left out
+    idle = [name for name in asked if name in methods and name not in {each.method for each in found}]
+    if idle := idle or ([] if found else list(asked)):  # of "all" some may be left out, but not every one
         raise ConfigError(
             f"{', '.join(idle)}: editors and procedures run for the mask `none` only, and side memories for the "
             "extrapolation `none` only: add it to `masks` or `extrapolations`, or leave them out"

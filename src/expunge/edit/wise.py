@@ -192,7 +192,7 @@ class _Stream:
             "form": 2,  # of the file: counts are those of the memories, then of the shards
         }  # fmt: skip
         place = work.folder / "wise" / f"{hash_of(key)}.safetensors"
-        return Halfway(place, key), place
+        return Halfway(place, key, say=work.say), place
 
     def _begin(self, kept: Mapping[str, Tensor], bundles: Sequence[list[int]]) -> tuple[int, Shard | None]:
         if not kept:

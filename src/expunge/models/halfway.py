@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from expunge.atomic import atomic_file
-from expunge.store import JSON, hash_of
+from expunge.store import JSON, Say, hash_of
 
 
 class Halfway:
@@ -19,8 +18,11 @@ class Halfway:
     What cannot be read counts as nothing: it is made again.
     """
 
-    def __init__(self, path: Path | None, key: Mapping[str, JSON], *, every: float = 30.0) -> None:
-        self._path, self._key, self._every = path, hash_of(key), every
+    def __init__(
+        self, path: Path | None, key: Mapping[str, JSON], *, every: float = 30.0, say: Say | None = None
+    ) -> None:
+        """`say` is told where nothing can be written, which then costs time after a kill; without it that raises."""
+        self._path, self._key, self._every, self._say = path, hash_of(key), every, say
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, Tensor]:
@@ -44,10 +46,14 @@ class Halfway:
         if self._path is None or not self.due:
             return
         self._saved = time.monotonic()
-        with suppress(OSError, SafetensorError):  # nowhere to keep it: that costs time after a kill, not the run
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(self._path) as partial:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"key": self._key})
+        except (OSError, SafetensorError) as error:
+            if self._say is None:
+                raise
+            self._say(f"cannot keep what is done in {self._path.parent}: {error}")
 
 
 class Once:

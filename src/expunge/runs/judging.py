@@ -77,7 +77,7 @@ def audited(setting: Setting, panel: Panel, config: AuditConfig, models: AllSeen
     scored, draws = scored_cells(sources), draws_of(sources, draws=config.draws, seed=config.seed)
     cells = judged(scored, sources, draws, config.delta)
     results = families([(cell.family, cell.status) for cell in cells])
-    results = {name: each.model_copy(update={"verdict": of_family(name, each)}) for name, each in results.items()}
+    results = {name: each.model_copy(update={"verdict": of_family(name, results)}) for name, each in results.items()}
     stay = [title for title, each in setting.measured.items() if each.role in STAY]
     lost = left_out(panel, sources, scored)
     whole = panel.whole and {cell.family for cell in scored if cell.controls} >= set(FAMILIES)
