@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -17,11 +18,13 @@ import pytest
 from expunge.bench.cells import Cell, contenders
 from expunge.bench.engines import LocalEngine
 from expunge.bench.jobs import audit_job
+from expunge.bench.jobs_file import JOBS, read
 from expunge.bench.page import tuned
-from expunge.bench.run import publish, resolved, run_bench
+from expunge.bench.run import publish, resolved, run_bench, take
 from expunge.bench.table import COSTS, FILE, read_table
+from expunge.bench.worker import note_on
 from expunge.config import AuditRunConfig, BenchConfig, settings
-from expunge.errors import ConfigError
+from expunge.errors import ConfigError, UsageError
 from expunge.record import Record
 from expunge.record_file import load_record
 from expunge.runs.written import strangers
@@ -112,7 +115,7 @@ def test_what_it_leaves(done: Path) -> None:
     assert all(row.ceiling == 0.9 for row in finals if row.method in rated)
     assert [row for row in rows if row.utility is None or row.never_known is None or row.seconds_training is None] == []
     assert {path.name for path in done.iterdir()} == {
-        "cells", "models", "record.json", FILE, "leaderboard.md", "leaderboard.json", "report.html",
+        "cells", "models", "record.json", JOBS, FILE, "leaderboard.md", "leaderboard.json", "report.html",
     }  # fmt: skip
     page = (done / "report.html").read_text()
     assert page.startswith("<!") and "Leaderboard" in page and "<svg" in page and "(chosen)" in page
@@ -174,6 +177,46 @@ def test_killed_at_random_moments(done: Path, tmp_path: Path, seed: int, kills: 
     assert _bench(out).wait() == 0
     assert {name: settled(out)[name] for name in kept} == kept
     assert results(out) == results(done)
+
+
+def test_another_machine_goes_on_from_what_is_done(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all results nothing is run. Who lacks an audit is run again, since changes do not come along."""
+    start, started = LocalEngine.start, []
+    monkeypatch.setattr(LocalEngine, "start", lambda self, job: (started.append(job), start(self, job))[1])
+    run(tmp_path / "whole", reuse=done / JOBS)
+    assert {job.kind for job in started} == {"model"}
+    assert results(tmp_path / "whole") == results(done)
+    of = [read("bench", resolved(config()), folder / JOBS) for folder in (done, tmp_path / "whole")]
+    assert [line["left"] for line in of[0]] == [line["left"] for line in of[1]]
+
+    part, lines = tmp_path / JOBS, (done / JOBS).read_text().splitlines(keepends=True)
+    part.write_text("".join(line for line in lines if 'audit-full"' not in line and 'npo/final-0/audit"' not in line))
+    started.clear()
+    run(tmp_path / "part", reuse=part)
+    assert results(tmp_path / "part") == results(done)
+    best = {row.method for row in read_table(done) if row.rate is not None}
+    again = {job.folder.relative_to(tmp_path / "part" / "cells") for job in started if job.kind == "unlearn"}
+    assert {path.name for path in again} <= {"final-0", "final-1"}
+    assert {path.parent.name for path in again} == {"npo", *best} and len(again) == (2 if best == {"npo"} else 3)
+
+
+def test_results_of_other_settings_are_refused(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="other settings"):
+        run(tmp_path / "out", given={"seeds": 3}, reuse=done / JOBS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_diverged_is_not_tried_again_elsewhere(done: Path, tmp_path: Path) -> None:
+    folder, out = Path("cells", "-".join(WORLD.split(":")), "npo"), tmp_path / "out"
+    shutil.copytree(done, tmp_path / "first")
+    for number, error in enumerate(("DivergedError", "ValueError")):
+        trial = tmp_path / "first" / folder / f"tuning-{number}"
+        shutil.rmtree(trial)
+        note_on(trial).write_text(json.dumps({"error": error, "message": "it ended", "traceback": ""}))
+    publish(tmp_path / "first")
+    made = resolved(config())
+    take(made, read("bench", made, tmp_path / "first" / JOBS), out)
+    assert sorted(path.name for path in (out / folder).glob("*.json")) == ["tuning-0.failed.json"]
 
 
 def test_a_fault_stops_no_other_cell_and_is_mended_by_resuming(done: Path, tmp_path: Path) -> None:

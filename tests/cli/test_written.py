@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from expunge.bench.worker import note_on
 from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.demo import METHODS
@@ -18,7 +19,7 @@ def test_every_study(name: str, tmp_path: Path) -> None:
     jobs = study.jobs(study.settings(), tmp_path)
     for job in jobs:
         (job.folder / "more").mkdir(parents=True, exist_ok=True)
-        job.failure.write_text("{}")
+        note_on(job.folder).write_text("{}")
         job.folder.with_name(f".{job.folder.name}.lock").touch()
     assert jobs and strangers(tmp_path, record) == []
     (tmp_path / "notes.txt").write_text("mine")

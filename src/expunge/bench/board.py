@@ -65,8 +65,7 @@ class Board:
             yield from self._finals(contender, trials, cells[len(trials) :])
         for cell in self._best():
             if self._rows[cell].full_status not in SETTLED:
-                run = self._runs["audit"]
-                yield audit_job(self._config, self._out, cell, cell.full_audit, run, full=True)
+                yield self._audit(cell, cell.full_audit, full=True)
 
     def _finals(self, contender: Contender, trials: Sequence[Cell], finals: Sequence[Cell]) -> Iterator[Job]:
         if not self._all_settled(trials):
@@ -77,7 +76,16 @@ class Board:
             if row.status not in SETTLED and best is not None:
                 yield self._unlearn(cell, self._trial(contender, best))
             if row.status == "done" and row.audit_status not in SETTLED:
-                yield audit_job(self._config, self._out, cell, cell.audit, self._runs["audit"], full=False)
+                yield self._audit(cell, cell.audit, full=False)
+
+    def _audit(self, cell: Cell, folder: Path, *, full: bool) -> Job:
+        """Of what `--reuse` brought along there are only results: what was changed has to be made again first."""
+        if not (self._out / cell.change).exists():
+            trials = [self._rows[each] for each in self._cells[cell.contender] if each.role == "tuning"]
+            best = chosen(trials, self._config.train.utility_floor)
+            assert best is not None, "a final run has a chosen setting"
+            return self._unlearn(cell, self._trial(cell.contender, best))
+        return audit_job(self._config, self._out, cell, folder, self._runs["audit"], full=full)
 
     def _unlearn(self, cell: Cell, values: Mapping[str, float]) -> Job:
         return unlearn_job(self._config, self._out, cell, self._train(cell, values), self._runs["unlearn"])

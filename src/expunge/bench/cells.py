@@ -11,6 +11,7 @@ from expunge.config import BenchConfig, parse_name
 from expunge.edit import editors
 from expunge.errors import ConfigError
 from expunge.procedures import procedures
+from expunge.runs.saving import CHANGE
 
 NONE = "none"
 Role = Literal["tuning", "final"]
@@ -54,6 +55,11 @@ class Cell:
     @property
     def place(self) -> Path:
         return Path("cells") / self.contender.place / f"{self.role}-{self.number}"
+
+    @property
+    def change(self) -> Path:
+        """What a final run did to the model, on which audits go on."""
+        return self.place / CHANGE
 
     @property
     def audit(self) -> Path:

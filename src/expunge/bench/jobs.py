@@ -42,11 +42,6 @@ class Job:
     run: str = ""  # "module:function"
     keeps_change: bool = True
 
-    @property
-    def failure(self) -> Path:
-        """Where it is written what went wrong: beside the folder, which may not exist."""
-        return self.folder.with_name(f"{self.folder.name}.failed.json")
-
 
 def train_config(
     config: BenchConfig, method_settings: Mapping[str, Any], seed: int, mask: str = NONE, extrapolation: str = NONE
@@ -103,7 +98,7 @@ def audit_job(config: BenchConfig, out: Path, cell: Cell, folder: Path, run: str
     # what differs only: an audit takes a `by` that is set as a wish for buckets
     audit = differing(config.audit) | ({"panel": "full", "attacks": None} if full else {})
     values = {
-        "before": models.before, "after": f"{models.before}+{out / cell.place / 'change.safetensors'}",
+        "before": models.before, "after": f"{models.before}+{out / cell.change}",
         "retrained": models.retrained, "suite": cell.contender.suite, "load": config.load.model_dump(), "audit": audit,
         "evaluate": differing(config.evaluate),
     }  # fmt: skip

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from expunge.atomic import atomic_file
 from expunge.bench.board import Board
-from expunge.bench.cells import NONE, check_places, contenders
+from expunge.bench.cells import NONE, cells_of, check_places, contenders
 from expunge.bench.engines import ENGINES, Engine, check_engine
 from expunge.bench.jobs import RUNS, Job, models_of, train_config
+from expunge.bench.jobs_file import JOBS, Line, packed, read, unpack
 from expunge.bench.leaderboard import standings, to_json, to_markdown
 from expunge.bench.page import to_html
 from expunge.bench.spaces import check_extra, settings_of, space_of
-from expunge.bench.table import Row, rows_of, write_table
+from expunge.bench.table import Row, rows_of, settled, write_table
 from expunge.bench.worker import read_failure, write_failure
 from expunge.config import BenchConfig, differing, parse_name
 from expunge.edit import editors
@@ -25,7 +26,7 @@ from expunge.record import Record
 from expunge.record_file import load_record, record_path, save_record
 from expunge.report.numbers import number, percent
 from expunge.runs.failing import recorded
-from expunge.runs.folder import check, check_free, claim
+from expunge.runs.folder import check, check_free, check_inputs, claim
 from expunge.runs.phases import Phases
 from expunge.runs.unlearn import check_method
 
@@ -39,20 +40,24 @@ def run_bench(
     arguments: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
+    reuse: Path | None = None,
     phases: Phases | None = None,
     runs: Mapping[str, str] = RUNS,
 ) -> Record:
     """Run every cell, and write table, leaderboard and page to `out`. Where and how many at once changes no result.
 
     A cell that fails stops no other; the record's status is then "failed". Killed at any moment, the same call with
-    `resume` goes on: what is done is not done again, what failed is. Raises for whatever is wrong with the settings
-    before anything is run, and RunError when a suite's model cannot be made.
+    `resume` goes on: what is done is not done again, what failed is. `reuse`: the jobs.jsonl of an earlier bench, of
+    which the same holds. Raises for whatever is wrong with the settings before anything is run, and RunError when a
+    suite's model cannot be made.
     """
     phases = phases or Phases()
+    check_inputs(out, [reuse and str(reuse)], overwrite=overwrite)
     check_free(out, resume=resume, overwrite=overwrite)
     check_extra()
     check_engine(engine)
     config = resolved(config)
+    told = [] if reuse is None else read("bench", config, reuse)
     done = check(out, config.model_dump(), resume=resume, overwrite=overwrite)
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
@@ -62,6 +67,7 @@ def run_bench(
     save_record(record, out)
     try:
         with recorded(record, out, fresh=done is None, keep=lambda _: None):
+            take(config, told, out)
             _work(Board(config, out, runs), ENGINES[engine](processes, config.threads), phases)
     finally:
         rows = publish(out) if record_path(out).exists() else []
@@ -106,8 +112,20 @@ def resolved(config: BenchConfig) -> BenchConfig:
     return config
 
 
+def take(config: BenchConfig, told: Sequence[Line], out: Path) -> None:
+    """Put what was told where the cells would have left it, but for final runs whose audit is still to come: that
+    needs their change.
+    """
+    there = {Path(line["job"]) for line in told}
+    finals = [cell for each in contenders(config) for cell in cells_of(each, config) if cell.role == "final"]
+    early = {cell.place for cell in finals if cell.audit not in there}
+    unpack([line for line in told if Path(line["job"]) not in early], out, last="record.json")
+
+
 def publish(out: Path) -> list[Row]:
-    """Write what follows from the records of a bench: `bench.sqlite`, `leaderboard.md`, `.json`, `report.html`."""
+    """Write what follows from the records of a bench: `bench.sqlite`, `leaderboard.md`, `.json`, `report.html`, and
+    `jobs.jsonl`.
+    """
     record = load_record(out)
     config = BenchConfig.model_validate(record.configuration)
     rows, floor = rows_of(config, out), config.train.utility_floor
@@ -116,6 +134,7 @@ def publish(out: Path) -> list[Row]:
         "leaderboard.md": to_markdown(rows, floor),
         "leaderboard.json": json.dumps(to_json(rows, floor), indent=1, ensure_ascii=False) + "\n",
         "report.html": to_html(rows, config, record),
+        JOBS: packed("bench", config, settled(config, out), out),
     }
     for name, text in texts.items():
         with atomic_file(out / name) as partial:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +10,8 @@ from statistics import fmean
 
 from expunge.atomic import atomic_file
 from expunge.bench.cells import Cell, Contender, cells_of, contenders
-from expunge.bench.worker import read_failure
+from expunge.bench.jobs_file import whole
+from expunge.bench.worker import note_on, read_failure
 from expunge.config import BenchConfig
 from expunge.edit import editors
 from expunge.record import Outcome, Record
@@ -72,6 +73,18 @@ class Row:
 def rows_of(config: BenchConfig, out: Path) -> list[Row]:
     """Every cell, in the recipe's order, as the records on disk have it."""
     return [row_of(cell, out) for contender in contenders(config) for cell in cells_of(contender, config)]
+
+
+def settled(config: BenchConfig, out: Path) -> Iterator[tuple[Path, Sequence[Path]]]:
+    """Folder and files of every run and audit that is done, and the note on each that diverged."""
+    for cell in (cell for contender in contenders(config) for cell in cells_of(contender, config)):
+        places = [out / cell.place, out / cell.audit, out / cell.full_audit]
+        for folder in places if cell.role == "final" else places[:1]:
+            _, status, _ = _state(folder)
+            if status == "done":
+                yield whole(folder, without=places)
+            elif status == "diverged":
+                yield folder.parent, [note_on(folder)]
 
 
 def row_of(cell: Cell, out: Path) -> Row:

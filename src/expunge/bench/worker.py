@@ -18,7 +18,9 @@ from filelock import FileLock
 
 from expunge.atomic import atomic_file
 from expunge.bench.jobs import Job
+from expunge.errors import DivergedError
 from expunge.record_file import load_record, record_path, save_record
+from expunge.runs.saving import CHANGE
 
 
 def work(job: Job) -> None:
@@ -31,7 +33,9 @@ def work(job: Job) -> None:
     with FileLock(job.folder.with_name(f".{job.folder.name}.lock")):
         try:
             _run(job)
-            job.failure.unlink(missing_ok=True)
+            note_on(job.folder).unlink(missing_ok=True)
+        except DivergedError as error:  # a result, and no fault of the code
+            write_failure(job, type(error).__name__, str(error))
         except Exception as error:
             write_failure(job, type(error).__name__, str(error), traceback.format_exc())
 
@@ -44,13 +48,18 @@ def work_in(job: Job, folder: str) -> None:
 
 def write_failure(job: Job, kind: str, message: str, trace: str = "") -> None:
     """Leave a note of what went wrong."""
-    with atomic_file(job.failure) as partial:
+    with atomic_file(note_on(job.folder)) as partial:
         partial.write_text(json.dumps({"error": kind, "message": message, "traceback": trace}, indent=1) + "\n")
+
+
+def note_on(job_folder: Path) -> Path:
+    """Where it is written what went wrong: beside the folder, which may not exist."""
+    return job_folder.with_name(f"{job_folder.name}.failed.json")
 
 
 def read_failure(job_folder: Path) -> dict[str, str] | None:
     """The note on the job whose folder this is, or None."""
-    path = job_folder.with_name(f"{job_folder.name}.failed.json")
+    path = note_on(job_folder)
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -84,8 +93,8 @@ def _run(job: Job) -> None:
     from expunge.runs.suites import settled
 
     folder = job.folder
-    if folder.is_dir() and not record_path(folder).exists():
-        shutil.rmtree(folder)  # of a worker that was killed before its record was there
+    if folder.is_dir() and (not record_path(folder).exists() or _lacks_change(job)):
+        shutil.rmtree(folder)  # of a worker that was killed before its record was there, or only results of elsewhere
     kind: Any = UnlearnConfig if job.kind == "unlearn" else AuditRunConfig
     config, suite = settled(kind, job.values)
     _function(job.run)(config, folder, suite=suite, resume=record_path(folder).exists())
@@ -103,13 +112,20 @@ def _make(name: str) -> None:
         BUILTIN[source.place].folder(source.rest, lambda _: None)
 
 
+def _lacks_change(job: Job) -> bool:
+    """Whether a run is done whose change is needed and not there: so it is run again, and audited again."""
+    if job.kind != "unlearn" or not job.keeps_change or load_record(job.folder).status != "done":
+        return False
+    return not (job.folder / CHANGE).exists()
+
+
 def _drop_change(folder: Path) -> None:
     """Of a trial only the record stays: changes are as large as models."""
     record = load_record(folder)
     left = {name: o.model_copy(update={"change": o.change and o.change.model_copy(update={"file": None})})
             for name, o in record.methods.items()}  # fmt: skip
     save_record(record.updated(methods=left), folder)
-    (folder / "change.safetensors").unlink(missing_ok=True)
+    (folder / CHANGE).unlink(missing_ok=True)
 
 
 def _function(place: str) -> Callable[..., Any]:

@@ -47,6 +47,10 @@ def bench(
     processes: Annotated[
         int | None, typer.Option("--processes", metavar="N", min=1, help="Cells at once; default: by processors.")
     ] = None,
+    reuse: Annotated[
+        Path | None,
+        typer.Option("--reuse", metavar="FILE", help="jobs.jsonl of an earlier bench: only the rest is run."),
+    ] = None,
     out: o.Out = Path("runs/bench"),
     config: o.ConfigFile = None,
     device: o.Device = None,
@@ -72,7 +76,7 @@ def bench(
     resolved = settings(BenchConfig, over(o.recipe(config, out, overwrite=overwrite), typed))
     record = run_bench(
         resolved, out, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,
-        overwrite=overwrite, phases=Bars(),
+        overwrite=overwrite, reuse=reuse, phases=Bars(),
     )  # fmt: skip
     if json:
         print((out / "leaderboard.json").read_text(encoding="utf-8"), end="")

@@ -30,7 +30,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
     "world make": ("sets/*.jsonl", "*/record.json"),
     "world inject": _TRAINED,
     "convert": ("expunge_*.yaml", "expunge_tasks.py", "data/expunge_*.jsonl", "__pycache__"),
-    "bench": ("cells", "models/*.failed.json", "models/.*.lock", "bench.sqlite", "leaderboard.*"),
+    "bench": ("cells", "models/*.failed.json", "models/.*.lock", "bench.sqlite", "leaderboard.*", "jobs.jsonl"),
     "study": (
         "report.md", "results.json", "jobs.jsonl", "pictures", "pilot", "cells", "models", "motivating", "circuits",
         "checks", "survey", "ratios", "corpus", "corpus.failed.json", ".corpus.lock", "controls", "recall", "targets",

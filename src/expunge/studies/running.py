@@ -5,6 +5,7 @@ from pathlib import Path
 
 from expunge.atomic import atomic_file
 from expunge.bench.engines import ENGINES, Engine, check_engine
+from expunge.bench.jobs_file import JOBS, Line, packed, read, unpack, whole
 from expunge.bench.worker import read_failure, write_failure
 from expunge.config import Config, differing
 from expunge.provenance import platform_facts, versions
@@ -13,7 +14,7 @@ from expunge.record_file import save_record
 from expunge.runs.failing import recorded
 from expunge.runs.folder import check, check_free, check_inputs, claim
 from expunge.runs.phases import Phases
-from expunge.studies import Study, done, jobs_file
+from expunge.studies import RESULT, Study, done
 
 
 def run_study(
@@ -35,23 +36,23 @@ def run_study(
     same call with `resume` goes on: what is done is not done again. `reuse`: the jobs.jsonl of an earlier run, of which
     the same holds. Raises for settings that are wrong before anything is run.
     """
-    phases = phases or Phases()
+    phases, command = phases or Phases(), f"study {study.name}"
     check_inputs(out, [reuse and str(reuse)], overwrite=overwrite)
     check_free(out, resume=resume, overwrite=overwrite)
     check_engine(engine)
     config = study.check(config)
-    told = [] if reuse is None else jobs_file.read(study, config, reuse)
+    told = [] if reuse is None else read(command, config, reuse)
     fresh = check(out, config.model_dump(), resume=resume, overwrite=overwrite) is None
     claim(out, config.model_dump(), resume=resume, overwrite=overwrite)
     record = Record(
-        command=f"study {study.name}", arguments=tuple(arguments), configuration=config.model_dump(),
+        command=command, arguments=tuple(arguments), configuration=config.model_dump(),
         changed=differing(config), versions=versions(), platform=platform_facts(),
     )  # fmt: skip
     save_record(record, out)
     threads = int(getattr(config, "threads", 1))
     failed: list[str] = []
     with recorded(record, out, fresh=fresh, keep=lambda _: None):
-        jobs_file.unpack(study, config, out, told)
+        take(study, config, out, told)
         failed = _work(study, config, out, ENGINES[engine](processes, threads), phases)
     published = publish(study, config, out)
     record = record.updated(
@@ -61,10 +62,23 @@ def run_study(
     return record
 
 
+def take(study: Study, config: Config, out: Path, told: Sequence[Line]) -> None:
+    """Put what was told where the jobs would have left it.
+
+    Jobs that left more than comes along are done again where others, that may need it, are missing. A job that is not
+    done, since an arm failed or the run was killed, goes on from what it has, unless it left more.
+    """
+    unpack([line for line in told if not line["more"]], out, last=RESULT)
+    there = {out / line["job"] for line in told if RESULT in line["left"]}
+    if all(job.folder in there for job in study.jobs(config, out)):
+        unpack(told, out, last=RESULT)
+
+
 def publish(study: Study, config: Config, out: Path) -> tuple[str, ...]:
     """Write what follows from the results that are there."""
     published = study.publish(config, out)
-    for name, text in {**published.files, jobs_file.JOBS: jobs_file.packed(study, config, out)}.items():
+    done_so_far = packed(f"study {study.name}", config, [whole(job.folder) for job in study.jobs(config, out)], out)
+    for name, text in {**published.files, JOBS: done_so_far}.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from expunge.bench.jobs_file import JOBS, read
 from expunge.errors import OutputError, UsageError
 from expunge.studies import RESULT
-from expunge.studies.jobs_file import JOBS, read, unpack
 from expunge.studies.results import read_result
-from expunge.studies.running import publish, run_study
+from expunge.studies.running import publish, run_study, take
 from made_up_study import STUDY, Settings
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -22,7 +22,7 @@ def lines_of(path: Path) -> list[dict]:
 
 def taken(out: Path, told: Path) -> list[str]:
     """The jobs that are done in a folder that had nothing."""
-    unpack(STUDY, Settings(), out, read(STUDY, Settings(), told))
+    take(STUDY, Settings(), out, read("study squares", Settings(), told))
     return sorted(str(path.parent.relative_to(out)) for path in out.rglob(RESULT))
 
 
@@ -100,7 +100,7 @@ def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:
     [
         (lambda text: "nothing\n", "not the jobs.jsonl"),
         (lambda text: "", "not the jobs.jsonl"),
-        (lambda text: text.replace('"squares"', '"circles"', 1), "of the study 'circles'"),
+        (lambda text: text.replace("study squares", "study circles", 1), "of `expunge study circles`"),
         (lambda text: text.replace('"settings":"', '"settings":"0'), "other settings"),
         (lambda text: text.replace('"squares/2"', '"../2"'), "does not lie in"),
         (lambda text: text.replace('"squares/2"', '"/2"'), "does not lie in"),
