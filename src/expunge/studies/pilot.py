@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from expunge.studies.results import read_result
 
+PILOT = Path("pilot")
 Loss = Callable[[Mapping[str, Any]], float]  # of what a trial left
 
 
@@ -19,19 +20,19 @@ class Tried(Protocol):
     def rates(self) -> Sequence[float]: ...
 
 
-def pilots(config: Tried) -> Iterator[tuple[str, float, Path]]:
+def pilots(config: Tried, under: Path = PILOT) -> Iterator[tuple[str, float, Path]]:
     """Method, rate and folder of each trial; of a single rate there is none."""
     for method in config.methods if len(config.rates) > 1 else ():
         for rate in config.rates:
-            yield method, rate, Path("pilot") / f"{method}-{rate:g}"
+            yield method, rate, under / f"{method}-{rate:g}"
 
 
-def best_rates(config: Tried, out: Path, loss: Loss) -> dict[str, float] | None:
+def best_rates(config: Tried, out: Path, loss: Loss, under: Path = PILOT) -> dict[str, float] | None:
     """Method → its rate, the smaller of two that are as good; None while trials are missing."""
     if len(config.rates) == 1:
         return dict.fromkeys(config.methods, config.rates[0])
     best: dict[str, tuple[float, float]] = {}
-    for method, rate, place in pilots(config):
+    for method, rate, place in pilots(config, under):
         if (result := read_result(out / place)) is None:
             return None
         best[method] = min(best.get(method, (float("inf"), rate)), (loss(result), rate))

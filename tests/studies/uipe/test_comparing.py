@@ -146,9 +146,11 @@ def test_a_suite_with_one_model_stands_where_the_world_has_sizes(tmp_path) -> No
 
 def test_where_rates_were_chosen_is_said_of_several_sizes_only() -> None:
     several = CONFIG.model_copy(update={"sizes": ("tiny", "1M"), "rates": (1e-3, 1e-4)})
-    assert "on the smallest model" in "".join(how(several, {"npo": 1e-3}))
+    said = "".join(how(several, {"tiny": {"npo": 1e-3}, "1M": {"npo": 1e-4}}))
+    assert "on a model of each size" in said and "tiny: npo 0.001; 1M: npo 0.0001." in said
     one = several.model_copy(update={"sizes": ("1M",), "precision": "bfloat16"})
-    assert "smallest" not in "".join(how(one, {"npo": 1e-3})) and "in bfloat16 arithmetic" in "".join(how(one, {}))
+    assert "each size" not in (said := "".join(how(one, {"1M": {"npo": 1e-3}}))) and "held: npo 0.001." in said
+    assert "in bfloat16 arithmetic" in said and "not chosen yet" in "".join(how(one, {"1M": {}}))
 
 
 def test_what_the_rows_are_is_said_of_the_suite_at_hand() -> None:

@@ -53,7 +53,7 @@ def publish(config: UipeStudyConfig, out: Path) -> Published:
     sections = list(_sections(config, out, found, taken, chosen, said))
     seeds = max((len(each) for each in found.values()), default=0)
     numbers = {
-        "rates": chosen_rates(config, out) or {},
+        "rates": chosen_rates(config, out),
         "cells": [cell.result for several in found.values() for cell in several],
         "motivating": [r for _, place in motivating(config) if (r := read_result(out / place)) is not None],
     }

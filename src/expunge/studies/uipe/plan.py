@@ -12,7 +12,7 @@ from expunge.models.finding import find, split_change
 from expunge.runs.extrapolating import check_extrapolate
 from expunge.runs.unlearn import check_method
 from expunge.studies.people import WORLD, is_world
-from expunge.studies.pilot import best_rates, pilots
+from expunge.studies.pilot import PILOT, best_rates, pilots
 from expunge.studies.results import read_result
 from expunge.worlds.finding import find_suite
 
@@ -65,9 +65,10 @@ def training(config: UipeStudyConfig, method: str, rate: float, seed: int) -> Tr
     })  # fmt: skip
 
 
-def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, float] | None:
-    """Method → the rate that came nearest to never-known with the floor held; None while trials are missing."""
-    return best_rates(config, out, lambda result: result["loss"])
+def chosen_rates(config: UipeStudyConfig, out: Path) -> dict[str, dict[str, float]]:
+    """Size → method → the rate that came nearest to never-known with the floor held; none while trials are missing."""
+    loss = lambda result: result["loss"]
+    return {size: best_rates(config, out, loss, PILOT / slug(size)) or {} for size in config.sizes}
 
 
 def seeds(config: UipeStudyConfig) -> range:
@@ -100,7 +101,7 @@ def model_place(size: str, kind: str, seed: int) -> Path:
 
 def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
     """All jobs; those that need chosen rates have none in their values until these are known."""
-    plain, rates = config.model_dump(mode="json"), chosen_rates(config, out) or {}
+    plain, rates = config.model_dump(mode="json"), chosen_rates(config, out)
 
     def job(place: Path, label: str, run: str, **values: Any) -> Job:
         return Job("call", label, out / place, {"config": plain, **values}, config.threads, f"{_HERE}.{run}")
@@ -111,17 +112,22 @@ def jobs(config: UipeStudyConfig, out: Path) -> list[Job]:
         return [] if config.base else [job(place, label, "scene:model", size=size, kind=kind, seed=seed)]
 
     found: list[Job] = []
-    first, ascent = config.sizes[0], rates.get("gradient_ascent", next(iter(rates.values()), None))
-    for method, rate, place in pilots(config):
-        found += model(first, "full", pilot_seed(config)) if not found else []
-        found.append(job(place, f"pilot {method}, rate {rate:g}", "unlearning:pilot", size=first, method=method,
-                         rate=rate, seed=pilot_seed(config)))  # fmt: skip
+    first = config.sizes[0]
+    ascent = rates[first].get("gradient_ascent", next(iter(rates[first].values()), None))
+    for size in config.sizes:
+        tried = list(pilots(config, PILOT / slug(size)))
+        found += model(size, "full", pilot_seed(config)) if tried else []
+        found += [
+            job(place, f"pilot {method}, {size}, rate {rate:g}", "unlearning:pilot", size=size, method=method,
+                rate=rate, seed=pilot_seed(config))
+            for method, rate, place in tried
+        ]  # fmt: skip
     for size in config.sizes:
         for seed in seeds(config):
             found += model(size, "full", seed)
             found += [
                 job(place, f"{method}, {size}, seed {seed}", "unlearning:cell", size=size, method=method, seed=seed,
-                    rate=rates.get(method))
+                    rate=rates[size].get(method))
                 for of, method, number, place in cells(config) if (of, number) == (size, seed)
             ]  # fmt: skip
         for seed, place in motivating(config) if size == first else ():

@@ -114,12 +114,17 @@ def kept_promise(found: Mapping[tuple[str, str], Sequence[Cell]]) -> list[str]:
     ]
 
 
-def how(config: UipeStudyConfig, rates: Mapping[str, float] | None) -> list[str]:
+def how(config: UipeStudyConfig, rates: Mapping[str, Mapping[str, float]]) -> list[str]:
     every = max(1, config.steps // config.evaluations)
-    said = listed([f"{method} {rate:g}" for method, rate in (rates or {}).items()]) or "not chosen yet"
-    smallest = ", on the smallest model" if len(config.sizes) > 1 and is_world(config.suite) else ""
+    chosen = [
+        (f"{size}: " if len(rates) > 1 else "") + listed([f"{method} {rate:g}" for method, rate in each.items()])
+        for size, each in rates.items()
+        if each
+    ]
+    said = "; ".join(chosen) or "not chosen yet"
+    sized = ", on a model of each size" if len(rates) > 1 else ""
     tuned = (
-        f"Learning rates were chosen on a pilot seed (number {pilot_seed(config)}) that no result below has{smallest}, "
+        f"Learning rates were chosen on a pilot seed (number {pilot_seed(config)}) that no result below has{sized}, "
         f"by the distance to never-known with the floor held: {said}."
         if len(config.rates) > 1
         else f"Learning rates were given, not tuned: {said}."
