@@ -17,17 +17,19 @@ import pytest
 
 from expunge.bench.cells import Cell, contenders
 from expunge.bench.engines import LocalEngine
-from expunge.bench.jobs import audit_job
+from expunge.bench.jobs import audit_job, train_config, unlearn_job
 from expunge.bench.jobs_file import JOBS, read
 from expunge.bench.page import tuned
 from expunge.bench.run import publish, resolved, run_bench, take
 from expunge.bench.table import COSTS, FILE, read_table
 from expunge.bench.worker import note_on
-from expunge.config import AuditRunConfig, BenchConfig, settings
+from expunge.config import AuditRunConfig, BenchConfig, UnlearnConfig, settings
 from expunge.errors import ConfigError, UsageError
 from expunge.record import Record
 from expunge.record_file import load_record
+from expunge.runs.suites import settled as settled_with_suite
 from expunge.runs.written import strangers
+from expunge.worlds.finding import find_suite
 from made_up_audit import RUNS, SMALL, WORLD
 from made_up_rows import tried
 
@@ -82,6 +84,19 @@ def test_audits_ask_for_buckets_only_where_the_bench_does(given: dict[str, Any],
     job = audit_job(made, Path("out"), cell, Path("audit"), "", full=True)
     audit = settings(AuditRunConfig, job.values).audit
     assert audit.model_fields_set & {"by", "edges"} == asked and audit.rows == given.get("rows")
+
+
+def test_the_convention_of_a_bench_goes_before_the_suites_own() -> None:
+    """In runs and in audits; what it does not name stays the suite's, whose template the world sets."""
+    plain, own = config(), config(convention={"system_prompt": "Answer briefly."})
+    for bench, prompt in ((plain, None), (own, "Answer briefly.")):
+        cell = Cell(contenders(bench)[0], "final", 0)
+        made = unlearn_job(bench, Path("out"), cell, train_config(bench, {"method": "npo"}, 0), "")
+        audit = audit_job(bench, Path("out"), cell, Path("audit"), "", full=False)
+        runs = settled_with_suite(UnlearnConfig, made.values)[0], settled_with_suite(AuditRunConfig, audit.values)[0]
+        for convention in (each.convention for each in runs):
+            assert convention.system_prompt == prompt
+            assert convention.template == find_suite(WORLD).convention.template
 
 
 @pytest.mark.parametrize("given", [{"methods": ["npo", "memit"]}, {"methods": ["editors"]}])

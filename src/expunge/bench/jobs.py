@@ -85,7 +85,8 @@ def unlearn_job(config: BenchConfig, out: Path, cell: Cell, train: TrainConfig, 
     """Nothing is measured but the trajectory: trials are chosen by it, and final runs are audited."""
     values = {
         "model": config.models[cell.contender.suite].before, "suite": cell.contender.suite,
-        "train": train.model_dump(), "load": config.load.model_dump(), "evaluate": {"metrics": ()},
+        "train": train.model_dump(), "load": config.load.model_dump(), "convention": differing(config.convention),
+        "evaluate": {"metrics": ()},
     }  # fmt: skip
     final = cell.role == "final"
     label = f"{cell.contender.label}, {'seed' if final else 'trial'} {cell.number}"
@@ -100,7 +101,7 @@ def audit_job(config: BenchConfig, out: Path, cell: Cell, folder: Path, run: str
     values = {
         "before": models.before, "after": f"{models.before}+{out / cell.change}",
         "retrained": models.retrained, "suite": cell.contender.suite, "load": config.load.model_dump(), "audit": audit,
-        "evaluate": differing(config.evaluate),
+        "convention": differing(config.convention), "evaluate": differing(config.evaluate),
     }  # fmt: skip
     what = "full audit" if full else "audit"
     return Job(

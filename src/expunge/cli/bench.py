@@ -55,6 +55,9 @@ def bench(
     config: o.ConfigFile = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
+    max_length: o.MaxLength = None,
+    template: o.Template = None,
+    system_prompt: o.SystemPrompt = None,
     json: o.Json = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
@@ -73,6 +76,7 @@ def bench(
         extrapolations=None if extrapolations is None else o.listed(extrapolations), seeds=seeds, full_panel=full_panel,
     )  # fmt: skip
     typed |= {"search": o.given(trials=trials), "load": o.given(device=device, dtype=dtype)}
+    typed["convention"] = o.given(max_length=max_length, template=template, system_prompt=system_prompt)
     resolved = settings(BenchConfig, over(o.recipe(config, out, overwrite=overwrite), typed))
     record = run_bench(
         resolved, out, engine=engine.value, processes=processes, arguments=o.TYPED.get(), resume=resume,

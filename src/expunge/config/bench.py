@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt, model_validator
 
 from expunge.config.base import Config, Range, Seed
-from expunge.config.models import LoadConfig, ScoringLoad
+from expunge.config.models import ConventionConfig, LoadConfig, ScoringLoad
 from expunge.config.reading import differing, parse_name
 from expunge.config.runs import AuditConfig, EvaluateConfig
 from expunge.config.training import TrainConfig
@@ -39,8 +39,9 @@ class BenchConfig(Config):
     models: dict[str, ModelsConfig] = Field(default={})  # suite → its models, where they are not the suite's own
     train: TrainConfig = TrainConfig()  # what every method shares; editors train nothing
     load: ScoringLoad = LoadConfig()
+    convention: ConventionConfig = ConventionConfig()  # where it differs from the suite's own
     audit: AuditConfig = AuditConfig(panel="quick")  # of every final run
-    evaluate: EvaluateConfig = EvaluateConfig()  # of audits, where it differs from the suite's own
+    evaluate: EvaluateConfig = EvaluateConfig()  # of audits, likewise
     full_panel: Annotated[str, Field(pattern=r"^(none|all|best [1-9]\d*)$")] = "none"  # who is audited in full, too
     threads: PositiveInt = 1  # of a cell: results may differ with it, and not with the number of processes
 
