@@ -142,13 +142,29 @@ def test_a_model_that_was_left_in_an_error_comes_back() -> None:
     assert equal(snapshot(model), base)
 
 
-def test_another_model_and_a_negative_alpha_are_mistakes() -> None:
+def test_below_zero_lies_the_way_back_along_the_change_whatever_the_direction() -> None:
+    model = tiny_model()
+    base = snapshot(model)
+    change, _ = moved(model)
+    for line in (Line(change), Line(change, lambda name, v: 7 * v), Line(change, stored={})):
+        for alpha in (-1.0, -0.25):
+            back = line.change_at(alpha, model)
+            assert back.norm() == pytest.approx((1 + alpha) * change.norm(), rel=1e-5)
+            with line.on(model) as move:
+                move(alpha)
+                measured = snapshot(model)
+            with back.applied_to(model):
+                assert equal(snapshot(model), measured)
+            assert equal(measured, base) == (alpha == -1.0)
+
+
+def test_another_model_and_an_alpha_beyond_the_start_are_mistakes() -> None:
     model = tiny_model()
     change, _ = moved(model)
     with pytest.raises(ChangeError), Line(change).on(tiny_model(seed=9)):
         pass
-    with pytest.raises(ConfigError, match="give 0 or more"):
-        Line(change).change_at(-0.5, model)
+    with pytest.raises(ConfigError, match="give no less"):
+        Line(change).change_at(-1.5, model)
     with pytest.raises(ChangeError):
         Line(change, lambda name, v: v).change_at(0.5, tiny_model(seed=9))
 

@@ -2,8 +2,9 @@
 
     v = θ_un - θ_ini  in float32        u = v (the paper's), or a direction made from it (`directions.py`)
 
-α = 0 is θ_un bit for bit, and weights that the change leaves alone stay as they are. With u = v and a LoRA the merged
-change is meant: its scaling times 1 + α, never A and B apart, which would give (1 + α)².
+α = 0 is θ_un bit for bit, and weights that the change leaves alone stay as they are. Below 0 lies the way back along
+the change itself, whatever u is; α = -1 is θ_ini. With u = v and a LoRA the merged change is meant: its scaling times
+1 + α, never A and B apart, which would give (1 + α)².
 
 Deviations: none for u = v; other directions are not the paper's.
 """
@@ -42,7 +43,7 @@ class Line:
         return exact.to(self.stored.get(name, exact.dtype)).to(exact.dtype)
 
     def _exact(self, alpha: float, name: str, base: Tensor) -> Tensor:
-        if self.direction is None:
+        if self.direction is None or alpha < 0:
             return self.change.scaled(1 + alpha).after(name, base)
         after = self.change.after(name, base)
         if alpha == 0:
@@ -52,12 +53,12 @@ class Line:
         return torch.where(same(base, after), after, moved)
 
     def change_at(self, alpha: float, base: Weights) -> WeightChange:
-        """What leads from θ_ini to θ(α). Raises ConfigError for α below 0, which is no extrapolation."""
-        if alpha < 0:
-            raise ConfigError(f"alpha is {alpha:g}, and extrapolation goes on from the change: give 0 or more")
+        """What leads from θ_ini to θ(α). Raises ConfigError for α below -1, which is beyond θ_ini."""
+        if alpha < -1:
+            raise ConfigError(f"alpha is {alpha:g}, and at -1 the whole change is taken back: give no less")
         if alpha == 0:
             return self.change
-        if self.direction is None and not self.stored:
+        if (self.direction is None or alpha < 0) and not self.stored:
             return self.change.scaled(1 + alpha)
         weights = parameters_of(base)
         self.change.check(weights)

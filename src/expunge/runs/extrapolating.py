@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expunge.arithmetic.alpha import Curve, Goal, Never, Point, Selector, selectors
-from expunge.arithmetic.alpha.candidates import chosen
+from expunge.arithmetic.alpha.candidates import BACK, chosen
 from expunge.arithmetic.alpha.margin import doubt, margin
 from expunge.arithmetic.directions import directed, projected, weighted
 from expunge.arithmetic.line import Direction, Line
@@ -177,7 +177,8 @@ def extrapolate(
     start, test_start = meter.point(-1.0), meter.tested()
     aim = aims["related"] or sets.forget
     line = Line(change, along or _direction(model, sets, aim, change, config, scoring, seed), stored or {})
-    goal = Goal(start, floor, never, config.grid, config.halvings, config.balance)
+    back = BACK if along is None else ()  # a part along which one goes leads back to no model that was there
+    goal = Goal(start, floor, never, config.grid, config.halvings, config.balance, back)
     seen = {} if known is None else known
     with line.on(model) as move:
 

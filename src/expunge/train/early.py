@@ -3,10 +3,10 @@
 UIPE (arXiv:2503.04693) argues that the update points to related knowledge only while the forget set is not gone: what
 training adds after that says nothing more about where the knowledge lies. So the last checkpoint is kept at which at
 least a share of the way to never-known is left, and the utility floor is held by the margin that choosing α asks for
-(`arithmetic/alpha/margin.py`): from a checkpoint with less nothing would be chosen but α = 0. If all with that margin
-are beyond, the first of them is kept; if none has it, the same is asked of those that just hold the floor; if none
-does, the first is kept. Without a never-known level the way is that to level 0. The paper chooses by hand; the rule is
-ours.
+(`arithmetic/alpha/margin.py`): from a checkpoint with less a part of the change would be taken back. If all with that
+margin are beyond, the first of them is kept; if none has it, the same is asked of those that just hold the floor; if
+none does, the first is kept. Without a never-known level the way is that to level 0. The paper chooses by hand; the
+rule is ours.
 
 Where the buckets of a curriculum are extrapolated apart, a point counts only if it lies in the last phase of which one
 holds the floor: an earlier one would have nothing of the phases behind it, and their buckets no change to extrapolate.

@@ -7,7 +7,7 @@ from math import exp, log
 import pytest
 
 from expunge.arithmetic.alpha import Chosen, Curve, Goal, Never, Point, selectors
-from expunge.arithmetic.alpha.candidates import candidates
+from expunge.arithmetic.alpha.candidates import BACK, candidates
 from expunge.config import ExtrapolateConfig
 
 GRID = ExtrapolateConfig().grid
@@ -155,6 +155,31 @@ def test_the_floor_is_kept_by_so_much_that_the_other_half_keeps_it() -> None:
     assert 0.73 <= found.point.alpha <= 0.75
     near, _ = choose("nearest", lambda a: replace(point(a, 0.5, 0.96), margin=0.02))
     assert near.point.alpha == 0.0 and near.holds and "too near" in near.why
+
+
+@pytest.mark.parametrize("name", ["nearest", "matched", "gap", "directed"])
+def test_a_change_that_costs_too_much_is_taken_back_as_far_as_needed(name: str) -> None:
+    """The utility is 0.93 with all of the change and 1 without: 0.95 is reached where 2/7 of it are taken back."""
+    at = lambda a: point(a, 0.9 - 0.6 * (1 + a), 1 - 0.07 * (1 + a), related=1 + a, unrelated=0.0)
+    found, curve = choose(name, at, back=BACK)
+    assert found.point.alpha == pytest.approx(-2 / 7, abs=0.005) and found.point.alpha < -2 / 7
+    assert found.holds and "does not keep 95%" in found.why and "taken back" in found.why
+    assert all(p.alpha <= 0 for p in curve.points)
+
+
+def test_a_change_beyond_never_known_is_taken_back_to_it() -> None:
+    """Levels fall evenly in logs from 0.9 at -1 to a hundredth of never-known at 0."""
+    at = lambda a: point(a, exp(log(0.9) + (1 + a) * (KNOWN - log(100) - log(0.9))), 1.0)
+    found, _ = choose("nearest", at, back=BACK)
+    assert found.point.forget == pytest.approx(0.1, rel=0.05) and not found.overshoots
+    assert "beyond never-known already, so a part of it is taken back" in found.why
+
+
+def test_only_a_change_that_is_no_candidate_is_taken_back() -> None:
+    found, curve = choose("nearest", falling, back=BACK)
+    assert found.point.alpha == pytest.approx(0.6, abs=0.02) and min(p.alpha for p in curve.points) == 0
+    lost, _ = choose("nearest", lambda a: point(a, 0.5, 0.5), back=BACK)
+    assert lost.point.alpha == 0.0 and not lost.holds and "taken back" not in lost.why
 
 
 @pytest.mark.parametrize("name", ["nearest", "matched", "gap", "directed"])

@@ -97,7 +97,7 @@ def test_a_selector_is_judged_by_the_whole_half_that_it_was_tested_on() -> None:
     assert zero.held == (True,) * 4 and zero.further == ()
     assert half.held == half.further == (True,) * 4
     table = selectors_table([nearest])
-    assert table.rows[0][2:5] == ["3 of 4", "3 of 4", "2 of 3"]
+    assert table.rows[0][2:6] == ["3 of 4", "0 of 4", "3 of 4", "2 of 3"]
 
 
 def test_a_checkpoint_below_the_floor_counts_neither_way() -> None:
@@ -130,7 +130,7 @@ def test_the_report_is_made_of_what_is_there(tmp_path) -> None:
     assert "in 1 of 1 comparisons related facts lost more" in published.headline[0]
     said = "\n".join(published.headline)
     assert "nearest: the floor of 95 % holds on the other half in 3 of 3 cells" in said
-    assert "α is above 0 in 3 of 3 cells; of these that could be started from it holds in 3 of 3" in said
+    assert "α is above 0 in 3 of 3 cells; of these it holds in 3 of 3." in said
     assert "that learnt 200 persons" in published.files["report.md"]
     for section in ("Along α", "Against other ways to go on", "Choosing α", "Told from wrong answers"):
         assert f"## {section}" in published.files["report.md"]

@@ -7,6 +7,7 @@ from expunge.studies.uipe.promise import AT, CUTS, chosen, promised
 
 GROUPS = [f"person {i // 2}" for i in range(40)]  # 20 persons of two rows
 FALLING = torch.tensor(AT)  # the forget level is 1 - α: never-known 0 is reached at the last α
+BACK = len([alpha for alpha in AT if alpha < 0])
 
 
 def asked(levels: torch.Tensor, start: torch.Tensor, never: float = 0.0, floor: float = 0.9) -> dict:
@@ -21,7 +22,7 @@ def test_where_all_rows_lose_alike_every_half_tells_of_every_other() -> None:
 
 
 def test_never_known_ends_the_line() -> None:
-    """It is reached at α = 0 already: nothing is gone on with."""
+    """It is reached at α = 0 already, where the level is 1: nothing is gone on with."""
     levels = (1 - 0.01 * FALLING)[:, None].expand(-1, len(GROUPS))
     assert asked(levels, torch.ones(len(GROUPS)), never=1.0)["further"] == 0
     assert asked(levels, torch.ones(len(GROUPS)), never=0.5)["further"] == CUTS
@@ -40,6 +41,13 @@ def test_the_largest_alpha_with_the_margin_is_chosen() -> None:
     assert levels[2].mean() > 0.9 > levels[2].mean() - margin(levels[2], start, 0.9, GROUPS)
     assert chosen(levels, start, GROUPS, 0.9) == 1
     assert chosen(levels[:1], start, GROUPS, 0.9) == 0
+    assert chosen(levels[2:], start, GROUPS, 0.9) is None
+
+
+def test_where_all_of_the_change_costs_too_much_a_part_is_taken_back() -> None:
+    """All rows lose alike, a fifth with the whole change: half of it is too much by nothing, and every half says so."""
+    levels = (1 - 0.2 * (1 + FALLING))[:, None].expand(-1, len(GROUPS))
+    assert asked(levels, torch.ones(len(GROUPS))) == {"cuts": CUTS, "held": CUTS, "further": 0, "held further": 0}
 
 
 def test_few_rows_that_lose_much_break_some_other_halves() -> None:

@@ -1,4 +1,8 @@
-"""Which points may be chosen, and the one nearest to never-known among them."""
+"""Which points may be chosen, and the one nearest to never-known among them.
+
+Where the change itself is no candidate, since it costs too much or lies too far beyond never-known, so is whatever goes
+on from it. Then candidates are looked for on the way back to θ_ini, at α below 0.
+"""
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -8,12 +12,15 @@ from expunge.arithmetic.alpha.curve import Chosen, Curve, Goal, Point
 GAIN = 0.9  # of the largest, that is enough where there is no reference
 
 
+BACK = (-0.75, -0.5, -0.25, -0.1)  # a tenth to three quarters of the change are taken back
+
+
 def candidates(curve: Curve, goal: Goal) -> list[Point]:
     """The admitted points: those of the grid, and those found by halving the intervals in which utility crosses its
-    floor or the forget level that of never-known, where these fall along the whole grid. Empty if α = 0 fails."""
-    if not goal.admits(curve(0.0)):
-        return []
-    points = [curve(alpha) for alpha in sorted({0.0, *goal.grid})]
+    floor or the forget level that of never-known, where these fall along the whole grid. The grid is that of the goal,
+    or if α = 0 fails the way back."""
+    grid = goal.grid if goal.admits(curve(0.0)) else goal.back
+    points = [curve(alpha) for alpha in sorted({0.0, *grid})]
     if _falls(p.utility for p in points):
         _halve(curve, points, goal.surely, goal.halvings)
     if goal.never is not None and _falls(p.forget for p in points):
@@ -27,16 +34,25 @@ def chosen(point: Point, why: str, goal: Goal) -> Chosen:
     return Chosen(point, why, goal.holds(point), goal.overshoots(point))
 
 
+def picked(point: Point, why: str, curve: Curve, goal: Goal) -> Chosen:
+    """A candidate; why it is none that goes further is said, too."""
+    back = f"{_too_far(curve(0.0), goal)}, so a part of it is taken back: " if point.alpha < 0 else ""
+    return chosen(point, back + why, goal)
+
+
 def failed(curve: Curve, goal: Goal) -> Chosen:
-    """α = 0: what is to be extrapolated is too far already."""
-    point = curve(0.0)
+    """α = 0: what is to be extrapolated is too far already, and so is what was tried on the way back."""
+    return chosen(curve(0.0), _too_far(curve(0.0), goal), goal)
+
+
+def _too_far(point: Point, goal: Goal) -> str:
     if not point.finite:
-        return chosen(point, "what the change itself makes of the model is not finite", goal)
+        return "what the change itself makes of the model is not finite"
     if not goal.holds(point):
-        return chosen(point, f"the change itself does not keep {goal.floor:.0%} of the utility", goal)
+        return f"the change itself does not keep {goal.floor:.0%} of the utility"
     if not goal.surely(point):
-        return chosen(point, f"the change itself is too near to {goal.floor:.0%} of the utility to be sure of it", goal)
-    return chosen(point, "the change itself is beyond never-known already", goal)
+        return f"the change itself is too near to {goal.floor:.0%} of the utility to be sure of it"
+    return "the change itself is beyond never-known already"
 
 
 def nearest_of(curve: Curve, goal: Goal) -> Chosen:
@@ -47,13 +63,13 @@ def nearest_of(curve: Curve, goal: Goal) -> Chosen:
     kept = f"with at least {goal.floor:.0%} of the utility kept" if found[0].utility is not None else "whatever it cost"
     if goal.never is None:
         largest = max(goal.start.forget - point.forget for point in found)
-        if largest <= 0:
+        if largest <= 0 and goal.admits(curve(0.0)):
             return chosen(curve(0.0), "nothing is gained: no alpha makes the forget set less likely", goal)
         first = next(point for point in found if goal.start.forget - point.forget >= GAIN * largest)
-        return chosen(first, f"reference-free: the smallest that reaches {GAIN:.0%} of the gain, {kept}", goal)
+        return picked(first, f"reference-free: the smallest that reaches {GAIN:.0%} of the gain, {kept}", curve, goal)
     level = goal.never.level
-    best = min(found, key=lambda point: abs(point.forget - level))
-    return chosen(best, f"nearest to the never-known level of the {goal.never.source}, {kept}", goal)
+    best = min(found, key=lambda point: (abs(point.forget - level), abs(point.alpha)))
+    return picked(best, f"nearest to the never-known level of the {goal.never.source}, {kept}", curve, goal)
 
 
 def _falls(values: Iterable[float | None]) -> bool:

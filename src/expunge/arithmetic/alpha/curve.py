@@ -61,6 +61,7 @@ class Goal:
     grid: tuple[float, ...]
     halvings: int = 3  # of an interval of the grid in which a crossing lies
     weight: float = 1.0  # of unrelated against related knowledge (λ)
+    back: tuple[float, ...] = ()  # α below 0 that are tried where the change itself, α = 0, goes too far
 
     def holds(self, point: Point) -> bool:
         """Does it keep enough of the utility?"""

@@ -7,7 +7,7 @@ gives); unrelated is another set, or the retain set. Not the paper's; it is what
 """
 
 from expunge.arithmetic.alpha import selectors
-from expunge.arithmetic.alpha.candidates import candidates, chosen, failed
+from expunge.arithmetic.alpha.candidates import candidates, failed, picked
 from expunge.arithmetic.alpha.curve import Chosen, Curve, Goal, Point
 
 
@@ -26,5 +26,6 @@ def gap(curve: Curve, goal: Goal) -> Chosen:
             return rise
         return rise - goal.weight * (point.unrelated - zero.unrelated)
 
-    best = max(found, key=score)
-    return chosen(best, f"related knowledge lost most beyond unrelated ({score(best):+.3g} nats per token)", goal)
+    best = max(found, key=lambda point: (score(point), -abs(point.alpha)))
+    why = f"related knowledge lost most beyond unrelated ({score(best):+.3g} nats per token)"
+    return picked(best, why, curve, goal)

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import Any
 
 from expunge.arithmetic.alpha import selectors
-from expunge.arithmetic.alpha.candidates import candidates, chosen, failed
+from expunge.arithmetic.alpha.candidates import candidates, failed, picked
 from expunge.arithmetic.alpha.curve import Chosen, Curve, Goal, Point
 
 
@@ -26,8 +26,9 @@ def matched(curve: Curve, goal: Goal) -> Chosen:
     def test(point: Point) -> Any:  # asymptotic: the exact form fails where the samples hardly differ
         return ks_2samp(point.logs, known, method="asymp")
 
-    def distance(point: Point) -> float:
-        return float(test(point).statistic)
+    def distance(point: Point) -> tuple[float, float]:
+        """Among equals, as where both lie wholly apart, the nearest to the change itself."""
+        return float(test(point).statistic), abs(point.alpha)
 
     found = candidates(curve, goal)
     if not found:
@@ -37,7 +38,7 @@ def matched(curve: Curve, goal: Goal) -> Chosen:
         around = [curve(alpha) for alpha in _between(curve, best)]
         best = min([best, *filter(goal.admits, around)], key=distance)
     p = test(best).pvalue
-    return chosen(best, f"likelihoods nearest to those of the {goal.never.source} (KS p = {p:.2g})", goal)
+    return picked(best, f"likelihoods nearest to those of the {goal.never.source} (KS p = {p:.2g})", curve, goal)
 
 
 def _between(curve: Curve, point: Point) -> list[float]:

@@ -126,7 +126,7 @@ def equal_rows(cells_of: Sequence[Cell], alpha: float, group: str) -> tuple[Pair
 @dataclass(frozen=True)
 class Choice:
     """How a way to choose α did over all cells. Whether it held the floor is judged on the whole other half, which is
-    what selectors promise, and in cells whose checkpoint itself holds it on the half that chooses."""
+    what selectors promise, and in cells where “nearest” found something that holds it on the half that chooses."""
 
     name: str
     alphas: tuple[float, ...]
@@ -182,7 +182,7 @@ def overshoots(cell: Cell, measures: Mapping[str, Any]) -> bool:
 
 
 def startable(cell: Cell) -> bool:
-    """Whether the checkpoint itself keeps the floor on the half that chooses: else there is nothing to choose."""
+    """Whether something keeps the floor on the half that chooses, and does not overshoot: else there is no choice."""
     first = cell.result["selectors"].get("nearest") or next(iter(cell.result["selectors"].values()), {})
     return bool(first and (first["holds"] and not first["overshoots"]))
 

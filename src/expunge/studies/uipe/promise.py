@@ -2,9 +2,10 @@
 
 A cell chooses α on one half, and all methods of a seed share the cut: a handful of cuts says little of how often a rule
 keeps its promise. So the levels of all retained rows are measured along α once, from the early checkpoint, and the rule
-(the largest α with the floor surely held, at most the one that reaches never-known) chooses on one half of each cut.
-Between measured α levels are interpolated. The checkpoint stays that of the cell, and was chosen on its cut. Unlike
-`nearest` the rule looks no further than α = 1, and at levels alone: it asks of the floor, not of overshoot.
+(the largest α with the floor surely held, at most the one that reaches never-known, below 0 where a part of the change
+has to be taken back) chooses on one half of each cut. Between measured α levels are interpolated. The checkpoint stays
+that of the cell, and was chosen on its cut. Unlike `nearest` the rule looks no further than α = 1, and at levels alone:
+it asks of the floor, not of overshoot.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from expunge.arithmetic.alpha.candidates import BACK
 from expunge.arithmetic.alpha.margin import margin, surely
 
 CUTS = 200
-AT = (0.0, 0.25, 0.5, 0.75, 1.0)  # α at which levels are measured
+AT = (*BACK, 0.0, 0.25, 0.5, 0.75, 1.0)  # α at which levels are measured
 STEP = 0.0125  # of the α that are tried
 
 
@@ -26,9 +28,9 @@ def promised(
     levels: Float[Tensor, "alphas rows"], start: Float[Tensor, " rows"], forget: Float[Tensor, " alphas"], never: float,
     groups: Sequence[str], floor: float, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """Over the cuts whose choosing half holds the floor at α = 0: how many they are, in how many the rule chose an α
-    above 0, and in how many of both kinds the other half holds the floor. A single group has no other half."""
-    tried = np.arange(0, AT[-1] + STEP / 2, STEP)
+    """Over the cuts in which some α surely holds the floor: how many they are, in how many the rule chose an α above 0,
+    and in how many of both kinds the other half holds the floor. A single group has no other half."""
+    tried = STEP * np.arange(round(AT[0] / STEP), round(AT[-1] / STEP) + 1)
     tried = tried[tried <= reaching(forget, never)]
     own = np.unique(np.array(groups), return_inverse=True)[1]
     dense = torch.tensor(interpolated(levels.double().numpy(), tried))
@@ -44,29 +46,27 @@ def promised(
         holds = float(dense[index][~first].mean()) >= floor * float(start[~first].double().mean())
         counts["cuts"] += 1
         counts["held"] += holds
-        counts["further"] += index > 0
-        counts["held further"] += index > 0 and holds
+        counts["further"] += bool(tried[index] > 0)
+        counts["held further"] += bool(tried[index] > 0 and holds)
     return counts
 
 
 def chosen(
     levels: Float[Tensor, "alphas rows"], start: Float[Tensor, " rows"], groups: Sequence[str], floor: float
 ) -> int | None:
-    """The index of the largest α with the floor surely held, else 0; None where it is not even held there."""
+    """The index of the largest α with the floor surely held; None where there is none."""
     first = float(start.double().mean())
-    if float(levels[0].mean()) < floor * first:
-        return None
-    for index in range(len(levels) - 1, 0, -1):
+    for index in range(len(levels) - 1, -1, -1):
         kept = float(levels[index].mean())  # the margin is worked out only where it can matter
         if kept >= floor * first and surely(kept, first, floor, margin(levels[index], start, floor, groups)):
             return index
-    return 0
+    return None
 
 
 def reaching(forget: Float[Tensor, " alphas"], never: float) -> float:
     """The smallest α at which the forget level is never-known, between those at which it was measured; else the last.
 
-    >>> reaching(torch.tensor([0.9, 0.7, 0.5, 0.3, 0.1]), 0.6)
+    >>> reaching(torch.tensor([0.9, 0.9, 0.9, 0.9, 0.9, 0.7, 0.5, 0.3, 0.1]), 0.6)
     0.375
     """
     values = forget.tolist()

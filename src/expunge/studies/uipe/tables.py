@@ -49,11 +49,12 @@ def moved_table(found: Cells) -> Table:
 
 def selectors_table(chosen: Sequence[Choice]) -> Table:
     rows = [
-        [c.name, spread(c.alphas), _share([alpha > 0 for alpha in c.alphas]), _share(c.held), _share(c.further),
+        [c.name, spread(c.alphas), _share([alpha > 0 for alpha in c.alphas]),
+         _share([alpha < 0 for alpha in c.alphas]), _share(c.held), _share(c.further),
          _share(c.overshot), spread(c.losses), f"{spread(c.regrets)} ({len(c.regrets)})"]
         for c in chosen
     ]  # fmt: skip
-    head = ["Choice", "α", "α > 0", "Floor held", "Held where α > 0", "Overshot", "Loss", "Regret (cells)"]
+    head = ["Choice", "α", "α > 0", "α < 0", "Floor held", "Held where α > 0", "Overshot", "Loss", "Regret (cells)"]
     return Table(head, rows, "All methods, sizes, seeds.")
 
 
@@ -66,7 +67,7 @@ def promise_table(found: Cells) -> Table:
         rows.append([f"{method}, {size}", str(len(counts)), spread([c["cuts"] for c in counts], "{:.0f}"),
                      share("held", "cuts"), share("further", "cuts"), share("held further", "further")])  # fmt: skip
     head = ["Method, model", "Seeds", "Cuts", "Floor held", "α > 0", "Held where α > 0"]
-    told = f"Of {CUTS} cuts of each cell those whose choosing half holds the floor at α = 0; shares, means ± sd."
+    told = f"Of {CUTS} cuts of each cell those in which some α surely holds the floor; shares, means ± sd."
     return Table(head, rows, told)
 
 

@@ -30,15 +30,15 @@ SELECTING = (
     "the half of the retain set that chose nothing, or answers less likely than never-known by more than a fifth of "
     "the way in nats (overshoot), count as 1. Regret is the loss beyond that of the best α in hindsight, over the "
     "cells in which some α is no failure. “Held” says in how many cells the whole other half keeps the floor; left "
-    "out are the cells whose checkpoint itself overshoots or breaks the floor on the half that chooses, where there is "
-    "nothing to choose. To stay at α = 0 is to abstain, so the cells that went further are counted once more."
+    "out are the cells in which “nearest” found nothing that holds it on the half that chooses. Below 0 α takes back a "
+    "part of the change, where all of it costs too much; cells that went further than the change are counted once more."
 )
 PROMISE = (
     "All methods of a seed share one cut of the retained rows, so cells are few cases. Each cell’s rule is therefore "
     "asked of many cuts: levels of all retained rows are measured along α once, from the same checkpoint, and on one "
     "half of each cut the largest α up to 1 is chosen that surely holds the floor (at most the one that reaches "
-    "never-known; 0 where none is sure). Cuts that miss the floor at α = 0 are left out. The checkpoint was chosen on "
-    "the cell’s own cut, so this is the promise of α, not of both."
+    "never-known; below 0 where a part of the change has to be taken back). Cuts in which none does are left out. The "
+    "checkpoint was chosen on the cell’s own cut, so this is the promise of α, not of both."
 )
 CHOICE = (
     "Right answers against wrong ones: |accuracy - chance| is near 0 for a model that never knew. A share below chance "
@@ -83,8 +83,8 @@ def headline(
     every = [cell for several in found.values() for cell in several]
     if idle := sum(not startable(cell) for cell in every):
         lines.append(
-            f"In {idle} of {len(every)} cells no checkpoint that is early enough keeps {percent(config.utility_floor)} "
-            "of the utility: there the selectors answer α = 0."
+            f"In {idle} of {len(every)} cells nothing keeps {percent(config.utility_floor)} of the utility, however "
+            "much of the change is taken back: there the selectors answer α = 0."
         )
     return tuple(lines)
 
@@ -92,11 +92,13 @@ def headline(
 def _chosen(choice: Choice, config: UipeStudyConfig) -> str:
     held = f"{sum(choice.held)} of {len(choice.held)}"
     further = f"{sum(alpha > 0 for alpha in choice.alphas)} of {len(choice.alphas)}"
+    taken = sum(alpha < 0 for alpha in choice.alphas)
+    back = f", and below 0 in {taken}" if taken else ""
     regret = f", with a regret of {number(fmean(choice.regrets))} on average" if choice.regrets else ""
     return (
         f"{choice.name}: the floor of {percent(config.utility_floor)} holds on the other half in {held} cells "
-        f"(mean α {number(fmean(choice.alphas))}){regret}. α is above 0 in {further} cells; of these that could be "
-        f"started from it holds in {sum(choice.further)} of {len(choice.further)}."
+        f"(mean α {number(fmean(choice.alphas))}){regret}. α is above 0 in {further} cells; of these "
+        f"it holds in {sum(choice.further)} of {len(choice.further)}{back}."
     )
 
 
