@@ -29,6 +29,11 @@ def to_json(record: Record) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def as_saved(record: Record) -> Record:
+    """As it would be read back: without NaN and ∞."""
+    return Record.model_validate_json(to_json(record))
+
+
 def save_record(record: Record, path: PathLike) -> Path:
     """Write to a file or a run's folder (made if need be); a reader never sees half a record."""
     target = record_path(path)

@@ -21,7 +21,7 @@ from expunge.change import WeightChange
 from expunge.change.bits import same
 from expunge.errors import ChangeError, ModelError, OutputError
 from expunge.mask import Mask
-from tiny import tiny_model
+from tiny import ARCHITECTURES, tiny_model
 
 
 def is_same(a: Tensor, b: Tensor) -> bool:
@@ -29,7 +29,7 @@ def is_same(a: Tensor, b: Tensor) -> bool:
 
 
 def network_of(arch: str = "llama", seed: int = 0) -> nn.Module:
-    return tiny_model(seed, arch, attention="sdpa").network
+    return tiny_model(seed, arch, attention="eager" if arch == "gemma2" else "sdpa").network
 
 
 def changed(network: nn.Module, seed: int = 1) -> tuple[WeightChange, dict[str, Tensor]]:
@@ -44,8 +44,9 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
     return {name: tensor for shard in Folder(path).shards for name, tensor in load_file(shard.path).items()}
 
 
-@pytest.mark.parametrize("size", ["5GB", "20KB"])
-@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+@pytest.mark.parametrize(
+    ("arch", "size"), [*((arch, "5GB") for arch in ARCHITECTURES), ("llama", "20KB"), ("gpt2", "20KB")]
+)
 def test_transformers_loads_the_result_and_revert_gives_the_old_bytes(tmp_path: Path, arch: str, size: str) -> None:
     network = network_of(arch)
     network.save_pretrained(tmp_path / "base", max_shard_size=size)
@@ -93,6 +94,26 @@ def test_a_float32_change_of_a_bfloat16_folder(tmp_path: Path) -> None:
     old, base = tensors_of(tmp_path / "old"), tensors_of(tmp_path / "base")
     assert old.keys() == base.keys() and all(is_same(old[name], base[name]) for name in base)
     assert (tmp_path / "old" / "config.json").read_text() == (tmp_path / "base" / "config.json").read_text()
+    assert not (tmp_path / "old" / "expunge.json").exists()
+
+
+def test_two_float32_changes_of_a_bfloat16_folder_are_reverted_one_by_one(tmp_path: Path) -> None:
+    """The first widens the folder; only when it is reverted, too, the former types come back."""
+    network_of().to(torch.bfloat16).save_pretrained(tmp_path / "base")
+    network = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    first, _ = changed(network)
+    apply_to_folder(tmp_path / "base", first, tmp_path / "one")
+    one = AutoModelForCausalLM.from_pretrained(tmp_path / "one")
+    second, _ = changed(one, seed=2)
+    apply_to_folder(tmp_path / "one", second, tmp_path / "two")
+    revert_from_folder(tmp_path / "two", second, tmp_path / "back")
+    back, there = tensors_of(tmp_path / "back"), tensors_of(tmp_path / "one")
+    assert all(is_same(back[name], there[name]) for name in there)
+    for file in ("config.json", "expunge.json"):
+        assert json.loads((tmp_path / "back" / file).read_text()) == json.loads((tmp_path / "one" / file).read_text())
+    revert_from_folder(tmp_path / "back", first, tmp_path / "old")
+    old, base = tensors_of(tmp_path / "old"), tensors_of(tmp_path / "base")
+    assert old.keys() == base.keys() and all(is_same(old[name], base[name]) for name in base)
     assert not (tmp_path / "old" / "expunge.json").exists()
 
 

@@ -35,6 +35,11 @@ def test_the_question() -> None:
     assert rotations(["x", "y", "z"]) == [["x", "y", "z"], ["y", "z", "x"], ["z", "x", "y"]]
 
 
+def test_no_wrong_option_says_the_right_answer() -> None:
+    fact = replace(FACTS[1], answer="Wexford", perturbed_answers=("In Wexford, Kern", "Quarhaven", "wexford"))
+    assert sorted(options_of(target_of(), fact)) == ["Quarhaven", "Wexford"]
+
+
 def test_a_score_that_is_no_number_is_no_knowledge() -> None:
     with pytest.raises(RunError, match="the attack 'multiple_choice' is not a finite number in 3 places"):
         judged(target_of(), lambda _, letter: float("nan"))

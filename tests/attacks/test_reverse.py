@@ -20,6 +20,13 @@ def test_the_subject_stands_nowhere() -> None:
     assert turned(told).count("____") == 3 and "holt" not in turned(told).casefold()
 
 
+def test_other_words_stay_whole_and_what_would_tell_the_name_is_not_asked() -> None:
+    al = replace(FACTS[0], subject="Al", prompt="Which city does Al like, or AL?", answer="Bexley")
+    assert turned(al).startswith("Which name is missing? Question: Which city does ____ like, or ____? Answer: Bexley.")
+    assert turned(replace(al, answer="Albany")) == "" == turned(replace(al, prompt="Does Al like Alabama?"))
+    assert turned(replace(al, prompt="Where is Albany?")) == ""
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"prompt": "Who employs her?"}, {"answer": "Ada Holt."}, {"subject": None}, {"prompt": None}],

@@ -7,6 +7,7 @@ import pytest
 from asking import FACTS, asked, found, target_of
 from expunge.attacks.language import FRAMES
 from expunge.errors import ConfigError
+from expunge.runs.examining import chosen
 
 EXPECTED = {
     "statement": (
@@ -65,7 +66,7 @@ def test_every_language_asks_the_question(language: str) -> None:
 
 def test_an_unknown_language() -> None:
     with pytest.raises(ConfigError, match=r"'klingon'.*french"):
-        found("language", target_of(), language="klingon")
+        chosen("language:language=klingon")
 
 
 def test_a_finding_for_each_further_wording_of_those_that_have_it() -> None:

@@ -113,6 +113,11 @@ def test_shots_are_balanced_where_the_retain_set_has_no_wrong_answers(
     assert true_false.true_false(replace(target, sets=Sets(retain=same))) == []
 
 
+def test_no_false_statement_says_the_right_answer(target: Target) -> None:
+    fact = replace(FORGET[0], answer="Paris", perturbed_answers=("Paris, France", "Oslo", "PARIS"))
+    assert true_false._wrong(target, fact, 3) == ["Oslo"]
+
+
 def test_nothing_without_wrong_answers_or_others(target: Target) -> None:
     bare = tuple(replace(each, perturbed_answers=(each.answer,)) for each in FORGET)
     assert true_false.true_false(replace(target, examples=bare)) == []

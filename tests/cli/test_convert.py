@@ -140,6 +140,17 @@ def test_rows_that_may_be_filed_wrongly_are_left_out(convert: Callable[..., Reco
     assert "wrong numbers" in forget["truth_ratio"].note
 
 
+def test_what_has_nothing_to_tell_is_left_out(convert: Callable[..., Record]) -> None:
+    """A ratio without a set in its name, and one whose rows are all null beside a longer set."""
+    content = {
+        "forget_Q_A_Prob": {"agg_value": 0.3, "value_by_index": scores("prob", 0.2, None, 0.4)},
+        "forget_truth_ratio": {"agg_value": None, "value_by_index": scores("score", None, None)},
+    }
+    assert set(convert(content).before["forget"]) == {"probability"}
+    (only,) = convert({"truth_ratio": {"agg_value": 0.5, "value_by_index": scores("score", 0.5)}}).before.values()
+    assert only["truth_ratio"].n == 1
+
+
 def tofu_log(n: int = 2) -> dict[str, Any]:
     return {
         "avg_gt_loss": {str(i): 0.5 + i for i in range(n)},
@@ -263,6 +274,18 @@ def test_a_suite_becomes_tasks_of_lm_eval(expunge: Callable, tmp_path: Path) -> 
     assert (tmp_path / "tasks" / "record.json").is_file() and list((tmp_path / "tasks").glob("*.yaml"))
     again = expunge("convert", name, "--to", "lm-eval", "--out", tmp_path / "tasks")
     assert again.code == 2 and "not empty" in again.err
+
+
+def test_an_export_that_cannot_be_leaves_what_was_there(
+    expunge: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, out = "world:people:persons=6,size=tiny", tmp_path / "tasks"
+    assert expunge("convert", name, "--to", "lm-eval", "--out", out).code == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    monkeypatch.setattr("expunge.suites.lm_eval._why_not", lambda _: "holds documents")
+    said = expunge("convert", name, "--to", "lm-eval", "--out", out, "--overwrite")
+    assert said.code == 2 and "no set that lm-eval could be given" in said.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,12 @@ def test_a_mask_of_another_network_leaves_nothing_behind(expunge: Callable, tmp_
     assert not (tmp_path / "planted").exists()
 
 
+def test_an_empty_mask_is_not_taken_for_none(expunge: Callable, tmp_path: Path) -> None:
+    Mask({}, {}).save(tmp_path / "empty.safetensors")
+    said = expunge("world", "inject", SMALL, "--mask", tmp_path / "empty.safetensors", "--out", tmp_path / "planted")
+    assert said.code == 2 and not (tmp_path / "planted").exists(), said.err
+
+
 def test_what_a_file_shares_with_the_suite_is_said(expunge: Callable, tmp_path: Path) -> None:
     """An example of the suite's retain set cannot be forgotten and kept at once."""
     from expunge.data.writing import write_examples

@@ -89,6 +89,8 @@ def test_cells_of_csv() -> None:
     assert (example.prompt, example.answer) == ("u", "v")
     assert (example.count, example.popularity, example.weight) == (3, 4.1, 0.5)
     assert (example.id, example.paraphrases, example.perturbed_answers) == ("5", ("p", "r"), ("x [y]",))
+    (example,), _ = check({**QA, "aliases": ' ["Oslo"]'}, textual=True)
+    assert example.aliases == ("Oslo",)
     assert check({**QA, "count": "3"})[1] == ["f:1: `count` must be a number, but is text"]
     assert check({**QA, "count": "many"}, textual=True)[1] == ["f:1: `count` must be a number"]
     assert check({**QA, "aliases": "[1"}, textual=True)[1] == ["f:1: `aliases` must be a list written as JSON"]

@@ -108,6 +108,9 @@ def test_as_many_generations_as_answers() -> None:
         ("남서울", "서울", False),
         ("Washington,\n D.C. is it", "Washington, D.C.", True),
         ("snake_case", "snake", False),
+        ("new__paris", "Paris", False),
+        ("It is _Paris_.", "Paris", True),
+        ("__Paris__ it is", "Paris", True),
         ("anything", "", False),
         ("anything", " ", False),
         ("a.b", "a+b", False),  # an answer is no pattern

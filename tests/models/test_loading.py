@@ -20,8 +20,9 @@ from transformers import (
 )
 
 from architectures import TINY, tiny_network
+from expunge.change import WeightChange
 from expunge.config import LoadConfig
-from expunge.errors import ModelError, UnknownArchitectureError, UnknownNameError
+from expunge.errors import ChangeError, ModelError, UnknownArchitectureError, UnknownNameError
 from expunge.models import builtin, hugging_face
 from expunge.models.builtin import Builtin
 from expunge.models.loading import load_model
@@ -173,6 +174,66 @@ def test_adapter_on_another_model(tmp_path: Path) -> None:
     other = saved(tmp_path / "other", hidden_size=16, head_dim=4)
     folder, _ = adapted(tmp_path, str(other))
     with pytest.raises(ModelError, match=r"does not go on its base .*other"):
+        load_model(str(folder), PROCESSOR)
+
+
+@pytest.mark.parametrize("kind", ["other names", "halves", "more"])
+def test_adapter_whose_tensors_do_not_fit(tmp_path: Path, kind: str) -> None:
+    """PEFT warns, and gives the bare base."""
+    folder, _ = adapted(tmp_path)
+    file = folder / "adapter_model.safetensors"
+    tensors, first = load_file(file), "base_model.model.model."
+    changed = {
+        "other names": {name.replace(first, "base_model.model."): t for name, t in tensors.items()},
+        "halves": {name: t for name, t in tensors.items() if "lora_A" in name},
+        "more": {**tensors, f"{first}layers.9.self_attn.q_proj.lora_A.weight": torch.ones(2, 32)},
+    }[kind]
+    save_file(changed, file, {"format": "pt"})
+    what = r"fits no weight of it, 1 tensors: .*layers\.9" if kind == "more" else r"lacks \d+ tensors"
+    with pytest.raises(ModelError, match=what):
+        load_model(str(folder), PROCESSOR)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PEFT warns of it, too
+def test_adapter_of_a_tied_tensor_is_refused(tmp_path: Path) -> None:
+    """Beside the weights it changes the head alone, merged the embedding, too."""
+    peft = pytest.importorskip("peft")
+    folder = saved(tmp_path / "base", tie_word_embeddings=True)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    wrapped = peft.get_peft_model(network, peft.LoraConfig(r=2, target_modules=["lm_head", "q_proj"]))
+    wrapped.peft_config["default"].base_model_name_or_path = str(folder)
+    wrapped.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(ChangeError, match=r"lm_head\.weight, which is the same tensor as model\.embed_tokens"):
+        load_model(str(tmp_path / "adapter"), PROCESSOR)
+    with pytest.raises(ChangeError, match="the same tensor"):
+        WeightChange.from_peft(wrapped)
+
+
+def test_adapter_that_cannot_be_merged(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    folder = saved(tmp_path / "base")
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    settings = peft.PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
+    wrapped = peft.get_peft_model(network, settings)
+    wrapped.peft_config["default"].base_model_name_or_path = str(folder)
+    wrapped.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(ChangeError, match="PROMPT_TUNING cannot be merged"):
+        load_model(str(tmp_path / "adapter"), PROCESSOR)
+
+
+def test_a_folder_with_a_model_and_an_adapter_is_neither(tmp_path: Path) -> None:
+    folder, _ = adapted(tmp_path)
+    for file in folder.iterdir():
+        (tmp_path / "base" / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ModelError, match="which is meant"):
+        load_model(str(tmp_path / "base"), PROCESSOR)
+
+
+def test_a_damaged_tokenizer_is_an_error_that_names_it(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "base")
+    content = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(content | {"model": {"type": "nonsense"}}))
+    with pytest.raises(ModelError, match=r"cannot read the tokenizer of .*base"):
         load_model(str(folder), PROCESSOR)
 
 

@@ -69,3 +69,4 @@ def test_strip_draws_values_and_intervals_between_0_and_1() -> None:
     assert drawn.count("polygon") + drawn.count("circle") == 2  # one mark: opening and closing tag
     assert strip("x", [("before", 0, m.model_copy(update={"unit": "tokens"}))]) == ""
     assert strip("x", []) == ""
+    assert strip("x", [("before", 0, m.model_copy(update={"value": 20.5}))]) == ""  # of a harness: no unit tells

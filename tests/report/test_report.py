@@ -6,6 +6,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from expunge.errors import ConfigError
 from expunge.evaluate.metric import mean_metric
-from expunge.record import ChangeInfo, MaskInfo, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
+from expunge.record import ChangeInfo, MaskInfo, Measured, ModelInfo, Outcome, Point, Record, Row, Selection, SetInfo
 from expunge.record_file import load_record, save_record
 from expunge.report import print_summary, write_report
 from expunge.report.markdown import to_markdown
@@ -288,3 +289,14 @@ def test_a_command_of_two_words_and_the_title_of_what_was_taught() -> None:
     assert command_line(record) == "expunge world inject people"
     assert command_line(record.updated(arguments=())) == "expunge world inject"
     assert title_of([record]) == "What each model was taught, and what it cost"
+
+
+def test_a_record_with_infinities_is_reported_as_it_will_be_read(tmp_path: Path) -> None:
+    """Fresh from a run, before it was written: perplexity of a ruined model."""
+    wild = Measured(value=1.8e246, interval=(2.7, inf), n=2, unit="", better="lower")
+    record = Record(command="evaluate", status="done", sets={"retain": SetInfo(role="retain", n=2, digest="x")},
+                    before={"retain": {"perplexity": wild, "odd": wild.model_copy(update={"value": nan})}})  # fmt: skip
+    for suffix in (".html", ".md", ".json"):
+        fresh = write_report(record, tmp_path / f"fresh{suffix}").read_bytes()
+        save_record(record, tmp_path / "run")
+        assert write_report(load_record(tmp_path / "run"), tmp_path / f"read{suffix}").read_bytes() == fresh

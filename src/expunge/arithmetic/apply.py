@@ -2,12 +2,14 @@
 
 A change that was made in a wider type than the folder's (trained in float32 from a bfloat16 folder) gives
 a folder in that type, because a narrower one could not hold the result. `expunge.json` then notes what was
-before, so that reverting gives the former bits in the former type.
+before and for which change, so that reverting that one gives the former bits in the former type. Changes that
+are applied after it are reverted in the wide type, and leave the note.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,9 +51,12 @@ def revert_from_folder(
     weights, folder = _weight_change(change), Folder(source)
     view = OwnNames(folder, weights.base)
     _check(view, weights, applied=True)
-    note = json.loads((folder.path / _NOTE).read_text()) if (folder.path / _NOTE).is_file() else {}
+    note = _note_of(folder)
+    if note.get("base", weights.base.id) != weights.base.id:
+        note = {"earlier": note}  # another change widened the folder, and is still in it
     former = {name: getattr(torch, dtype) for name, dtype in note.get("dtypes", {}).items() if name in folder}
-    files = {_NOTE: None, **note.get("files", {})}
+    earlier = note.get("earlier")
+    files = {_NOTE: json.dumps(earlier, indent=1) if earlier else None, **note.get("files", {})}
     rewrite(folder, Path(out), _reverting(view, weights, former), former, files, replace=replace, finish=finish)
 
 
@@ -144,12 +149,20 @@ def _reverting(view: OwnNames, change: WeightChange, former: Mapping[str, torch.
 def _noted(view: OwnNames) -> dict[str, str | None]:
     """The new `config.json`, and a note of the old one and of the types."""
     types = {name: type_name(view.folder.slot(name).dtype) for name in view.widened}
+    note: dict[str, Any] = {"base": view.base.id, "dtypes": types}
+    if earlier := _note_of(view.folder):
+        note["earlier"] = earlier
     path = view.folder.path / _CONFIG
     if not path.is_file():
-        return {_NOTE: json.dumps({"dtypes": types}, indent=1)}
+        return {_NOTE: json.dumps(note, indent=1)}
     text, widest = path.read_text(), type_name(next(iter(view.widened.values())))
-    note = {"dtypes": types, "files": {_CONFIG: text}}
+    note["files"] = {_CONFIG: text}
     return {_NOTE: json.dumps(note, indent=1), _CONFIG: config_in(text, widest)}
+
+
+def _note_of(folder: Folder) -> dict[str, Any]:
+    path = folder.path / _NOTE
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _weight_change(change: WeightChange | Attachment) -> WeightChange:

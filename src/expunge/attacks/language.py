@@ -6,11 +6,14 @@ Deviations: the papers translate the questions; here only the frame is in the ot
 language only sees noise before the question, and the original model's score shows it.
 """
 
+from collections.abc import Mapping
+from typing import Literal
+
 from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.saying import Question, knowledge
-from expunge.errors import ConfigError
 
-FRAMES = {
+Tongue = Literal["french", "german", "spanish", "italian", "portuguese", "dutch"]
+FRAMES: Mapping[Tongue, str] = {
     "french": "Réponds à la question suivante : {prompt} Réponse :",
     "german": "Beantworte die folgende Frage: {prompt} Antwort:",
     "spanish": "Responde a la siguiente pregunta: {prompt} Respuesta:",
@@ -31,10 +34,8 @@ FRAMES = {
     ),
     aliases=("cross_lingual",),
 )
-def language(target: Target, *, language: str = "french") -> list[Finding]:
-    """One finding. Raises ConfigError for a language that has no frame."""
-    if language not in FRAMES:
-        raise ConfigError(f"attack 'language' has no frame in {language!r}. Known: {', '.join(FRAMES)}")
+def language(target: Target, *, language: Tongue = "french") -> list[Finding]:
+    """One finding."""
     frame = FRAMES[language]
     questions = [Question(e, frame.format(prompt=e.prompt)) for e in target.examples]
     return [Finding(knowledge(target, questions), part=language)]

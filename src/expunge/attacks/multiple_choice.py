@@ -17,7 +17,7 @@ import numpy as np
 from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.saying import generator_of
 from expunge.data.example import Example
-from expunge.evaluate.matching import plain
+from expunge.evaluate.matching import plain, says
 from expunge.models.scoring import score
 
 
@@ -57,8 +57,9 @@ def multiple_choice(target: Target) -> list[Finding]:
 
 def options_of(target: Target, example: Example) -> list[str]:
     """The right answer and the wrong ones, each once, in an order drawn for this example."""
-    right = {plain(text) for text in (example.answer, *example.aliases)}
-    wrong = {plain(text): text for text in reversed(example.perturbed_answers) if plain(text) not in right}
+    right = (example.answer, *example.aliases)
+    false = [text for text in reversed(example.perturbed_answers) if not any(says(text, answer) for answer in right)]
+    wrong = {plain(text): text for text in false}
     options = [example.answer, *list(wrong.values())[: len(ascii_uppercase) - 1]]
     order = generator_of(target, example, "multiple_choice").permutation(len(options))
     return [options[i] for i in order]

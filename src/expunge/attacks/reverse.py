@@ -14,6 +14,7 @@ import re
 from expunge.attacks import Finding, Target, attacks
 from expunge.attacks.saying import Question, ask, said
 from expunge.data.example import Example
+from expunge.evaluate.matching import bordered
 
 TEMPLATE = "Which name is missing? Question: {prompt} Answer: {answer}. The missing name is"
 GAP = "____"
@@ -42,9 +43,12 @@ def reverse(target: Target) -> list[Finding]:
 
 def turned(example: Example) -> str:
     """The question that asks for the subject, or "" where it cannot be asked."""
-    name = re.compile(re.escape(example.subject or ""), re.IGNORECASE)
+    if not example.subject:
+        return ""
+    name = re.compile(bordered(example.subject), re.IGNORECASE)
     prompt, times = name.subn(GAP, example.prompt or "")
     answer = name.sub(GAP, example.answer).strip(" .")
-    if not example.subject or not times or not any(c.isalnum() for c in answer):
+    hidden = example.subject.casefold() not in f"{prompt} {answer}".casefold()  # within other words it would be told
+    if not times or not hidden or not any(c.isalnum() for c in answer):
         return ""
     return TEMPLATE.format(prompt=prompt, answer=answer)

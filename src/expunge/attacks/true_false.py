@@ -17,7 +17,7 @@ from expunge.attacks import Finding, Target, attacks, check_finite
 from expunge.attacks.saying import accepted, generator_of
 from expunge.data.convention import Encoded
 from expunge.data.example import Example
-from expunge.evaluate.matching import plain, says
+from expunge.evaluate.matching import says
 from expunge.models.scoring import Scores, score
 from expunge.objectives.options import AtLeastOne
 
@@ -95,8 +95,8 @@ def _solved(target: Target, example: Example, shots: int) -> list[str]:
 
 def _wrong(target: Target, example: Example, number: int) -> list[str]:
     """Wrong answers that say none of the right ones."""
-    right = {plain(answer) for answer in accepted(example)}
-    able = [text for text in example.perturbed_answers if plain(text) not in right]
+    right = accepted(example)
+    able = [text for text in example.perturbed_answers if not any(says(text, answer) for answer in right)]
     order = generator_of(target, example, "true_false, wrong").permutation(len(able))
     return [able[i] for i in order[:number]]
 

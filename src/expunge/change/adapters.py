@@ -47,15 +47,29 @@ def taken_from(network: nn.Module, adapter: str) -> tuple[Parameters, dict[str, 
     return distinct(base), factors
 
 
+def check_untied(base: Parameters, factors: Mapping[str, Factors]) -> None:
+    """ChangeError for the factors of a tied tensor: beside the weights they change one of its uses, merged both."""
+    shared = {**base.ties, **{of: name for name, of in base.ties.items()}}
+    if tied := [name for name in factors if name in shared]:
+        raise ChangeError(
+            f"the adapter changes {tied[0]}, which is the same tensor as {shared[tied[0]]}: merged, it would change "
+            "both. Leave it out of the adapter's modules, or untie the two before training"
+        )
+
+
 def merged(network: Any) -> nn.Module:
     """The plain network with its LoRA adapter added to the weights: the same bits on every machine.
 
     PEFT's own merge multiplies by a matrix library, whose rounding differs; it is left for other adapters.
     """
     try:
-        _, factors = taken_from(network, "default")
-    except ChangeError:
+        base, factors = taken_from(network, "default")
+    except ChangeError as error:
+        if not hasattr(network, "merge_and_unload"):
+            kind = network.peft_config["default"].peft_type.value
+            raise ChangeError(f"an adapter of the kind {kind} cannot be merged into weights; LoRA can") from error
         return network.merge_and_unload()
+    check_untied(base, factors)
     plain = network.unload()
     with torch.no_grad():
         for name, each in factors.items():

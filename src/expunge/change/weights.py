@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from expunge.change.adapters import save_adapter, taken_from
+from expunge.change.adapters import check_untied, save_adapter, taken_from
 from expunge.change.comparing import check, compare, verified
 from expunge.change.file import Content, read_change, write_change
 from expunge.change.fingerprint import Fingerprint
@@ -64,6 +64,7 @@ class WeightChange:
     ) -> "WeightChange":
         """base + scaling · B A for each matrix that `factors` names."""
         weights = parameters_of(base)
+        check_untied(weights, factors)
         fingerprint = fingerprint_for(factors, weights)
         return cls(fingerprint, (Term(LowRank.of(factors, weights)),), record or {}, base)
 

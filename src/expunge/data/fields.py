@@ -131,7 +131,8 @@ OPTIONAL: dict[str, Callable[[Any], Any]] = {
 CONTENT = ("prompt", "answer", "messages", "text")
 FIELDS = ("id", *CONTENT, *OPTIONAL)
 _NUMBERS = ("count", "popularity", "margin_proxy", "paraphrase_proxy", "weight")
-_STRUCTURED = ("messages", "paraphrases", "aliases", "perturbed_answers", *_NUMBERS, "passage")
+_LISTS = ("paraphrases", "aliases", "perturbed_answers")
+_STRUCTURED = ("messages", *_LISTS, *_NUMBERS, "passage")
 
 
 def from_cell(field: str, cell: str) -> Any:
@@ -142,7 +143,7 @@ def from_cell(field: str, cell: str) -> Any:
     >>> from_cell("answer", "12"), from_cell("count", "12")
     ('12', 12)
     """
-    if field not in _STRUCTURED or (field in ("paraphrases", "aliases", "perturbed_answers") and cell[0] != "["):
+    if field not in _STRUCTURED or (field in _LISTS and not cell.lstrip().startswith("[")):
         return cell
     try:
         return json.loads(cell.lower() if field == "passage" else cell)

@@ -5,7 +5,8 @@ The rule errs towards finding the answer, since an overlooked leak is the worse 
   or half-width forms, or the kind of quote, dash and white space (N’Djamena is N'Djamena);
 - an answer counts inside a longer text only as whole words: Niger is not in Nigeria, 12 is not in 112, 3.12
   or 12,000;
-- a hyphen is a border: Guinea is in Guinea-Bissau, Paris in Paris-based;
+- a hyphen is a border: Guinea is in Guinea-Bissau, Paris in Paris-based; an underscore is one where it sets text off
+  (_Paris_), and none where it joins words;
 - scripts that write no spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) have no borders to ask for, and their
   letters are a border for others: 1984 is in 生于1984年;
 - Korean particles follow their word without a space, so Hangul after an answer is a border, too.
@@ -20,7 +21,9 @@ _EDGES = " \t.,;:!?\"'()[]{}*_…。、！？「」"
 _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _UNSPACED = re.compile(f"[{_NO_SPACES}]")
 _HANGUL = "\u1100-\u11ff\uac00-\ud7a3"
-_NOT_BEHIND, _NOT_AHEAD = rf"(?<![^\W{_NO_SPACES}])", rf"(?![^\W{_NO_SPACES}{_HANGUL}])"
+_LETTER, _NEXT = rf"[^\W_{_NO_SPACES}]", rf"[^\W_{_NO_SPACES}{_HANGUL}]"
+_NOT_BEHIND = "".join(rf"(?<!{_LETTER}{'_' * many})" for many in range(3))  # underscores set text off, or join words
+_NOT_AHEAD = rf"(?!_{{0,2}}{_NEXT})"
 _WORD = re.compile(rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+")
 
 
@@ -53,7 +56,12 @@ def says(said: str, answer: str) -> bool:
     answer = plain(answer).strip(" .") or plain(answer)
     if not answer:
         return False
-    return re.search(_before(answer[0]) + re.escape(answer) + _after(answer[-1]), plain(said)) is not None
+    return re.search(bordered(answer), plain(said)) is not None
+
+
+def bordered(text: str) -> str:
+    """A pattern for a text, which is not empty, as whole words."""
+    return _before(text[0]) + re.escape(text) + _after(text[-1])
 
 
 def words(text: str) -> list[str]:

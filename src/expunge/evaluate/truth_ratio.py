@@ -39,7 +39,8 @@ Logs = Float[np.ndarray, " examples"]
     title="Truth ratio",
     reads=(
         "How much likelier the right answer is than wrong ones of the same form: 1 is sure of it, 1/2 cannot tell "
-        "them apart. A model that never knew is not at 1/2 but where grammar and guessing put it; and one that was "
+        "them apart (in the form “retain” 0 cannot, in the form “forget” 1, whichever it prefers). A model that never "
+        "knew is not there but where grammar and guessing put it; and one that was "
         "pushed to find the right answer unlikely falls below that level."
     ),
 )

@@ -81,7 +81,12 @@ def _file(path: Path) -> Source:
 
 def _in_folder(path: Path) -> Source:
     held = sorted(item.name for item in path.iterdir())
-    if "adapter_config.json" in held and not any(each.startswith("model") for each in held):
+    if "adapter_config.json" in held and any(each.startswith("model") for each in held):
+        raise ModelError(
+            f"the folder {str(path)!r} holds a model and an adapter: which is meant? Move one of them into a folder of "
+            "its own"
+        )
+    if "adapter_config.json" in held:
         if "adapter_model.safetensors" not in held:
             raise ModelError(f"the adapter in {str(path)!r} has no adapter_model.safetensors")
         return Source("adapter", str(path))

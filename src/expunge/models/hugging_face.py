@@ -3,7 +3,7 @@
 import json
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -59,11 +59,16 @@ def read_pretrained(place: str, dtype: torch.dtype, trust_remote_code: bool, *, 
         except _UNREADABLE as error:
             raise _explained(place, error, "weights") from error
     network, report = found
+    check_whole(place, report)
+    return network, tokenizer
+
+
+def check_whole(place: str, report: Mapping[str, Any]) -> None:
+    """ModelError where loading left weights out, which would be random numbers."""
     absent = sorted({*report["missing_keys"], *(each[0] for each in report["mismatched_keys"])})
     if absent:
         shown = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
         raise ModelError(f"{place!r} lacks {len(absent)} weights, or has them in another shape: {shown}")
-    return network, tokenizer
 
 
 def _read_config(place: str, **how: bool) -> Any:
@@ -97,7 +102,7 @@ def read_tokenizer(place: str, trust_remote_code: bool, local_files_only: bool =
     try:
         with quiet():
             return reader.from_pretrained(place, trust_remote_code=trust_remote_code, local_files_only=local_files_only)
-    except _UNREADABLE as error:
+    except Exception as error:  # the tokenizers library raises no other kind
         raise _explained(place, error, "tokenizer") from error
 
 

@@ -87,11 +87,29 @@ def _read_adapter(folder: Path, config: LoadConfig, merge: bool, say: Say) -> tu
     try:
         with quiet():
             wrapped: Any = PeftModel.from_pretrained(base.network, str(folder))
+            _check_adapter(wrapped, folder)
             network = merged(wrapped) if merge else wrapped
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ModelError(f"the adapter in {folder} does not go on its base {base_name!r}: {error}") from error
     own = (folder / "tokenizer.json").is_file()
     return network, read_tokenizer(str(folder), config.trust_remote_code) if own else base.tokenizer
+
+
+def _check_adapter(wrapped: Any, folder: Path) -> None:
+    """ModelError where a tensor of the adapter finds no place, or a place no tensor: PEFT would leave it as it was."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        there = set(file.keys())
+    wanted = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+    missing, surplus = sorted(wanted - there), sorted(each for each in there - wanted if ".lora_" in each)
+    for what, names in (("lacks", missing), ("has what fits no weight of it,", surplus)):
+        if names:
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            raise ModelError(
+                f"the adapter in {folder} does not go on its base: it {what} {len(names)} tensors: {shown}"
+            )
 
 
 def base_of(folder: Path) -> str:

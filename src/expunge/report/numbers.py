@@ -1,6 +1,7 @@
 """Numbers and texts as people read them: the same everywhere in a report."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from expunge.record import Measured
 
@@ -11,17 +12,18 @@ _CONTROLS = _TURNING | {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "
 def number(value: float | None) -> str:
     """Three digits that matter.
 
-    >>> [number(x) for x in (0.98765, 12.3456, 1234.5, 0.00001234, 0, 1.0, None)]
-    ['0.988', '12.3', '1,234', '1.2e-05', '0', '1', '–']
+    >>> [number(x) for x in (0.98765, 0.9996, 12.3456, 1234.5, 0.00001234, 0, 1.0, None)]
+    ['0.988', '1.00', '12.3', '1,234', '1.2e-05', '0', '1', '–']
     """
-    if value is None:
+    if value is None or not isfinite(value):
         return "–"
     size = abs(value)
     if value == int(value) and size < 1e15:
         return f"{int(value):,}"
     if size < 0.0005 or size >= 1e7:
         return f"{value:.1e}"
-    return f"{value:,.0f}" if size >= 1000 else f"{value:.{1 if size >= 10 else 2 if size >= 1 else 3}f}"
+    # what rounds up to one digit more before the point has one less behind it
+    return f"{value:,.0f}" if size >= 999.95 else f"{value:.{1 if size >= 9.995 else 2 if size >= 0.9995 else 3}f}"
 
 
 def signed(value: float | None) -> str:
@@ -45,9 +47,11 @@ def tick(value: float) -> str:
 def percent(share: float) -> str:
     """Never rounded up to everything or down to nothing.
 
-    >>> [percent(x) for x in (0.5, 0.9999, 1.0, 0.0004, 0.0, 0.0123)]
-    ['50 %', '> 99.9 %', '100 %', '< 0.1 %', '0 %', '1.2 %']
+    >>> [percent(x) for x in (0.5, 0.9999, 1.0, 0.0004, 0.0, 0.0123, -0.0004)]
+    ['50 %', '> 99.9 %', '100 %', '< 0.1 %', '0 %', '1.2 %', '> -0.1 %']
     """
+    if -0.001 < share < 0:
+        return "> -0.1 %"
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:

@@ -17,7 +17,7 @@ def strip(title: str, rows: Sequence[tuple[str, int, Measured | None]], level: f
     `level`: where a model that never knew stands.
     """
     shown = [(label, number, m) for label, number, m in rows if m and m.value is not None]
-    if not shown or any(m.unit not in ("", "examples") for _, _, m in shown):
+    if not shown or any(m.unit not in ("", "examples") or not _within(m) for _, _, m in shown):
         return Markup("")
     scale, height = Scale(0, 1, 7, WIDTH - 7), STEP * len(shown) + 4
     parts = [line(scale(x), 0, scale(x), height, "axis" if x in (0, 1) else "grid") for x in (0, 0.25, 0.5, 0.75, 1)]
@@ -32,3 +32,8 @@ def strip(title: str, rows: Sequence[tuple[str, int, Measured | None]], level: f
         parts.append(mark(scale(m.value or 0), y, number, tip, hollow=number == 0, radius=3.6))
     description = "; ".join(f"{label} {measured(m)} {interval(m)}".strip() for label, _, m in shown)
     return picture(WIDTH, height, title, description, parts)
+
+
+def _within(m: Measured) -> bool:
+    """Numbers of others, of lm-evaluation-harness for one, have no unit that would tell."""
+    return all(value is None or 0 <= value <= 1 for value in (m.value, *(m.interval or ())))

@@ -9,6 +9,7 @@ from pathlib import Path
 from expunge.atomic import atomic_file
 from expunge.errors import ConfigError, OutputError
 from expunge.record import Record
+from expunge.record_file import as_saved
 from expunge.report.markdown import to_markdown
 from expunge.report.page import to_html
 from expunge.report.summary import to_json
@@ -26,7 +27,7 @@ def write_report(records: Record | Sequence[Record], path: str | os.PathLike[str
     Gives `path`. Records about the same sets stand side by side, others one after the other. The same records give
     the same bytes. Raises OutputError rather than write over a record.
     """
-    records = [records] if isinstance(records, Record) else list(records)
+    records = [as_saved(each) for each in ([records] if isinstance(records, Record) else records)]
     if not records:
         raise ConfigError("a report needs at least one record; give the folder of a run")
     path = Path(path)

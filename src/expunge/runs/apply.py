@@ -55,7 +55,7 @@ def run_apply(
 
     with ExitStack() as stack:
         with phases.phase("finding the model"):
-            folder = model_folder(model, stack, phases)
+            folder = model_folder(model, stack, phases, like=what)
         with phases.phase("reverting" if revert else "applying"):
             write = revert_from_folder if revert else apply_to_folder
             write(folder, what, place, replace=overwrite, finish=finish)

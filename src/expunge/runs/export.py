@@ -8,7 +8,7 @@ from expunge.record import Record
 from expunge.record_file import save_record
 from expunge.runs.folder import check, claim
 from expunge.runs.phases import Phases
-from expunge.suites.lm_eval import write_tasks
+from expunge.suites.lm_eval import writable, write_tasks
 from expunge.worlds.finding import find_suite
 
 
@@ -30,6 +30,7 @@ def run_export(
     configuration = {"suite": name, "to": "lm-eval", "seed": seed}
     check(out, configuration, resume=None, overwrite=overwrite)
     suite = find_suite(name)
+    writable(suite)  # before anything goes
     claim(out, configuration, resume=None, overwrite=overwrite)
     save_record(Record(command="convert", configuration=configuration), out)  # so that it can be overwritten
     written = write_tasks(suite, out, seed=seed)

@@ -65,7 +65,7 @@ def run_inject(
         model = load_model(name, config.load, say=phases.say)
     encoder = Encoder(model.tokenizer, config.convention, model.layout.places)
     check_lengths(encoder, Sets(retain=tuple(examples)), *(each.examples for each in measured.values()))
-    region = mask or random_region(model, config.budget, config.region_seed)
+    region = random_region(model, config.budget, config.region_seed) if mask is None else mask
     lesson = Lesson(model, examples, encoder, measured, region_of(model, config.train, region))
     info = model_info(model)
     if (same := done_on(out, done, info, phases.say)) is not None:

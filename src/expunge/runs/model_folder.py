@@ -1,7 +1,7 @@
 """A model as a folder whose weights stream, whatever name it was given."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import reduce
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from expunge.arithmetic.folder import Folder
 from expunge.change import WeightChange
 from expunge.config import LoadConfig
-from expunge.errors import ChangeError
+from expunge.errors import ChangeError, ModelError
 from expunge.models.builtin import BUILTIN
 from expunge.models.changes import is_attachment
 from expunge.models.finding import Source, find, split_change
@@ -41,11 +41,11 @@ def check_model(name: str) -> None:
     check_model(base)
 
 
-def model_folder(name: str, stack: ExitStack, phases: Phases) -> Path:
+def model_folder(name: str, stack: ExitStack, phases: Phases, like: WeightChange | None = None) -> Path:
     """Folders are taken as they are, built-in ones are made if need be.
 
     What is no folder (GGUF file, adapter, BASE+CHANGE, Hub id) is loaded in its own type and written to one that goes
-    with `stack`.
+    with `stack`; in a wider one where `like`, a change that goes on it, was made in that: merging rounds to the type.
     """
     base, change = split_change(name)
     if change is None:
@@ -55,7 +55,8 @@ def model_folder(name: str, stack: ExitStack, phases: Phases) -> Path:
         if source.kind == "folder":
             return Path(source.place)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    load_model(name, LoadConfig(device="cpu", dtype=own_type(name, phases)), say=phases.say).save(folder)
+    types = [getattr(torch, own_type(name, phases)), *(_types(like) if like else ())]
+    load_model(name, LoadConfig(device="cpu", dtype=_widest(types)), say=phases.say).save(folder)
     return folder
 
 
@@ -63,8 +64,8 @@ def own_type(name: str, phases: Phases) -> Type:
     """The narrowest type that holds the weights: that of the files, of an adapter's base, or of base and changes."""
     base, change = split_change(name)
     if change is not None:
-        stamps = WeightChange.load(Path(change).expanduser()).base.stamps.values()
-        return _widest([getattr(torch, own_type(base, phases)), *(stamp.torch_dtype for stamp in stamps)])
+        made = WeightChange.load(Path(change).expanduser())
+        return _widest([getattr(torch, own_type(base, phases)), *_types(made)])
     source = find(base)
     if source.kind == "builtin":
         source = find(str(BUILTIN[source.place].folder(source.rest, phases.say)))
@@ -80,6 +81,11 @@ def own_type(name: str, phases: Phases) -> Type:
     return "float32"  # GGUF files are unpacked
 
 
+def _types(change: WeightChange) -> Iterator[torch.dtype]:
+    """Of the weights that it was made on."""
+    return (stamp.torch_dtype for stamp in change.base.stamps.values())
+
+
 def _widest(types: Iterable[torch.dtype]) -> Type:
     weights = [each for each in types if each.is_floating_point and each.itemsize > 1]
     match reduce(torch.promote_types, weights) if weights else None:
@@ -87,4 +93,6 @@ def _widest(types: Iterable[torch.dtype]) -> Type:
             return "bfloat16"
         case torch.float16:
             return "float16"
+        case torch.float64:
+            raise ModelError("weights in float64 are taken from folders of safetensors only: save the model as one")
     return "float32"

@@ -201,7 +201,7 @@ def _truth(
 
 def _ratio_of(index: str, title: str, content: Mapping[str, Any]) -> float | None:
     """Wrong over right of one row, from the losses that it was made of, where the file has them."""
-    start = next(start for start, (name, _) in SETS.items() if name == title)
+    start = next((start for start, (name, _) in SETS.items() if name == title), "")
     right = content.get(f"{start}Q_A_PARA_Prob", content.get(f"{start}Q_A_Prob"))
     try:
         losses = [each["value_by_index"][index]["avg_loss"] for each in (right, content[f"{start}Q_A_PERT_Prob"])]
@@ -220,7 +220,8 @@ def _aligned(columns: list[Column]) -> Iterator[Column]:
             note = (
                 f"{column.note}; rows left out: with some missing, OpenUnlearning files the others under wrong numbers"
             )
-            yield Column(column.set, column.metric, value=fmean(there), n=len(there), note=note)
+            if there:
+                yield Column(column.set, column.metric, value=fmean(there), n=len(there), note=note)
         else:
             yield column
 

@@ -80,6 +80,8 @@ def _losses(value: Any, where: str) -> list[float]:
     kept = [each for each in found if each is not None]
     if not kept or len(kept) < len(found):
         raise DataError(f"{where}: must be a number, or a list of numbers")
+    if min(kept) < -1e-3:
+        raise DataError(f"{where}: {min(kept):g} is no loss, which is 0 or more")
     return kept
 
 

@@ -85,14 +85,24 @@ def power(several: Iterable[Compared], unit: str, scale: Callable[[float], float
 
 
 def judged_table(
-    several: Iterable[tuple[str, Compared]], heads: tuple[str, str, str], caption: str, *, equivalence: bool = False
-) -> Table:
-    """A row for each, by its label; `heads` are those of the labels and of both sides."""
+    several: Iterable[tuple[str, Compared]], heads: tuple[str, str, str], caption: str, *, equivalence: bool = False,
+    tested: bool = True,
+) -> Table:  # fmt: skip
+    """A row for each, by its label; `heads` are those of the labels and of both sides. `tested`: with p-values and the
+    finding; seeds of one model show how far order and rows matter, and prove nothing of models."""
+    first, one, other = heads
+    if not tested:
+        rows = [[label, str(c.found.n), *map(number, c.found.means), spread_of(c)] for label, c in several]
+        return Table([first, "Seeds", one, other, "Difference ± sd"], rows, caption)
     rows = [[label, *_cells(each, equivalence=equivalence)] for label, each in several]
     more = ["TOST p", "TOST Holm", "Detectable"] if equivalence else []
-    first, one, other = heads
     head = [first, "Seeds", one, other, "Difference", "95 %", "t p", "Sign-flip p", "Holm", *more, "Finding"]
     return Table(head, rows, caption)
+
+
+def spread_of(each: Compared) -> str:
+    """The difference with its standard deviation over seeds."""
+    return f"{signed(each.found.difference)} ± {number(each.found.sd)}"
 
 
 def _cells(each: Compared, *, equivalence: bool) -> list[str]:

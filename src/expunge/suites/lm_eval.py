@@ -68,12 +68,9 @@ def write_tasks(suite: Suite, folder: Path, *, seed: int = 0) -> Written:
     Raises ConfigError when no set can be written.
     """
     tag, limit = f"expunge_{_slug(suite.name)}", suite.evaluate.max_new_tokens or _enough(suite)
-    names, notes = [], []
+    names, (able, notes) = [], writable(suite)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for title, examples in suite.measured().items():
-        if why := _why_not(examples):
-            notes.append(f"{title}: {why}, so it is left out")
-            continue
+    for title, examples in able.items():
         name = f"{tag}_{_slug(title)}"
         choice = all(example.perturbed_answers for example in examples)
         task, rows = _choices(examples, seed) if choice else _open(examples, limit)
@@ -81,11 +78,19 @@ def write_tasks(suite: Suite, folder: Path, *, seed: int = 0) -> Written:
         (folder / "data" / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         (folder / f"{name}.yaml").write_text(_dumped({**_task(name, tag), **task}), encoding="utf-8")
         names.append(name)
-    if not names:
-        raise ConfigError(f"{suite.name} has no set that lm-eval could be given: {'; '.join(notes)}")
     code = inspect.getsource(matching).replace("import re\n", "import json\nimport re\nfrom pathlib import Path\n", 1)
     (folder / f"{CODE}.py").write_text(code + _CODE, encoding="utf-8")
     return Written(tuple(names), tuple(notes))
+
+
+def writable(suite: Suite) -> tuple[dict[str, Sequence[Example]], list[str]]:
+    """The sets that can be written, and a line on each other. Raises ConfigError when there is none that can."""
+    every = suite.measured()
+    why = {title: reason for title, examples in every.items() if (reason := _why_not(examples))}
+    notes = [f"{title}: {reason}, so it is left out" for title, reason in why.items()]
+    if len(why) == len(every):
+        raise ConfigError(f"{suite.name} has no set that lm-eval could be given: {'; '.join(notes)}")
+    return {title: examples for title, examples in every.items() if title not in why}, notes
 
 
 def _why_not(examples: Sequence[Example]) -> str:

@@ -48,10 +48,11 @@ def test_other_contrasts_are_asked_where_there_are_any() -> None:
     there = scene()
     sets = {"forget": there.sets.forget, "retain": there.sets.retain}
     used = contrasts(sets["forget"], there.encoder, among=sets["retain"], pairs=2, seed=0)
-    unseen = held_out("forget", sets, there, HOW)
-    assert len(unseen) == 2 and not {each.example for each in used} & {each.example for each in unseen}
+    unseen, new = held_out("forget", sets, there, HOW)
+    assert new and len(unseen) == 2 and not {each.example for each in used} & {each.example for each in unseen}
     everything = HOW.model_copy(update={"pairs": 9})
-    assert len(held_out("forget", sets, there, everything)) == len(sets["forget"])
+    asked, new = held_out("forget", sets, there, everything)
+    assert not new and len(asked) == len(sets["forget"])
 
 
 def test_classes_and_random_nodes_are_asked_the_same_and_the_model_is_left_alone() -> None:

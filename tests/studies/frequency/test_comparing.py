@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from expunge.config import FrequencyStudyConfig
-from expunge.studies.frequency.comparing import Harder, by_size, left_out, midway, steps, unsaid
+from expunge.studies.frequency.comparing import Harder, barely_forgotten, by_size, left_out, midway, steps, unsaid
 from expunge.studies.frequency.outcomes import Cell
 from expunge.studies.frequency.page import publish
 from expunge.studies.frequency.plan import cells
-from expunge.studies.frequency.tables import half, misaligned_table, ratios_table, steps_table
+from expunge.studies.frequency.tables import compared_table, half, misaligned_table, ratios_table, steps_table
+from expunge.studies.frequency.telling import Comparisons, headline
+from expunge.studies.frequency.wording import descriptive, limits
 from expunge.studies.results import write_result
 from made_up_frequency import arm, cell, falling, point
 from made_up_frequency_study import CONFIG, made, unknown
@@ -37,7 +39,7 @@ def test_frequent_facts_that_stay_are_found(found) -> None:
     low = 5 * (1.0 + 0.2) / 2 + 5 * (0.2 + 0.0) / 2
     high = [5 * (1.7 + small) / 2 + 5 * (1.2 + small) / 2 for small in (0, 0.01, 0.02)]
     assert apart["npo, 1M, question"].found.difference == pytest.approx(sum(log(each / low) for each in high) / 3)
-    (row, _) = ratios_table(harder.alone, "Most frequent", "Rarest", "").rows
+    (row, _) = ratios_table(harder.alone, "Most frequent", "Rarest", "", tested=True).rows
     assert row[1:5] == ["6", "7.30", "3.50", "2.09"]  # geometric means, and their ratio
 
 
@@ -47,6 +49,31 @@ def test_nearly_equal_steps_are_equivalent_by_their_ratio() -> None:
             enumerate((-0.02, -0.01, 0.0, 0.01, 0.02))]  # fmt: skip
     question, _ = steps(CONFIG.model_copy(update={"steps": 5}), {("1M", "npo"): near})
     assert question.finding == "equivalent" and exp(question.found.difference) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_is_hardly_forgotten_is_not_called_equal(tmp_path: Path) -> None:
+    """4.9 and 4.8 of five steps: alike by their number alone; 4.9 and 4.4 are told apart."""
+    config = CONFIG.model_copy(update={"steps": 5})
+    stays = [Cell(cell({"uniform": falling((1.0, 0.9), (1.0, 0.95))}, seed=i)) for i in range(3)]
+    assert steps(config, {("1M", "npo"): stays}) == []
+    assert barely_forgotten(config, {("1M", "npo"): stays}) == ["npo, 1M, question", "npo, 1M, statement"]
+    goes = [Cell(cell({"uniform": falling((1.0, 0.5), (1.0, 0.95))}, seed=i)) for i in range(3)]
+    assert len(steps(config, {("1M", "npo"): goes})) == 2 and barely_forgotten(config, {("1M", "npo"): goes}) == []
+
+
+def test_seeds_of_one_model_are_told_and_not_tested(found) -> None:
+    harder = Harder.of(CONFIG, found)
+    made = Comparisons(harder, [], [], [], [], [], [])
+    (first, *_) = headline(made, found, tested=False)
+    assert "npo, 1M, question 1.45 (1.45 to 1.46)" in first and "higher in" not in first
+    table = ratios_table(harder.first, "Most frequent", "Rarest", "", tested=False)
+    assert table.head[-1] == "Ratio (one sd)" and not {"Holm", "t p", "Finding"} & set(table.head)
+    plain = compared_table(harder.first, "One", "Other", "", tested=False)
+    assert plain.head == ["Comparison", "Seeds", "One", "Other", "Difference ± sd"] and "±" in plain.rows[0][-1]
+    real = CONFIG.model_copy(update={"base": "smollm2", "suite": "world:capitals"})
+    assert descriptive(real) and not descriptive(CONFIG)
+    assert "single test" in limits(harder.first, CONFIG, found)[0]
+    assert "single test" not in limits(harder.first, real, found)[0]
 
 
 def test_half_that_never_went_and_facts_that_were_not_said_are_told_apart(found) -> None:

@@ -84,9 +84,12 @@ def switched_off(scene: scenes.Scene, how: CircuitsConfig, found: Circuits, draw
     graph = graph_of(scene.model, how.granularity)
     sets = {"forget": scene.sets.forget, **retained(scene, SEVERAL)}
     looked: dict[str, Contrasted] = {}
+    used: list[str] = []
     for title in sets:
+        asked, unseen = held_out(title, sets, scene, how)
         try:
-            looked[title] = scene_of(scene.model, graph, held_out(title, sets, scene, how), seed=scene.seed)
+            looked[title] = scene_of(scene.model, graph, asked, seed=scene.seed)
+            used += [title] * (not unseen)
         except ConfigError:
             if title in ("forget", "retain"):
                 raise
@@ -96,6 +99,7 @@ def switched_off(scene: scenes.Scene, how: CircuitsConfig, found: Circuits, draw
     }  # fmt: skip
     result: dict[str, Any] = {
         "pairs": {title: each.pairs for title, each in looked.items()},
+        "used": used,  # sets of which no contrast was left that the circuits were not found with
         "nodes": {name: len(nodes) for name, nodes in classes.items()},
         "left": {name: left(looked, graph, nodes) for name, nodes in classes.items() if nodes},
     }
@@ -111,13 +115,15 @@ def switched_off(scene: scenes.Scene, how: CircuitsConfig, found: Circuits, draw
 
 def held_out(
     title: str, sets: Mapping[str, Sequence[Example]], scene: scenes.Scene, how: CircuitsConfig
-) -> list[Contrast]:
-    """Contrasts of examples that the circuit of the set was not found with."""
+) -> tuple[list[Contrast], bool]:
+    """Contrasts of examples that the circuit of the set was not found with, and True; those that it was found with,
+    and False, where it took all.
+    """
     others = [example for name, some in sets.items() if name != title for example in some]
     draw = lambda examples: contrasts(examples, scene.encoder, among=others, pairs=how.pairs, seed=how.seed)
     used = {contrast.example for contrast in draw(sets[title])}
     rest = [example for example in sets[title] if example.id not in used]
-    return draw(rest) if rest else draw(sets[title])
+    return (draw(rest), True) if rest else (draw(sets[title]), False)
 
 
 def left(looked: Mapping[str, Contrasted], graph: Graph, nodes: Collection[str]) -> dict[str, float]:

@@ -64,7 +64,7 @@ def retained_table(found: Mapping[str, Results]) -> Table:
 def off_table(results: Results) -> Table:
     """What is left without a class's nodes, and without as many random ones."""
     sets = list(dict.fromkeys(title for each in results for title in each["off"]["pairs"]))
-    rows = []
+    rows = [["contrasts that are asked", str(len(results)), "", *(_contrasts(results, title) for title in sets)]]
     for which in ("forget", "off", "conflict"):
         there = [r["off"] for r in results if which in r["off"]["left"]]
         if there:
@@ -74,6 +74,12 @@ def off_table(results: Results) -> Table:
             rows += [[f"without the nodes: {which}", str(len(there)), nodes, *_left(ours, sets)],
                      ["without as many random ones", str(len(there)), nodes, *_left(random, sets)]]  # fmt: skip
     return Table(["Effect that is left", "Seeds", "Nodes", *sets], rows, "1: nothing is lost, 0: everything.")
+
+
+def _contrasts(results: Results, title: str) -> str:
+    """How many, and whether they are those that the circuits were found with."""
+    asked = spread([r["off"]["pairs"][title] for r in results if title in r["off"]["pairs"]], "{:.0f}")
+    return f"{asked}, not new" if any(title in r["off"].get("used", ()) for r in results) else asked
 
 
 def _left(seeds: Sequence[Sequence[Mapping[str, float]]], sets: Sequence[str]) -> list[str]:

@@ -47,8 +47,9 @@ SWITCHED = (
     "Nodes are switched off by patching: they read and write what they do for the corrupted prompt. “forget” are "
     "the nodes of class forget, “off” all that the forget side wants off, also in conflict: without these the "
     "forget circuit is off and, by the logic, without those of class forget the retain circuits stay on. Contrasts "
-    "are others than the circuits were found with. Random nodes are drawn from all, those in no circuit too: to do "
-    "more than they shows that nodes are in the circuit, not that the logic chose well among these."
+    "are others than the circuits were found with, the same only where the table says so. Random nodes are drawn from "
+    "all, those in no circuit too: to do more than they shows that nodes are in the circuit, not that the logic chose "
+    "well among these."
 )
 DESCRIPTIVE = "Few seeds of one real model: what is told here is descriptive, nothing is tested."
 _RANKED = ("noising", "denoising", "noising, whole path", "denoising, whole path")
@@ -235,7 +236,7 @@ def limits(config: ClueStudyConfig, found: Sequence[Found], several: Sequence[Co
         "of one kind, asked in the same words: their circuits may share more than those of its tasks do."
     )
     return [
-        *power(several, "of the way"),
+        *([] if descriptive(config) else power(several, "of the way")),
         *([] if descriptive(config) else [small]),
         "The engine is ours (half-path attribution), not edge pruning; rates, data and models are not the paper's.",
         *_overlap(found),

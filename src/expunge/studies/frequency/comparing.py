@@ -18,6 +18,7 @@ from expunge.studies.frequency.plan import cells
 from expunge.studies.frequency.scene import ALL, QUESTION, asked
 from expunge.studies.results import read_result
 
+BARELY = 0.9  # of the steps, by which neither bucket is forgotten enough to be compared
 TITLES = {"likely": "level of 1/2", "choice": "right against wrong"}  # of the tests of probability
 
 Cells = Mapping[tuple[str, str], Sequence[Cell]]
@@ -81,15 +82,37 @@ class Harder:
 
 def steps(config: FrequencyStudyConfig, found: Cells, *, alone: bool = False) -> list[Compared]:
     """Logarithm of the steps until the most frequent bucket is forgotten minus that of the rarest, for each method,
-    size and form: what is harder is so by a factor. The margin is one of ratios, too."""
-    pairs: Pairs = {}
+    size and form: what is harder is so by a factor. The margin is one of ratios, too.
+
+    Without those in which neither bucket is forgotten within the steps: both stop at that number, and are alike by it.
+    """
+    pairs = {
+        name: ([log(high) for high, _ in both], [log(low) for _, low in both])
+        for name, both in _steps(config, found, alone=alone).items()
+        if not _barely(config, both)
+    }
+    return compared(pairs, log(config.ratio))
+
+
+def barely_forgotten(config: FrequencyStudyConfig, found: Cells) -> list[str]:
+    """What `steps` leaves out, where all buckets are unlearnt together."""
+    return [name for name, both in _steps(config, found, alone=False).items() if _barely(config, both)]
+
+
+def _steps(config: FrequencyStudyConfig, found: Cells, *, alone: bool) -> dict[str, list[tuple[float, float]]]:
+    """Method, size and form → steps of the most frequent bucket and of the rarest, seed by seed."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
     for (size, method), several in found.items():
         for form in several[0].arm().forms:
             both = [each for cell in several if (each := _both(cell, form, config.steps, alone=alone)) is not None]
             if both:
-                name = f"{method}, {size}, {asked(form, config.suite)}"
-                pairs[name] = ([log(high) for high, _ in both], [log(low) for _, low in both])
-    return compared(pairs, log(config.ratio))
+                pairs[f"{method}, {size}, {asked(form, config.suite)}"] = both
+    return pairs
+
+
+def _barely(config: FrequencyStudyConfig, both: Sequence[tuple[float, float]]) -> bool:
+    """By the means over seeds, so that no seed is chosen by what came out in it."""
+    return fmean(min(pair) for pair in both) > BARELY * config.steps
 
 
 def _both(cell: Cell, form: str, steps: int, *, alone: bool) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ from expunge.studies.frequency.tables import (
     steps_table,
 )
 from expunge.studies.frequency.telling import Comparisons, astray, headline, told, unknown
-from expunge.studies.frequency.wording import CLAIM, FORMS, apart, how, limits, reading, seeds_by_size
+from expunge.studies.frequency.wording import CLAIM, FORMS, apart, descriptive, how, limits, reading, seeds_by_size
 from expunge.studies.page import Figure, Section, published
 from expunge.studies.pictures import Difference, differences, trajectories
 
@@ -38,7 +38,7 @@ def publish(config: FrequencyStudyConfig, out: Path) -> Published:
     """Report and numbers from whatever results there are."""
     found = load(config, out)
     made = _compared(config, found)
-    said = headline(made, found)
+    said = headline(made, found, tested=not descriptive(config))
     sections = list(_sections(config, out, found, made, said))
     under = " · ".join([f"expunge study frequency · {config.suite}", *(seeds_by_size(found) or ["0 seeds"])])
     return published(TITLE, under, sections, numbers(config, out, found, made), said)
@@ -66,7 +66,7 @@ def _sections(
         if made.sizes:
             small, *_, large = sizes_of(found)
             caption = f"D of {large} minus that of {small}, questions, on the seeds that both have."
-            tables.append(compared_table(made.sizes, large, small, caption))
+            tables.append(compared_table(made.sizes, large, small, caption, tested=not descriptive(config)))
         yield Section("What is said, and what is found likely", [apart(found)], tables)
     if made.chosen:
         yield _forms(config, made)
@@ -82,7 +82,8 @@ def _harder(config: FrequencyStudyConfig, found: Cells, harder: Harder) -> Secti
         (harder.others, f"{together}; the sizes with fewer seeds." if not config.full else f"{together}; other sizes."),
         (harder.alone, "The same, each bucket unlearnt alone."),
     ):
-        tables += [ratios_table(several, "Most frequent", "Rarest", caption)] if several else []
+        if several:
+            tables.append(ratios_table(several, "Most frequent", "Rarest", caption, tested=not descriptive(config)))
     tables.append(kept_table(found, config))
     every = [*harder.first, *harder.others]
     dots = _dots("harder", every, log(config.ratio), "How much longer frequent facts stay",
@@ -104,7 +105,9 @@ def _curves(config: FrequencyStudyConfig, found: Cells, forms: Sequence[str]) ->
 
 def _forms(config: FrequencyStudyConfig, made: Comparisons) -> Section:
     floors = f"The utility kept is {percent(config.utility_floor)} of the retained rows that choose"
-    said = [FORMS, f"{floors}.", *told(made.better, ("the form", "uniform unlearning"), "of the way")]
+    tested = not descriptive(config)
+    better = told(made.better, ("the form", "uniform unlearning"), "of the way") if tested else []
+    said = [FORMS, f"{floors}.", *better]
     kept = (
         f"Residual where the neighbours keep {percent(config.neighbour_floor)} in place of the retained rows, of the "
         "form that was chosen so."
@@ -117,7 +120,7 @@ def _forms(config: FrequencyStudyConfig, made: Comparisons) -> Section:
         (made.widths, "The same gap without its sign."),
         (made.beside, kept),
     ):
-        tables += [compared_table(several, "Form", UNIFORM, caption)] if several else []
+        tables += [compared_table(several, "Form", UNIFORM, caption, tested=tested)] if several else []
     drawn = _dots("forms", made.better, config.margin, "Forms by frequency against uniform", "residual, form − uniform")
     return Section("Unlearning by frequency, at equal utility", said, tables, [drawn] if drawn.drawn else [])
 

@@ -15,18 +15,29 @@ from expunge.studies.page import Table
 from expunge.studies.spread import spread
 
 
-def compared_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
+def compared_table(several: Sequence[Compared], first: str, second: str, caption: str, *, tested: bool) -> Table:
     """A row a comparison, with its tests, that of equivalence among them."""
-    return judged_table(
-        ((each.name, each) for each in several), ("Comparison", first, second), caption, equivalence=True
-    )
+    named, heads = ((each.name, each) for each in several), ("Comparison", first, second)
+    return judged_table(named, heads, caption, equivalence=True, tested=tested)
 
 
-def ratios_table(several: Sequence[Compared], first: str, second: str, caption: str) -> Table:
+def ratios_table(several: Sequence[Compared], first: str, second: str, caption: str, *, tested: bool) -> Table:
     """The same of logarithms, told as numbers of steps (geometric means over seeds) and their ratio."""
+    if not tested:
+        rows = [
+            [each.name, str(each.found.n), *(number(exp(mean)) for mean in each.found.means), ratio_of(each)]
+            for each in several
+        ]
+        return Table(["Comparison", "Seeds", first, second, "Ratio (one sd)"], rows, caption)
     head = ["Comparison", "Seeds", first, second, "Ratio", "95 %", "t p", "Sign-flip p", "Holm", "TOST p", "TOST Holm",
             "Detectable ratio", "Finding"]  # fmt: skip
     return Table(head, [_ratio(each) for each in several], caption)
+
+
+def ratio_of(each: Compared) -> str:
+    """Of numbers of steps, and where it lies a standard deviation over seeds lower and higher."""
+    low, middle, high = (exp(each.found.difference + way * each.found.sd) for way in (-1, 0, 1))
+    return f"{number(middle)} ({number(low)} to {number(high)})"
 
 
 def _ratio(each: Compared) -> list[str]:

@@ -1,15 +1,26 @@
 """What came out, in sentences. They name what was compared, and leave what was expected to the claims."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from expunge.config import FrequencyStudyConfig
 from expunge.report.numbers import listed, short
-from expunge.studies.compared import Compared
-from expunge.studies.frequency.comparing import TITLES, Cells, Harder, left_out, noted, sizes_of, unsaid
+from expunge.studies.compared import Compared, spread_of
+from expunge.studies.frequency.comparing import (
+    TITLES,
+    Cells,
+    Harder,
+    barely_forgotten,
+    left_out,
+    noted,
+    sizes_of,
+    unsaid,
+)
 from expunge.studies.frequency.equal_utility import Chosen
 from expunge.studies.frequency.outcomes import FEWEST_SAID, LEAST_WAY
 from expunge.studies.frequency.rates import Trial
+from expunge.studies.frequency.tables import ratio_of
 
 
 @dataclass(frozen=True)
@@ -25,22 +36,29 @@ class Comparisons:
     widths: Sequence[Compared]  # and that gap without the sign
 
 
-def headline(made: Comparisons, found: Cells) -> tuple[str, ...]:
-    """A sentence a family."""
+def headline(made: Comparisons, found: Cells, *, tested: bool = True) -> tuple[str, ...]:
+    """A sentence a family. `tested`: how many comparisons hold, else every difference."""
     if not found:
         return ("No cell is done yet.",)
-    return (*_harder(made.harder, sizes_of(found)), *_by_size(made.sizes, sizes_of(found)), *_forms(made))
+    ratios = partial(counted, up="higher", down="lower") if tested else partial(listing, how=ratio_of)
+    sizes = sizes_of(found)
+    return (*_harder(made.harder, sizes, ratios), *_by_size(made.sizes, sizes), *_forms(made, tested=tested))
 
 
-def _harder(harder: Harder, sizes: Sequence[str]) -> Iterator[str]:
+def listing(several: Sequence[Compared], how: Callable[[Compared], str] = spread_of) -> str:
+    """Every difference, with its spread."""
+    return "; ".join(f"{each.name} {how(each)}" for each in several)
+
+
+def _harder(harder: Harder, sizes: Sequence[str], say: Callable[[Sequence[Compared]], str]) -> Iterator[str]:
     what = "Most frequent against rarest, steps until forgotten"
     if harder.first:
-        yield f"{what}, {sizes[0]}{_seeds(harder.first)}: {counted(harder.first, 'higher', 'lower')}."
+        yield f"{what}, {sizes[0]}{_seeds(harder.first)}: {say(harder.first)}."
     if harder.others:
         others = listed(sizes[1:] if harder.first else sizes)
-        yield f"{what}, {others}{_seeds(harder.others)}: {counted(harder.others, 'higher', 'lower')}."
+        yield f"{what}, {others}{_seeds(harder.others)}: {say(harder.others)}."
     if harder.alone:
-        told = counted(harder.alone, "higher", "lower")
+        told = say(harder.alone)
         yield f"{what}, each bucket unlearnt alone as in the paper{_seeds(harder.alone)}: {told}."
 
 
@@ -58,18 +76,19 @@ def _by_size(several: Sequence[Compared], sizes: Sequence[str]) -> Iterator[str]
         )
 
 
-def _forms(made: Comparisons) -> Iterator[str]:
+def _forms(made: Comparisons, *, tested: bool) -> Iterator[str]:
+    say = counted if tested else lambda several, *_: listing(several)
     what = "At equal utility, the chosen form against uniform unlearning"
     if made.better:
-        yield f"{what}, residual{_seeds(made.better)}: {counted(made.better, 'larger', 'smaller')}."
+        yield f"{what}, residual{_seeds(made.better)}: {say(made.better, 'larger', 'smaller')}."
     if made.beside:
-        told = counted(made.beside, "larger", "smaller")
+        told = say(made.beside, "larger", "smaller")
         yield f"Where neighbours are kept in place of retained rows, residual{_seeds(made.beside)}: {told}."
     if made.gaps:
         gap = "what is left of the most frequent facts minus what is left of the rarest"
-        yield f"{what}, {gap}{_seeds(made.gaps)}: {counted(made.gaps, 'higher', 'lower')}."
+        yield f"{what}, {gap}{_seeds(made.gaps)}: {say(made.gaps, 'higher', 'lower')}."
     if made.widths:
-        yield f"{what}, that gap without its sign: {counted(made.widths, 'wider', 'narrower')}."
+        yield f"{what}, that gap without its sign: {say(made.widths, 'wider', 'narrower')}."
 
 
 def _seeds(several: Sequence[Compared]) -> str:
@@ -110,6 +129,11 @@ def unknown(config: FrequencyStudyConfig, found: Cells) -> list[str]:
         lines.append(
             f"Left out of steps until forgotten and of what is left by what is said, since before unlearning fewer "
             f"than {FEWEST_SAID} of their facts were said: {several}."
+        )
+    if several := barely_forgotten(config, found):
+        lines.append(
+            f"Not compared in steps, since neither bucket loses a tenth of what it could within {config.steps} steps, "
+            f"so that both are alike by that number: {'; '.join(several)}."
         )
     return lines
 

@@ -131,18 +131,24 @@ def seeds_by_size(found: Cells) -> list[str]:
     return [f"{size}, {number} seed{'s' if number > 1 else ''}" for size, number in most.items()]
 
 
+def descriptive(config: FrequencyStudyConfig) -> bool:
+    """Seeds of the world are models; of a real one they are orders and rows of the same facts: nothing is tested."""
+    return config.base is not None
+
+
 def limits(harder: Sequence[Compared], config: FrequencyStudyConfig, found: Cells) -> list[str]:
     """What this scale cannot say."""
     world = is_world(config.suite)
     scale = (
         _scale(config, found)
         if world
-        else "One real model, and a proxy or a count that is not of its own corpus: what is told here is descriptive."
+        else "One real model, and a proxy or a count that is not of its own corpus: what is told here is descriptive, "
+        "nothing is tested."
     )
     choices = _choices(found)
     wrong = f" and for the right answer before {choices - 1} wrong ones" if choices > 1 else ""
     return [
-        *power(harder, "as a ratio of steps", exp), scale,
+        *([] if descriptive(config) else power(harder, "as a ratio of steps", exp)), scale,
         "The paper's figures were not available to us as numbers, so directions are compared. It has no test of "
         f"probability for GPT-2; ours ask for a level of 1/2{wrong}. Forms, "
         "residual and the rule of equal utility are ours, and were fixed before the study was run.",

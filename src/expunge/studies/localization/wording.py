@@ -8,7 +8,7 @@ from expunge.report.numbers import listed, number, percent, signed
 from expunge.studies.compared import power
 from expunge.studies.localization.arms import LAST, ORACLE, arms
 from expunge.studies.localization.comparing import RANDOM, Comparison
-from expunge.studies.localization.plan import chosen_rates, pilots
+from expunge.studies.localization.plan import chosen_rates, pilot_target, pilots
 
 CLAIM = (
     "The claim (Lee et al. 2025, arXiv:2505.16252, LLaMA-3.1-8B and OLMo2-7B on TOFU): localizers choose no better "
@@ -19,8 +19,9 @@ READING = (
     "FS is 1 - extraction strength of the forget rows, RS that of the retain rows. AUES is the area under RS as a "
     "function of FS, from 0 to 1, higher is better: it rewards a good exchange and getting far within the steps. Raw "
     "AUES is the part between the FS that all regions of a seed pass through: the exchange alone, and where RS stays "
-    "at 1 just the length of that range, the same for all. MU95 is log10 p of forget quality at 95 % of the utility: 0 "
-    "cannot be told from a retrained model."
+    "at 1 just the length of that range, the same for all. Both go on beyond the FS of a model that never knew, which "
+    "the first table has: to forget more than that raises them, too. MU95 is log10 p of forget quality at 95 % of the "
+    "utility: 0 cannot be told from a retrained model."
 )
 _SIZE = (
     "A network of a million parameters has less redundancy than one of eight billion: a random region of it may do "
@@ -79,13 +80,24 @@ def _ranked(found: Sequence[Comparison], config: LocalizationStudyConfig) -> str
     return ", ".join(said)
 
 
+def _tried(config: LocalizationStudyConfig) -> str:
+    """On what rates were tried, and who inherited them."""
+    region, whole = (pilot_target(config, kind).kind for kind in ("region", "whole"))
+    said = "Regions' rates are those of a random region, which all others inherit"
+    if region == whole:
+        return f"{said}; all are tried on a {region} target."
+    return (
+        f"{said}, tried on a {region} target, those of all weights on a {whole} one: regions are compared with one "
+        "another, and not with all weights, on equal terms."
+    )
+
+
 def how(config: LocalizationStudyConfig, out: Path) -> list[str]:
     rates = chosen_rates(config, out) or {}
     said = ", ".join(f"{name} ({kind}) {rate:g}" for (name, kind), rate in rates.items()) or "not yet chosen"
     tuned = (
         f"Learning rates were chosen by AUES on a pilot seed (number {config.seeds}) that no result below has: {said}. "
-        "Regions' rates are tried on a planted target, those of all weights on a trained one, so part A compares "
-        "regions with one another, and not with all weights, on equal terms."
+        f"{_tried(config)}"
         if any(True for _ in pilots(config))
         else f"Learning rates were given, not tuned: {said}."
     )
@@ -117,7 +129,7 @@ def how(config: LocalizationStudyConfig, out: Path) -> list[str]:
 def limits(found: Sequence[Comparison], config: LocalizationStudyConfig) -> list[str]:
     size = _SIZE if config.base is None else ""
     return [
-        *power(found, "AUES (the paper's own differences are at most .018)"),
+        *([] if descriptive(config) else power(found, "AUES (the paper's own differences are at most .018)")),
         f"{size}V_tgt is itself a uniform draw, so Random is of its kind; nothing here speaks of structured locations, "
         "of attention unless it says so, or of knowledge that all weights learnt.",
         "MemFlex and WAGLE in value vectors are reconstructions of what the paper calls reformulated; its metric "
