@@ -65,7 +65,7 @@ def test_seeds_of_one_model_are_told_and_not_tested(found) -> None:
     harder = Harder.of(CONFIG, found)
     made = Comparisons(harder, [], [], [], [], [], [])
     (first, *_) = headline(made, found, tested=False)
-    assert "npo, 1M, question 1.45 (1.45 to 1.46)" in first and "higher in" not in first
+    assert "npo, 1M, question 1.45 (1.45 to 1.45)" in first and "higher in" not in first
     table = ratios_table(harder.first, "Most frequent", "Rarest", "", tested=False)
     assert table.head[-1] == "Ratio (one sd)" and not {"Holm", "t p", "Finding"} & set(table.head)
     plain = compared_table(harder.first, "One", "Other", "", tested=False)

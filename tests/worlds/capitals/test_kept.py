@@ -66,8 +66,11 @@ def test_files_are_told_apart_by_what_they_hold(saved: Path, tmp_path: Path) -> 
     assert before == files_digest(str(saved)) and before
     tiny_model(seed=1, attention="sdpa").save(saved)
     assert files_digest(str(saved)) != before
-    (saved / "adapter_config.json").write_text("{}")
-    assert files_digest(str(saved)) is None  # its base is elsewhere
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (adapter / name).write_text("{}")
+    assert files_digest(str(adapter)) is None  # its base is elsewhere
     assert files_digest("some-owner/some-model") is None  # only the Hub knows what that is today
     gguf = tmp_path / "m.gguf"
     gguf.write_bytes(b"GGUF1")
