@@ -11,8 +11,9 @@ from expunge.report.trajectory import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, f
 from expunge.report.view import Column, Group
 
 READING = (
-    "α = 0 is what training found; beyond it the weights go on in the direction in which training moved them. The "
-    "vertical line is the chosen α, the dashed ones are the never-known level and the utility floor."
+    "α = 0 is what training found; beyond it the weights go on in the direction in which training moved them, below 0 "
+    "a part of that is taken back. The vertical line is the chosen α, the dashed ones are the never-known level and "
+    "the utility floor."
 )
 OVERSHOT = "At this α the answers are less likely than to a model that never knew: that is a failure, too."
 

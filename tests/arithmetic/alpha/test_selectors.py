@@ -175,6 +175,12 @@ def test_a_change_beyond_never_known_is_taken_back_to_it() -> None:
     assert "beyond never-known already, so a part of it is taken back" in found.why
 
 
+def test_taking_back_what_gained_nothing_is_no_choice() -> None:
+    """The change costs too much and made the forget set likelier; so did every part of it."""
+    found, _ = choose("nearest", lambda a: point(a, 0.95 + 0.04 * a, 1 - 0.07 * (1 + a)), never=None, back=BACK)
+    assert found.point.alpha == 0.0 and not found.holds and "taken back" not in found.why
+
+
 def test_only_a_change_that_is_no_candidate_is_taken_back() -> None:
     found, curve = choose("nearest", falling, back=BACK)
     assert found.point.alpha == pytest.approx(0.6, abs=0.02) and min(p.alpha for p in curve.points) == 0

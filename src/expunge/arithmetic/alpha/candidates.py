@@ -10,8 +10,6 @@ from itertools import pairwise
 from expunge.arithmetic.alpha.curve import Chosen, Curve, Goal, Point
 
 GAIN = 0.9  # of the largest, that is enough where there is no reference
-
-
 BACK = (-0.75, -0.5, -0.25, -0.1)  # a tenth to three quarters of the change are taken back
 
 
@@ -63,7 +61,9 @@ def nearest_of(curve: Curve, goal: Goal) -> Chosen:
     kept = f"with at least {goal.floor:.0%} of the utility kept" if found[0].utility is not None else "whatever it cost"
     if goal.never is None:
         largest = max(goal.start.forget - point.forget for point in found)
-        if largest <= 0 and goal.admits(curve(0.0)):
+        if largest <= 0 and found[0].alpha < 0:
+            return failed(curve, goal)
+        if largest <= 0:
             return chosen(curve(0.0), "nothing is gained: no alpha makes the forget set less likely", goal)
         first = next(point for point in found if goal.start.forget - point.forget >= GAIN * largest)
         return picked(first, f"reference-free: the smallest that reaches {GAIN:.0%} of the gain, {kept}", curve, goal)
